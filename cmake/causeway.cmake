@@ -1,0 +1,74 @@
+# How every folder of src/ is built:
+#   causeway_library(fabric DEPS cluster_model kernel_bpf [LIBS mnl] [PRIVATE_LIBS curl])
+# compiles the folder's *.cc into libcauseway_fabric.a (target `fabric`), and its *_test.cc into the test binary
+# `fabric_test` of the group unit.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(FMT REQUIRED IMPORTED_TARGET fmt)
+pkg_check_modules(SPDLOG REQUIRED IMPORTED_TARGET spdlog)
+
+add_library(causeway_options INTERFACE)
+target_include_directories(causeway_options INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/bpf)
+target_compile_options(causeway_options INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Werror -Wno-missing-field-initializers -Wno-gnu-statement-expression
+    -Wswitch-enum -fno-omit-frame-pointer>)
+if(CAUSEWAY_SANITIZE STREQUAL "address")
+  target_compile_options(causeway_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined)
+  target_link_options(causeway_options INTERFACE -fsanitize=address,undefined)
+elseif(CAUSEWAY_SANITIZE STREQUAL "thread")
+  target_compile_options(causeway_options INTERFACE -fsanitize=thread)
+  target_link_options(causeway_options INTERFACE -fsanitize=thread)
+endif()
+if(CAUSEWAY_FUZZ)
+  target_compile_options(causeway_options INTERFACE -fsanitize=fuzzer-no-link)
+  target_link_options(causeway_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+find_program(MOLD mold)
+if(MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+# The layer rule runs before anything is compiled, so a forbidden include fails the build.
+add_custom_target(layers ALL
+  COMMAND python3 ${CMAKE_SOURCE_DIR}/tools/layers.py ${CMAKE_SOURCE_DIR}
+  COMMENT "layer rule" VERBATIM)
+
+enable_testing()
+
+# causeway_test(NAME GROUP SOURCES... DEPS...): a doctest binary registered with ctest under its group.
+function(causeway_test name)
+  cmake_parse_arguments(arg "" "GROUP;TIMEOUT" "SOURCES;DEPS;LIBS" ${ARGN})
+  if(NOT CAUSEWAY_TESTS)
+    return()
+  endif()
+  add_executable(${name} ${arg_SOURCES} ${CMAKE_SOURCE_DIR}/test/main.cc)
+  target_link_libraries(${name} PRIVATE causeway_options ${arg_DEPS} ${arg_LIBS})
+  add_test(NAME ${name} COMMAND ${name})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS ${arg_GROUP} TIMEOUT ${arg_TIMEOUT})
+endfunction()
+
+function(causeway_library name)
+  cmake_parse_arguments(arg "" "" "DEPS;LIBS;PRIVATE_LIBS;TEST_DEPS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  if(sources)
+    add_library(${name} STATIC ${sources})
+    set(mode PUBLIC)
+    target_link_libraries(${name} PRIVATE ${arg_PRIVATE_LIBS})
+    set_target_properties(${name} PROPERTIES OUTPUT_NAME causeway_${name})
+    add_dependencies(${name} layers)
+  else()
+    add_library(${name} INTERFACE)
+    set(mode INTERFACE)
+  endif()
+  target_link_libraries(${name} ${mode} causeway_options ${arg_DEPS} ${arg_LIBS})
+  if(tests)
+    causeway_test(${name}_test GROUP unit SOURCES ${tests} DEPS ${name} ${arg_TEST_DEPS})
+  endif()
+endfunction()
