@@ -1,0 +1,71 @@
+// The one model of the cluster that every compiler of this node reads. Pure: no clock, log or I/O. The feed writes it
+// from one thread; each write that changes something advances the generation and is remembered for the consumers.
+#pragma once
+
+#include <set>
+
+#include "cluster/model/changes.h"
+#include "cluster/model/cidr_index.h"
+
+namespace causeway::cluster {
+
+class Model {
+ public:
+  // --- reading ---
+  const NodeFacts& facts() const { return facts_; }
+  const std::map<std::string, Node>& nodes() const { return nodes_; }
+  const std::map<PodKey, Pod>& pods() const { return pods_; }
+  const std::map<std::string, Namespace>& namespaces() const { return namespaces_; }
+  const std::map<AttachmentKey, Attachment>& attachments() const { return attachments_; }
+  const Node* node(const std::string& name) const;
+  const Attachment* attachment(const AttachmentKey& key) const;
+  // Our own Node object; nullptr until it is known.
+  const Node* self() const { return node(facts_.name); }
+
+  // Names of the Nodes that have an overlapping Pod CIDR / that address.
+  std::set<std::string> nodes_overlapping(const Cidr& cidr) const { return pod_cidrs_.overlapping(cidr); }
+  std::set<std::string> nodes_at(const Ip& ip) const;
+  std::set<AttachmentKey> attachments_at(const Ip& ip) const;
+
+  Generation generation() const { return generation_; }
+  // Whether the source has told everything it knows; until then an absent object proves nothing.
+  bool synced(Source source) const { return synced_.contains(source); }
+
+  // --- writing (the feed); each returns the generation that holds it ---
+  Generation set_facts(NodeFacts facts);
+  Generation put(Node node);
+  Generation put(Pod pod);
+  Generation put(Namespace ns);
+  Generation put(Attachment attachment);
+  Generation remove_node(const std::string& name);
+  Generation remove_pod(const PodKey& key);
+  Generation remove_namespace(const std::string& name);
+  Generation remove(const AttachmentKey& key);
+  Generation set_synced(Source source);
+
+  // What changed since the last call.
+  ChangeSet take_changes();
+  bool changed() const { return !changes_.empty(); }
+
+ private:
+  void index(const Node& node, bool add);
+  void index(const Attachment& attachment, bool add);
+  Generation advance();
+
+  NodeFacts facts_;
+  std::map<std::string, Node> nodes_;
+  std::map<PodKey, Pod> pods_;
+  std::map<std::string, Namespace> namespaces_;
+  std::map<AttachmentKey, Attachment> attachments_;
+  CidrIndex pod_cidrs_;
+  std::map<Ip, std::set<std::string>> nodes_by_ip_;
+  std::map<Ip, std::set<AttachmentKey>> attachments_by_ip_;
+  std::set<Source> synced_;
+  Generation generation_{};
+  ChangeSet changes_;
+};
+
+// The whole model as text, for people.
+std::string render(const Model& model);
+
+}  // namespace causeway::cluster

@@ -1,0 +1,105 @@
+// What a node needs to know of the cluster, as plain values. They are projections: a field that nobody compiles from
+// is not kept, so a heartbeat changes nothing here and a thousand Pods cost little memory.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/format.h"
+#include "base/ip.h"
+
+namespace causeway::cluster {
+
+using Labels = std::map<std::string, std::string>;
+
+struct Node {
+  std::string name;
+  std::string created;             // RFC 3339, as the API server writes it: compares as text; "" is unknown
+  std::vector<Ip> addresses;       // InternalIP, in the order of status.addresses
+  std::vector<Cidr> pod_cidrs;     // none until node IPAM gave them; at most one for each family
+  bool operator==(const Node&) const = default;
+
+  // The first address of the family.
+  std::optional<Ip> address(Family family) const;
+};
+
+// Who wins where two Nodes claim the same: the older, then the lesser name. Never the order of arrival, so that all
+// nodes of the cluster decide alike.
+bool older(const Node& a, const Node& b);
+
+struct PodKey {
+  std::string ns;
+  std::string name;
+  auto operator<=>(const PodKey&) const = default;
+};
+std::string to_string(const PodKey& key);  // ns/name
+
+struct Pod {
+  PodKey key;
+  std::string uid;
+  std::string node;
+  bool host_network = false;
+  std::vector<Ip> addresses;  // status.podIPs
+  Labels labels;
+  bool operator==(const Pod&) const = default;
+};
+
+struct Namespace {
+  std::string name;
+  Labels labels;
+  bool operator==(const Namespace&) const = default;
+};
+
+struct AttachmentKey {
+  std::string container;  // the runtime's sandbox id
+  std::string ifname;     // inside the Pod: eth0
+  auto operator<=>(const AttachmentKey&) const = default;
+};
+std::string to_string(const AttachmentKey& key);  // container/ifname
+
+// What one CNI ADD made: the node knows it before the API server does.
+struct Attachment {
+  AttachmentKey key;
+  PodKey pod;
+  std::string pod_uid;           // "" where the runtime does not pass it
+  std::vector<Ip> addresses;     // at most one for each family
+  std::string host_ifname;
+  IfIndex host_ifindex{};
+  Mac host_mac;                  // of the node's end of the veth
+  Mac pod_mac;                   // of the Pod's end
+  uint64_t netns_cookie = 0;     // SO_NETNS_COOKIE of the Pod; 0 is unknown
+  bool operator==(const Attachment&) const = default;
+};
+
+// An address of this node's uplink with its on-link prefix.
+struct LinkAddress {
+  Ip ip;
+  int prefix = 0;
+  auto operator<=>(const LinkAddress&) const = default;
+  Cidr subnet() const { return Cidr(ip, prefix); }
+};
+
+struct Uplink {
+  std::string name;
+  IfIndex ifindex{};
+  Mac mac;
+  uint32_t mtu = 0;
+  std::vector<LinkAddress> addresses;  // sorted; global scope only
+  bool operator==(const Uplink&) const = default;
+};
+
+// What the kernel of this node says about itself; changes like an object does.
+struct NodeFacts {
+  std::string name;  // of our Node object
+  Uplink uplink;
+  bool operator==(const NodeFacts&) const = default;
+
+  // Whether `ip` is on a subnet of the uplink: reached without a router.
+  bool shares_link(const Ip& ip) const;
+};
+
+}  // namespace causeway::cluster

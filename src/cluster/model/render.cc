@@ -1,0 +1,38 @@
+#include <fmt/ranges.h>
+
+#include "cluster/model/model.h"
+
+namespace causeway::cluster {
+
+namespace {
+template <class T>
+std::string list(const std::vector<T>& values) {
+  std::string text;
+  for (const T& value : values) text += (text.empty() ? "" : ",") + std::string(to_string(value));
+  return text.empty() ? "-" : text;
+}
+std::string_view or_dash(const std::string& text) { return text.empty() ? std::string_view("-") : text; }
+}  // namespace
+
+std::string render(const Model& model) {
+  std::string out = fmt::format("generation {}", model.generation());
+  for (Source source : {Source::Nodes, Source::Pods, Source::Namespaces, Source::Attachments})
+    out += fmt::format(" {}={}", source, model.synced(source) ? "synced" : "waiting");
+  const Uplink& uplink = model.facts().uplink;
+  out += fmt::format("\nself {} uplink {} index {} mac {} mtu {}", or_dash(model.facts().name), or_dash(uplink.name),
+                     uplink.ifindex, uplink.mac, uplink.mtu);
+  for (const LinkAddress& address : uplink.addresses) out += fmt::format(" {}/{}", address.ip, address.prefix);
+  out += "\n";
+  for (const auto& [name, node] : model.nodes())
+    out += fmt::format("node {} addresses {} pods {}\n", name, list(node.addresses), list(node.pod_cidrs));
+  for (const auto& [name, ns] : model.namespaces()) out += fmt::format("namespace {}\n", name);
+  for (const auto& [key, pod] : model.pods())
+    out += fmt::format("pod {} node {} addresses {}{}\n", key, or_dash(pod.node), list(pod.addresses),
+                       pod.host_network ? " host-network" : "");
+  for (const auto& [key, a] : model.attachments())
+    out += fmt::format("attachment {} pod {} addresses {} host {}({}) mac {} pod-mac {} netns {}\n", key, a.pod,
+                       list(a.addresses), a.host_ifname, a.host_ifindex, a.host_mac, a.pod_mac, a.netns_cookie);
+  return out;
+}
+
+}  // namespace causeway::cluster
