@@ -11,8 +11,8 @@ std::optional<Ip> Node::address(Family family) const {
 }
 
 bool older(const Node& a, const Node& b) {
-  // A Node without a time (a snapshot of an older version) is the youngest: a known age beats an unknown one.
-  return std::tuple(a.created.empty(), a.created, a.name) < std::tuple(b.created.empty(), b.created, b.name);
+  // A Node without a time is the youngest: a known age beats an unknown one.
+  return std::tuple(a.created == 0, a.created, a.name) < std::tuple(b.created == 0, b.created, b.name);
 }
 
 std::string to_string(const PodKey& key) { return key.ns + "/" + key.name; }

@@ -18,9 +18,10 @@ using Labels = std::map<std::string, std::string>;
 
 struct Node {
   std::string name;
-  std::string created;             // RFC 3339, as the API server writes it: compares as text; "" is unknown
+  int64_t created = 0;             // seconds since 1970; 0 is unknown
   std::vector<Ip> addresses;       // InternalIP, in the order of status.addresses
   std::vector<Cidr> pod_cidrs;     // none until node IPAM gave them; at most one for each family
+  std::string problem;             // a field that cannot be read, and why; "" if all is well
   bool operator==(const Node&) const = default;
 
   // The first address of the family.

@@ -1,0 +1,91 @@
+#include "cluster/model/project.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace causeway::cluster {
+
+namespace {
+
+// "010.000.0.1" -> "10.0.0.1"
+std::string without_leading_zeros(std::string_view text) {
+  std::string out;
+  bool number_begins = true;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool next_is_digit = i + 1 < text.size() && text[i + 1] >= '0' && text[i + 1] <= '9';
+    if (number_begins && text[i] == '0' && next_is_digit) continue;
+    number_begins = text[i] == '.';
+    out += text[i];
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<Ip> parse_stored_ip(std::string_view text) {
+  auto strict = Ip::parse(text);
+  if (strict) return strict;
+  std::string_view v4 = text;
+  if (auto colon = text.rfind(':'); colon != text.npos) {
+    if (!text.starts_with("::ffff:") && !text.starts_with("::FFFF:")) return strict;
+    v4 = text.substr(colon + 1);
+  }
+  auto loose = Ip::parse(without_leading_zeros(v4));
+  return loose ? loose : strict;
+}
+
+Result<Cidr> parse_stored_cidr(std::string_view text) {
+  auto strict = Cidr::parse(text);
+  if (strict) return strict;
+  const auto slash = text.rfind('/');
+  if (slash == text.npos) return strict;
+  const std::string length = without_leading_zeros(text.substr(slash + 1));
+  int prefix = -1;
+  const auto [end, error] = std::from_chars(length.data(), length.data() + length.size(), prefix);
+  auto ip = parse_stored_ip(text.substr(0, slash));
+  if (!ip || error != std::errc() || end != length.data() + length.size() || prefix < 0 || prefix > ip->bits())
+    return strict;
+  return Cidr(*ip, prefix);
+}
+
+Node project(const kube::Node& node) {
+  Node out{.name = node.metadata.name};
+  if (node.metadata.creation_timestamp)
+    out.created = std::chrono::duration_cast<std::chrono::seconds>(
+                      node.metadata.creation_timestamp->time_since_epoch()).count();
+  for (const kube::NodeAddress& address : node.status.addresses) {
+    if (address.type != "InternalIP") continue;
+    if (auto ip = parse_stored_ip(address.address); ip && std::ranges::find(out.addresses, *ip) == out.addresses.end())
+      out.addresses.push_back(*ip);
+    else if (!ip)
+      out.problem = fmt::format("status.addresses: {}", ip.error().message());
+  }
+  std::vector<std::string> cidrs = node.spec.pod_cidrs;
+  if (cidrs.empty() && !node.spec.pod_cidr.empty()) cidrs.push_back(node.spec.pod_cidr);
+  for (const std::string& text : cidrs) {
+    if (auto cidr = parse_stored_cidr(text))
+      out.pod_cidrs.push_back(*cidr);
+    else
+      out.problem = fmt::format("spec.podCIDRs: {}", cidr.error().message());
+  }
+  return out;
+}
+
+Pod project(const kube::Pod& pod) {
+  Pod out{.key = {pod.metadata.ns, pod.metadata.name},
+          .uid = pod.metadata.uid,
+          .node = pod.spec.node_name,
+          .host_network = pod.spec.host_network,
+          .labels = {pod.metadata.labels.begin(), pod.metadata.labels.end()}};
+  for (const kube::IpEntry& entry : pod.status.pod_ips)
+    if (auto ip = parse_stored_ip(entry.ip)) out.addresses.push_back(*ip);
+  if (out.addresses.empty())
+    if (auto ip = parse_stored_ip(pod.status.pod_ip)) out.addresses.push_back(*ip);
+  return out;
+}
+
+Namespace project(const kube::Namespace& ns) {
+  return {.name = ns.metadata.name, .labels = {ns.metadata.labels.begin(), ns.metadata.labels.end()}};
+}
+
+}  // namespace causeway::cluster

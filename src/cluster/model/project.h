@@ -1,0 +1,18 @@
+// From the objects of the API to those of the model. Pure. What cannot be read is left out; a Node says so in `problem`.
+#pragma once
+
+#include "cluster/model/objects.h"
+#include "kube/api/types.h"
+
+namespace causeway::cluster {
+
+Node project(const kube::Node& node);
+Pod project(const kube::Pod& pod);
+Namespace project(const kube::Namespace& ns);
+
+// Addresses and prefixes as objects of older clusters may hold them: leading zeros, IPv4-mapped IPv6, host bits
+// (KEP-4858: writers are strict, readers accept what is stored, and read it as decimal).
+Result<Ip> parse_stored_ip(std::string_view text);
+Result<Cidr> parse_stored_cidr(std::string_view text);
+
+}  // namespace causeway::cluster
