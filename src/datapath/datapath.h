@@ -1,0 +1,102 @@
+// The bpf plane of one node: its programs on their hooks, its maps under their pins. Knows no domain: rows are the
+// structs of bpf/abi, whoever owns a table computes them.
+//
+// What is pinned (default /sys/fs/bpf/causeway/v1) outlives the process: links keep programs attached, maps keep their
+// rows, and opening again finds both and loads nothing when object and features are the same.
+//
+// Works in the network namespace of the calling thread; blocking system calls of some 10 ms at load, else of microseconds.
+// Not thread-safe: one owner.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "abi/ct.h"
+#include "abi/fabric.h"
+#include "abi/observe.h"
+#include "abi/pod.h"
+#include "base/ip.h"
+#include "base/result.h"
+#include "datapath/features.h"
+#include "kernel/bpf/table.h"
+
+namespace causeway::datapath {
+
+inline constexpr const char* kDefaultPins = "/sys/fs/bpf/causeway/v1";
+
+using Pods = bpf::Table<abi::pod_key, abi::pod_value>;
+using Routes = bpf::Table<abi::route_key, abi::route_value>;
+using Peers = bpf::Table<abi::peer_key, abi::peer_value>;
+using Uplinks = bpf::Table<uint32_t, abi::uplink_value>;  // by ifindex
+using Conntrack = bpf::Table<abi::ct_key, abi::ct_value>;
+
+enum class Hook : uint8_t { FromPod, ToPod, UplinkIngress, UplinkEgress };
+std::string_view to_string(Hook hook);  // from_pod, to_pod, uplink_ingress, uplink_egress
+
+struct Attachment {
+  IfIndex ifindex{};
+  Hook hook = Hook::FromPod;
+  Attach by = Attach::Tcx;   // never Auto
+  bool current = false;      // runs the program of the present features
+  auto operator<=>(const Attachment&) const = default;
+};
+std::string to_string(const Attachment& attachment);
+
+struct Counter {
+  uint64_t packets = 0;
+  uint64_t bytes = 0;
+  auto operator<=>(const Counter&) const = default;
+};
+
+struct Options {
+  // In a bpffs; created. The mount is the caller's (see mount_bpffs in kernel/bpf/pins.h).
+  std::string pins = kDefaultPins;
+  Features features;
+  // Rows, two for each flow. Another number than the pinned map has: live flows are copied into a new one.
+  uint32_t conntrack_entries = 32768;
+};
+
+class Datapath {
+ public:
+  // Unsupported names the kernel feature that is missing; Denied what privilege. After an error nothing new stays
+  // attached and pinned programs still run.
+  static Result<std::unique_ptr<Datapath>> open(Options options);
+  ~Datapath();
+
+  const Features& features() const;
+  // How hooks are attached: Tcx or Clsact.
+  Attach attach_mode() const;
+  // Loads programs for these features and swaps them in everywhere that something is attached.
+  Status set_features(Features features);
+
+  // All three are idempotent and replace an older program atomically. `host_side` is the Pod's veth in the node's
+  // namespace; its row in pods() should be there first, or its packets are dropped as spoofed.
+  Status attach_pod(IfIndex host_side);
+  Status attach_uplink(IfIndex uplink);
+  // Nothing attached there, or no such device: no error.
+  Status detach(IfIndex ifindex);
+  // What is attached now, sorted; pins of devices that are gone are removed on the way.
+  Result<std::vector<Attachment>> attached();
+
+  Pods& pods();
+  Routes& routes();
+  Peers& peers();
+  Uplinks& uplinks();
+  Conntrack& conntrack();
+  // All reasons, summed over CPUs; those never counted are 0.
+  Result<std::map<abi::counter_reason, Counter>> counters() const;
+  // Removes expired pairs of conntrack; the number of rows removed. Correctness does not need it (expiry is lazy), room does.
+  Result<size_t> sweep_conntrack();
+
+  // Removes every link, program and map of the pin folder: the node is left as if we had never been there.
+  static Status remove_all(const std::string& pins);
+
+ private:
+  struct Impl;
+  explicit Datapath(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace causeway::datapath

@@ -1,0 +1,55 @@
+// What the programs of a node are built to do: one plain value. A change of it loads new programs over the same maps
+// and swaps them on their hooks, without a packet lost.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace causeway::datapath {
+
+enum class Attach : uint8_t {
+  Auto,    // tcx where the kernel has it (6.6), else clsact
+  Tcx,
+  Clsact,
+};
+std::string_view to_string(Attach attach);
+Result<Attach> parse_attach(std::string_view text);  // auto, tcx, clsact
+
+struct PortRange {
+  uint16_t first = 0;
+  uint16_t last = 0;  // inclusive
+  auto operator<=>(const PortRange&) const = default;
+};
+
+struct Features {
+  Attach attach = Attach::Auto;
+  bool ipv4 = true;
+  bool ipv6 = true;
+  bool overlay = true;          // routes of kind ROUTE_OVERLAY, decapsulation
+  uint16_t vxlan_port = 4789;   // UDP, RFC 7348
+  uint32_t vni = 1;             // this cluster's, 24 bits
+  bool masquerade = true;       // layout "island": Pods leave the cluster with the node's address
+  // Source ports for masquerade, at most 4 ranges (nat_ports() computes them).
+  std::vector<PortRange> nat_ports = {{1024, 29999}, {61000, 65535}};
+  // The node's own TCP and UDP flows enter conntrack too; needed when nat_ports overlaps its ephemeral ports.
+  bool track_node_flows = false;
+
+  auto operator<=>(const Features&) const = default;
+};
+std::string to_string(const Features& features);
+
+// Ports for masquerade outside of the node's ephemeral range (net.ipv4.ip_local_port_range) and its node ports. Where
+// fewer than 16,384 are left: all from 1024 on, and `track_node_flows`.
+struct NatPorts {
+  std::vector<PortRange> ranges;
+  bool track_node_flows = false;
+  auto operator<=>(const NatPorts&) const = default;
+};
+NatPorts nat_ports(PortRange ephemeral, PortRange node_ports);
+
+}  // namespace causeway::datapath
