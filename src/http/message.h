@@ -21,12 +21,20 @@ struct NameLess {
 };
 using Headers = std::map<std::string, std::string, NameLess>;
 
+// Who sent a request, as the server saw it.
+struct Peer {
+  std::string address;                     // "10.0.0.1:4711", or "unix"
+  std::string common_name;                 // subject of its verified client certificate; empty: it showed none
+  std::vector<std::string> organizations;  // the same subject's O entries
+};
+
 struct Request {
   std::string method = "GET";
   std::string target;  // path and query, percent-encoded: "/api/v1/pods?watch=true"
   Headers headers;
   std::string body;
   Duration timeout = 30s;  // client side: of a whole exchange; of a stream, until the headers are there
+  Peer peer;               // server side
 };
 
 struct Response {

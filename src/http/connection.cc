@@ -1,0 +1,419 @@
+#include "http/connection.h"
+
+#include <openssl/x509.h>
+
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+#include "async/asio.h"
+#include "async/scope.h"
+#include "base/log.h"
+#include "http/output_queue.h"
+#include "http/response_head.h"
+
+namespace causeway::http {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+using boost::system::error_code;
+using Socket = asio::generic::stream_protocol::socket;
+using TlsStream = asio::ssl::stream<Socket>;
+
+constexpr TimePoint kNever = TimePoint::max();
+// A handler that writes waits above the first mark, until the queue is below the second.
+constexpr size_t kHighWater = 256 << 10;
+constexpr size_t kLowWater = 64 << 10;
+
+class PlainSocket {
+ public:
+  PlainSocket(Socket socket, const ConnectionContext&) : stream(std::move(socket)) {}
+  Socket stream;
+  Socket& socket() { return stream; }
+};
+
+class TlsSocket {
+ public:
+  TlsSocket(Socket socket, const ConnectionContext& context) : ssl(own(context.tls.get())), stream(std::move(socket), ssl) {}
+  asio::ssl::context ssl;
+  TlsStream stream;
+  Socket& socket() { return stream.next_layer(); }
+
+ private:
+  static SSL_CTX* own(SSL_CTX* context) {
+    SSL_CTX_up_ref(context);  // asio's context frees it
+    return context;
+  }
+};
+
+// A connection serves one request after the other:
+//   (handshake) -> first byte -> header -> body -> handler -> all written -> first byte -> ...
+// While the handler runs, a read waits for the next request, or for the peer's end.
+template <class Transport>
+class HttpConnection final : public Connection,
+                             public ResponseWriter,
+                             public std::enable_shared_from_this<HttpConnection<Transport>> {
+ public:
+  HttpConnection(std::shared_ptr<const ConnectionContext> context, Socket socket, std::string address,
+                 std::move_only_function<void(Connection*)> on_close)
+      : context_(std::move(context)),
+        loop_(context_->loop),
+        limits_(context_->limits),
+        transport_(std::move(socket), *context_),
+        on_close_(std::move(on_close)),
+        scope_(loop_) {
+    peer_.address = std::move(address);
+  }
+
+  void start() override {
+    if constexpr (kTls) {
+      set_read_deadline(limits_.handshake);
+      transport_.stream.async_handshake(asio::ssl::stream_base::server, [self = self()](error_code error) {
+        if (error || self->closed_) return self->end();
+        self->read_identity();
+        self->await_request(self->limits_.header);
+      });
+    } else {
+      await_request(limits_.header);
+    }
+  }
+
+  bool half_open() const override { return half_open_; }
+
+  void close() override {
+    on_close_ = nullptr;
+    end();
+  }
+
+  // ResponseWriter.
+
+  Task<Status> send(Response response) override {
+    if (stage_ != Stage::Handling) return misuse("send");
+    stage_ = Stage::Sent;
+    push_head(response.status, response.headers, Framing::Length, response.body.size());
+    if (!is_head_) output_.push(std::move(response.body));
+    flush();
+    return drained(0);
+  }
+  Task<Status> begin(int status, Headers headers) override {
+    if (stage_ != Stage::Handling) return misuse("begin");
+    stage_ = Stage::Streaming;
+    chunked_ = version_ >= 11;
+    if (!chunked_) keep_alive_ = false;
+    push_head(status, headers, chunked_ ? Framing::Chunked : Framing::ToClose, 0);
+    flush();
+    return drained(kHighWater);
+  }
+  Task<Status> write(std::string chunk) override {
+    if (stage_ != Stage::Streaming) return misuse("write");
+    if (!chunk.empty() && !is_head_) {  // an empty chunk would end the body
+      if (chunked_) output_.push(fmt::format("{:x}\r\n", chunk.size()));
+      if (chunked_) chunk += "\r\n";
+      output_.push(std::move(chunk));
+      flush();
+    }
+    return drained(kHighWater);
+  }
+
+ private:
+  static constexpr bool kTls = std::is_same_v<Transport, TlsSocket>;
+  using Parser = beast::http::request_parser<beast::http::string_body>;
+  enum class Stage { Reading, Handling, Sent, Streaming, Finishing };
+
+  std::shared_ptr<HttpConnection> self() { return this->shared_from_this(); }
+
+  void read_identity() {
+    if constexpr (kTls) {
+      SSL* ssl = transport_.stream.native_handle();
+      X509* certificate = SSL_get0_peer_certificate(ssl);
+      if (!certificate || SSL_get_verify_result(ssl) != X509_V_OK) return;
+      auto facts = certificate_facts(certificate);
+      peer_.common_name = std::move(facts.common_name);
+      peer_.organizations = std::move(facts.organizations);
+    }
+  }
+
+  // Reading.
+
+  void await_request(Duration patience) {
+    stage_ = Stage::Reading;
+    if (buffer_.size() > 0) return read_header();
+    set_read_deadline(patience);
+    fill();
+  }
+
+  // One read for whatever comes next; at most one is under way.
+  void fill() {
+    if (filling_) return;
+    filling_ = true;
+    transport_.stream.async_read_some(buffer_.prepare(16 << 10), [self = self()](error_code error, size_t size) {
+      self->filling_ = false;
+      if (error || self->closed_) return self->end();
+      self->buffer_.commit(size);
+      if (self->stage_ == Stage::Reading) self->read_header();
+    });
+  }
+
+  void read_header() {
+    set_read_deadline(limits_.header);
+    parser_.emplace();
+    parser_->header_limit(static_cast<uint32_t>(limits_.header_bytes));
+    parser_->body_limit(limits_.body_bytes);
+    beast::http::async_read_header(transport_.stream, buffer_, *parser_, [self = self()](error_code error, size_t) {
+      if (self->closed_) return;
+      if (error) return self->refuse(error);
+      self->half_open_ = false;
+      self->read_body();
+    });
+  }
+
+  void read_body() {
+    set_read_deadline(limits_.body);
+    if (parser_->get()[beast::http::field::expect] == "100-continue" && !parser_->is_done()) {
+      output_.push("HTTP/1.1 100 Continue\r\n\r\n");
+      flush();
+    }
+    beast::http::async_read(transport_.stream, buffer_, *parser_, [self = self()](error_code error, size_t) {
+      if (self->closed_) return;
+      if (error) return self->refuse(error);
+      self->handle();
+    });
+  }
+
+  static int status_of(const error_code& error) {
+    if (error == beast::http::error::body_limit) return 413;
+    if (error == beast::http::error::header_limit || error == beast::http::error::buffer_overflow) return 431;
+    if (error.category() == make_error_code(beast::http::error::bad_method).category() &&
+        error != beast::http::error::end_of_stream && error != beast::http::error::partial_message)
+      return 400;
+    return 0;
+  }
+
+  void refuse(const error_code& error) {
+    const int status = status_of(error);
+    if (status == 0) return end();
+    keep_alive_ = false;
+    is_head_ = false;
+    const auto body = fmt::format("{}: {}\n", reason_of(status), error.message());
+    push_head(status, {{"Content-Type", "text/plain"}}, Framing::Length, body.size());
+    output_.push(body);
+    stage_ = Stage::Finishing;
+    flush();
+  }
+
+  // Handling.
+
+  Request take_request() {
+    auto message = parser_->release();
+    Request request;
+    request.method = std::string(message.method_string());
+    request.target = std::string(message.target());
+    for (const auto& field : message) {
+      auto& value = request.headers[std::string(field.name_string())];
+      value += value.empty() ? "" : ", ";  // RFC 9110 section 5.3
+      value += std::string_view(field.value());
+    }
+    request.body = std::move(message.body());
+    request.peer = peer_;
+    is_head_ = request.method == "HEAD";
+    version_ = message.version();
+    keep_alive_ = message.keep_alive();
+    return request;
+  }
+
+  void handle() {
+    read_deadline_ = kNever;
+    stage_ = Stage::Handling;
+    auto request = take_request();
+    parser_.reset();
+    if (buffer_.size() == 0) fill();  // to learn that the peer goes away
+    scope_.spawn("serve a request", serve(std::move(request)));
+  }
+
+  Task<void> serve(Request request) {
+    auto what = request.method + " " + request.target;
+    auto status = co_await context_->handler.serve(std::move(request), *this);
+    // Not from here: what follows may end the connection, and with it this coroutine.
+    loop_.post([self = self(), what = std::move(what), status = std::move(status)] {
+      if (!self->closed_) self->finish(what, status);
+    });
+  }
+
+  void finish(const std::string& what, const Status& status) {
+    if (!status) log::debug("{} for {}: {}", what, peer_.address, status.error().message());
+    switch (stage_) {
+      case Stage::Handling: {  // no answer
+        const std::string body = status ? "no answer\n" : status.error().message() + "\n";
+        push_head(500, {{"Content-Type", "text/plain"}}, Framing::Length, body.size());
+        if (!is_head_) output_.push(body);
+        break;
+      }
+      case Stage::Streaming:
+        if (!status) return end();  // without the last chunk: the peer shall not take it for whole
+        if (chunked_ && !is_head_) output_.push("0\r\n\r\n");
+        break;
+      case Stage::Sent:
+      case Stage::Reading:
+      case Stage::Finishing:
+        break;
+    }
+    stage_ = Stage::Finishing;
+    if (output_.empty()) return finished();
+    flush();
+  }
+
+  void finished() {
+    if (!keep_alive_) return linger();
+    if (filling_) {
+      stage_ = Stage::Reading;
+      return set_read_deadline(limits_.idle);
+    }
+    await_request(limits_.idle);
+  }
+
+  // A socket closed with unread input resets the connection and may take the answer with it: end the sending side and
+  // read what still comes, for a moment.
+  void linger() {
+    stage_ = Stage::Finishing;
+    set_read_deadline(2s);
+    if constexpr (kTls) {
+      transport_.stream.async_shutdown([self = self()](error_code) { self->end(); });
+    } else {
+      error_code ignored;
+      transport_.socket().shutdown(Socket::shutdown_send, ignored);
+      if (!filling_) drain();
+    }
+  }
+  void drain() {
+    buffer_.clear();
+    transport_.stream.async_read_some(buffer_.prepare(16 << 10), [self = self()](error_code error, size_t) {
+      if (error || self->closed_) return self->end();
+      self->drain();
+    });
+  }
+
+  // Writing.
+
+  Task<Status> misuse(std::string_view call) {
+    co_return fail(Errc::Internal, "{} after the response was sent, or before it began", call);
+  }
+
+  void push_head(int status, const Headers& headers, Framing framing, size_t length) {
+    output_.push(format_head(status, headers, framing, length, keep_alive_, loop_.wall_now()));
+  }
+
+  // Waits until at most `left` bytes are queued.
+  Task<Status> drained(size_t left) {
+    while (!closed_ && output_.size() > left) {
+      low_water_ = std::min(left, kLowWater);
+      room_.emplace(loop_);
+      CO_TRY(co_await room_->get());
+    }
+    if (closed_) co_return fail(Errc::Unavailable, "{} went away", peer_.address);
+    co_return ok();
+  }
+
+  void flush() {
+    if (writing_ || closed_ || output_.empty()) return;
+    writing_ = true;
+    set_write_deadline();
+    const auto piece = output_.lend_front();
+    transport_.stream.async_write_some(asio::buffer(piece.data(), piece.size()), [self = self()](error_code error, size_t size) {
+      self->writing_ = false;
+      if (error || self->closed_) return self->end();
+      self->written(size);
+    });
+  }
+
+  void written(size_t size) {
+    output_.consume(size);
+    if (room_ && output_.size() <= low_water_) {
+      room_->set(true);
+      room_.reset();
+    }
+    if (!output_.empty()) return flush();
+    write_deadline_ = kNever;
+    if (stage_ == Stage::Finishing) finished();
+  }
+
+  // Deadlines: one timer, armed for the earliest and never moved later by hand, so that a busy connection arms it rarely.
+
+  void set_read_deadline(Duration patience) {
+    read_deadline_ = loop_.now() + patience;
+    arm();
+  }
+  void set_write_deadline() {
+    write_deadline_ = loop_.now() + limits_.write;
+    arm();
+  }
+  void arm() {
+    const auto next = std::min(read_deadline_, write_deadline_);
+    if (next == kNever || (timer_ && armed_for_ <= next)) return;
+    armed_for_ = next;
+    timer_ = loop_.call_at(next, [this] {
+      auto keep = self();
+      timer_.reset();
+      if (std::min(read_deadline_, write_deadline_) <= loop_.now()) return end();
+      arm();
+    });
+  }
+
+  void end() {
+    if (closed_) return;
+    closed_ = true;
+    auto keep = self();
+    timer_.reset();
+    scope_.cancel();
+    if (room_) room_->set(true);
+    error_code ignored;
+    transport_.socket().close(ignored);
+    if (auto notify = std::exchange(on_close_, nullptr)) notify(this);
+  }
+
+  std::shared_ptr<const ConnectionContext> context_;
+  Loop& loop_;
+  const ServerLimits& limits_;
+  Transport transport_;
+  std::move_only_function<void(Connection*)> on_close_;
+  Peer peer_;
+  beast::flat_buffer buffer_;
+  std::optional<Parser> parser_;
+  OutputQueue output_;
+  std::optional<OneShot<bool>> room_;
+  size_t low_water_ = 0;
+  TimePoint read_deadline_ = kNever, write_deadline_ = kNever, armed_for_ = kNever;
+  std::unique_ptr<Timer> timer_;
+  Stage stage_ = Stage::Reading;
+  unsigned version_ = 11;
+  bool half_open_ = true, closed_ = false, filling_ = false, writing_ = false;
+  bool keep_alive_ = true, chunked_ = true, is_head_ = false;
+  Scope scope_;  // last: its tasks use all of the above
+};
+
+template <class Transport>
+std::shared_ptr<Connection> make(std::shared_ptr<const ConnectionContext> context, Socket socket, std::string peer,
+                                 std::move_only_function<void(Connection*)> on_close) {
+  return std::make_shared<HttpConnection<Transport>>(std::move(context), std::move(socket), std::move(peer),
+                                                     std::move(on_close));
+}
+
+}  // namespace
+
+std::shared_ptr<Connection> make_connection(std::shared_ptr<const ConnectionContext> context, Fd socket, std::string peer,
+                                            std::move_only_function<void(Connection*)> on_close) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  Socket stream(io_context_of(context->loop));
+  error_code ignored;
+  stream.assign(asio::generic::stream_protocol(address.ss_family, 0), socket.release(), ignored);
+  stream.native_non_blocking(true, ignored);
+  return context->tls ? make<TlsSocket>(std::move(context), std::move(stream), std::move(peer), std::move(on_close))
+                      : make<PlainSocket>(std::move(context), std::move(stream), std::move(peer), std::move(on_close));
+}
+
+}  // namespace causeway::http
