@@ -36,19 +36,50 @@ add_custom_target(layers ALL
 
 enable_testing()
 
-# causeway_test(NAME GROUP SOURCES... DEPS...): a doctest binary registered with ctest under its group.
+# Which groups belong to `ninja all` here: sanitizers judge the pure code, the release build judges the kernel
+# (requirements: `./dev test`). Any other test is built by its own name.
+if(CAUSEWAY_SANITIZE)
+  set(CAUSEWAY_GROUPS unit scenario sim)
+else()
+  set(CAUSEWAY_GROUPS kernel lab cluster)
+endif()
+
+# causeway_test(NAME GROUP unit|scenario|sim|kernel|lab|cluster SOURCES... DEPS...): a doctest binary registered with
+# ctest under its group. TIMEOUT in seconds (120). SERIAL: nothing else runs beside it.
 function(causeway_test name)
-  cmake_parse_arguments(arg "" "GROUP;TIMEOUT" "SOURCES;DEPS;LIBS" ${ARGN})
+  cmake_parse_arguments(arg "SERIAL" "GROUP;TIMEOUT" "SOURCES;DEPS;LIBS" ${ARGN})
   if(NOT CAUSEWAY_TESTS)
     return()
   endif()
   add_executable(${name} ${arg_SOURCES} ${CMAKE_SOURCE_DIR}/test/main.cc)
   target_link_libraries(${name} PRIVATE causeway_options ${arg_DEPS} ${arg_LIBS})
-  add_test(NAME ${name} COMMAND ${name})
-  if(NOT arg_TIMEOUT)
-    set(arg_TIMEOUT 120)
+  add_dependencies(${name} layers)
+  if(NOT arg_GROUP IN_LIST CAUSEWAY_GROUPS)
+    set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ON)
   endif()
-  set_tests_properties(${name} PROPERTIES LABELS ${arg_GROUP} TIMEOUT ${arg_TIMEOUT})
+  add_test(NAME ${name} COMMAND ${name})
+  causeway_test_properties(${name} "${arg_GROUP}" "${arg_TIMEOUT}" "${arg_SERIAL}")
+endfunction()
+
+# causeway_script_test(NAME GROUP COMMAND...): the same for a program that is not a doctest binary. It passes with
+# exit 0; a last line "N passed, N failed" gives its number of cases.
+function(causeway_script_test name)
+  cmake_parse_arguments(arg "SERIAL" "GROUP;TIMEOUT" "COMMAND" ${ARGN})
+  if(NOT CAUSEWAY_TESTS)
+    return()
+  endif()
+  add_test(NAME ${name} COMMAND ${arg_COMMAND} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  causeway_test_properties(${name} "${arg_GROUP}" "${arg_TIMEOUT}" "${arg_SERIAL}")
+endfunction()
+
+function(causeway_test_properties name group timeout serial)
+  if(NOT timeout)
+    set(timeout 120)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${group}" TIMEOUT ${timeout})
+  if(serial)
+    set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
+  endif()
 endfunction()
 
 function(causeway_library name)
