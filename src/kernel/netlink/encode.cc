@@ -1,0 +1,254 @@
+#include "kernel/netlink/encode.h"
+
+#include <libmnl/libmnl.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <net/if.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace causeway::netlink {
+namespace {
+
+constexpr size_t kMaxName = IFNAMSIZ - 1;
+constexpr size_t kMaxAlias = 255;  // IFALIASZ - 1
+
+// A message under construction. Every message of ours is far below one page: names, aliases and addresses are bounded.
+class Message {
+ public:
+  Message(uint16_t type, uint16_t flags, uint32_t sequence) {
+    header_ = mnl_nlmsg_put_header(bytes_);
+    header_->nlmsg_type = type;
+    header_->nlmsg_flags = uint16_t(NLM_F_REQUEST | NLM_F_ACK | flags);
+    header_->nlmsg_seq = sequence;
+  }
+  template <class T>
+  T& extra() { return *static_cast<T*>(mnl_nlmsg_put_extra_header(header_, sizeof(T))); }
+  void u8(uint16_t type, uint8_t value) { mnl_attr_put_u8(header_, type, value); }
+  void u32(uint16_t type, uint32_t value) { mnl_attr_put_u32(header_, type, value); }
+  void text(uint16_t type, const std::string& value) { mnl_attr_put_strz(header_, type, value.c_str()); }
+  void bytes(uint16_t type, std::span<const uint8_t> value) { mnl_attr_put(header_, type, value.size(), value.data()); }
+  void ip(uint16_t type, const Ip& ip) { bytes(type, ip.bytes()); }
+  void mac(uint16_t type, const Mac& mac) { bytes(type, mac.bytes); }
+  nlattr* nest(uint16_t type) { return mnl_attr_nest_start(header_, type); }
+  void end(nlattr* nest) { mnl_attr_nest_end(header_, nest); }
+
+  std::string take() const { return std::string(bytes_, header_->nlmsg_len); }
+
+ private:
+  alignas(nlmsghdr) char bytes_[4096] = {};
+  nlmsghdr* header_;
+};
+
+Status check_name(const std::string& name) {
+  if (name.empty() || name.size() > kMaxName) return fail(Errc::Invalid, "link name \"{}\": must have 1..15 bytes", name);
+  return ok();
+}
+
+// The index goes into the message's header; a name is an attribute.
+Status put_ref(Message& message, ifinfomsg& info, const LinkRef& ref) {
+  if (const auto* index = std::get_if<IfIndex>(&ref)) {
+    if (*index == IfIndex{}) return fail(Errc::Invalid, "link index 0 names no link");
+    info.ifi_index = int(*index);
+    return ok();
+  }
+  const auto& name = std::get<std::string>(ref);
+  TRY(check_name(name));
+  message.text(IFLA_IFNAME, name);
+  return ok();
+}
+
+Status put_veth_end(Message& message, const VethEnd& end) {
+  TRY(check_name(end.name));
+  message.text(IFLA_IFNAME, end.name);
+  if (end.mac) message.mac(IFLA_ADDRESS, *end.mac);
+  if (end.mtu) message.u32(IFLA_MTU, end.mtu);
+  if (end.group) message.u32(IFLA_GROUP, end.group);
+  if (end.netns_fd >= 0) message.u32(IFLA_NET_NS_FD, uint32_t(end.netns_fd));
+  return ok();
+}
+
+uint8_t address_family(Family family) { return family == Family::V4 ? AF_INET : AF_INET6; }
+
+struct Encoder {
+  uint32_t sequence;
+  using Encoded = Result<std::string>;
+
+  Encoded operator()(const CreateVeth& change) const {
+    Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sequence);
+    message.extra<ifinfomsg>().ifi_family = AF_UNSPEC;
+    TRY(put_veth_end(message, change.link));
+    auto* info = message.nest(IFLA_LINKINFO);
+    message.text(IFLA_INFO_KIND, "veth");
+    auto* data = message.nest(IFLA_INFO_DATA);
+    auto* peer = message.nest(VETH_INFO_PEER);
+    message.extra<ifinfomsg>();  // the peer's own header stands before its attributes
+    TRY(put_veth_end(message, change.peer));
+    message.end(peer);
+    message.end(data);
+    message.end(info);
+    return message.take();
+  }
+
+  Encoded operator()(const CreateBridge& change) const {
+    Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sequence);
+    message.extra<ifinfomsg>().ifi_family = AF_UNSPEC;
+    TRY(put_veth_end(message, VethEnd{.name = change.name, .mac = change.mac, .mtu = change.mtu}));
+    auto* info = message.nest(IFLA_LINKINFO);
+    message.text(IFLA_INFO_KIND, "bridge");
+    message.end(info);
+    return message.take();
+  }
+
+  Encoded operator()(const SetLink& change) const {
+    // NEWLINK without CREATE rather than SETLINK: only it knows all attributes on every kernel.
+    Message message(RTM_NEWLINK, 0, sequence);
+    auto& info = message.extra<ifinfomsg>();
+    info.ifi_family = AF_UNSPEC;
+    if (change.up) {
+      info.ifi_change = IFF_UP;
+      info.ifi_flags = *change.up ? IFF_UP : 0;
+    }
+    TRY(put_ref(message, info, change.link));
+    if (change.rename) {
+      if (std::holds_alternative<std::string>(change.link))
+        return fail(Errc::Invalid, "rename of {}: name the link by its index", to_string(change.link));
+      TRY(check_name(*change.rename));
+      message.text(IFLA_IFNAME, *change.rename);
+    }
+    if (change.mtu) message.u32(IFLA_MTU, *change.mtu);
+    if (change.mac) message.mac(IFLA_ADDRESS, *change.mac);
+    if (change.master) message.u32(IFLA_MASTER, uint32_t(*change.master));
+    if (change.group) message.u32(IFLA_GROUP, *change.group);
+    if (change.alias) {
+      if (change.alias->size() > kMaxAlias)
+        return fail(Errc::Invalid, "alias of {}: {} bytes, the kernel takes 255", to_string(change.link), change.alias->size());
+      message.text(IFLA_IFALIAS, *change.alias);
+    }
+    if (change.netns_fd) message.u32(IFLA_NET_NS_FD, uint32_t(*change.netns_fd));
+    if (change.ipv6_autoconf) {
+      auto* families = message.nest(IFLA_AF_SPEC);
+      auto* inet6 = message.nest(AF_INET6);
+      message.u8(IFLA_INET6_ADDR_GEN_MODE, *change.ipv6_autoconf ? IN6_ADDR_GEN_MODE_EUI64 : IN6_ADDR_GEN_MODE_NONE);
+      message.end(inet6);
+      message.end(families);
+    }
+    return message.take();
+  }
+
+  Encoded operator()(const DeleteLink& change) const {
+    Message message(RTM_DELLINK, 0, sequence);
+    auto& info = message.extra<ifinfomsg>();
+    TRY(put_ref(message, info, change.link));
+    return message.take();
+  }
+
+  Encoded operator()(const DeleteGroup& change) const {
+    if (change.group == 0) return fail(Errc::Invalid, "delete link group 0: it holds every ordinary link");
+    Message message(RTM_DELLINK, 0, sequence);
+    message.extra<ifinfomsg>();
+    message.u32(IFLA_GROUP, change.group);
+    return message.take();
+  }
+
+  Encoded address(const Address& address, uint16_t type, uint16_t flags) const {
+    Message message(type, flags, sequence);
+    auto& info = message.extra<ifaddrmsg>();
+    info.ifa_family = address_family(address.ip.family());
+    info.ifa_prefixlen = uint8_t(address.prefix);
+    info.ifa_index = uint32_t(address.link);
+    info.ifa_scope = address.ip.is_link_local() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+    message.ip(IFA_LOCAL, address.ip);
+    message.ip(IFA_ADDRESS, address.ip);
+    if (address.nodad && address.ip.is_v6()) message.u32(IFA_FLAGS, IFA_F_NODAD);
+    return message.take();
+  }
+  Encoded operator()(const PutAddress& change) const {
+    return address(change.address, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
+  }
+  Encoded operator()(const DeleteAddress& change) const { return address(change.address, RTM_DELADDR, 0); }
+
+  Encoded route(const Route& route, uint16_t type, uint16_t flags) const {
+    const bool deletes = type == RTM_DELROUTE;
+    Message message(type, flags, sequence);
+    auto& info = message.extra<rtmsg>();
+    info.rtm_family = address_family(route.destination.family());
+    info.rtm_dst_len = uint8_t(route.destination.prefix());
+    info.rtm_table = route.table < 256 ? uint8_t(route.table) : uint8_t(RT_TABLE_UNSPEC);
+    info.rtm_protocol = route.protocol;
+    info.rtm_scope = RT_SCOPE_UNIVERSE;
+    switch (route.type) {
+      case RouteType::Unicast:
+        info.rtm_type = RTN_UNICAST;
+        if (!route.gateway) info.rtm_scope = RT_SCOPE_LINK;
+        break;
+      case RouteType::Local:
+        info.rtm_type = RTN_LOCAL;
+        info.rtm_scope = RT_SCOPE_HOST;
+        break;
+      case RouteType::Blackhole: info.rtm_type = RTN_BLACKHOLE; break;
+      case RouteType::Unreachable: info.rtm_type = RTN_UNREACHABLE; break;
+      case RouteType::Prohibit: info.rtm_type = RTN_PROHIBIT; break;
+    }
+    // A deletion matches what it names: table, destination, priority and tag are the identity, the rest may differ.
+    if (deletes) info.rtm_scope = RT_SCOPE_NOWHERE;
+    if (deletes) info.rtm_type = RTN_UNSPEC;
+    message.ip(RTA_DST, route.destination.address());
+    message.u32(RTA_TABLE, route.table);
+    if (route.priority) message.u32(RTA_PRIORITY, route.priority);
+    if (deletes) return message.take();
+    if (route.gateway) message.ip(RTA_GATEWAY, *route.gateway);
+    if (route.gateway && route.gateway->family() != route.destination.family())
+      return fail(Errc::Invalid, "{}: gateway and destination are of different families", route);
+    if (route.link != IfIndex{}) message.u32(RTA_OIF, uint32_t(route.link));
+    if (route.onlink) info.rtm_flags |= RTNH_F_ONLINK;
+    if (route.source) message.ip(RTA_PREFSRC, *route.source);
+    if (route.mtu) {
+      auto* metrics = message.nest(RTA_METRICS);
+      message.u32(RTAX_MTU, route.mtu);
+      message.end(metrics);
+    }
+    return message.take();
+  }
+  Encoded operator()(const PutRoute& change) const {
+    return route(change.route, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
+  }
+  Encoded operator()(const DeleteRoute& change) const { return route(change.route, RTM_DELROUTE, 0); }
+
+  Encoded operator()(const PutNeighbour& change) const {
+    Message message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, sequence);
+    auto& info = message.extra<ndmsg>();
+    info.ndm_family = address_family(change.neighbour.ip.family());
+    info.ndm_ifindex = int(change.neighbour.link);
+    info.ndm_state = NUD_PERMANENT;
+    message.ip(NDA_DST, change.neighbour.ip);
+    message.mac(NDA_LLADDR, change.neighbour.mac);
+    return message.take();
+  }
+  Encoded operator()(const DeleteNeighbour& change) const {
+    Message message(RTM_DELNEIGH, 0, sequence);
+    auto& info = message.extra<ndmsg>();
+    info.ndm_family = address_family(change.ip.family());
+    info.ndm_ifindex = int(change.link);
+    message.ip(NDA_DST, change.ip);
+    return message.take();
+  }
+};
+
+}  // namespace
+
+Result<std::string> encode(const Change& change, uint32_t sequence) { return std::visit(Encoder{sequence}, change); }
+
+bool means_absent(const Change& change, int error) {
+  if (std::holds_alternative<DeleteLink>(change) || std::holds_alternative<DeleteGroup>(change)) return error == ENODEV;
+  if (std::holds_alternative<DeleteAddress>(change)) return error == EADDRNOTAVAIL || error == ENODEV;
+  if (std::holds_alternative<DeleteRoute>(change)) return error == ESRCH || error == ENODEV;
+  if (std::holds_alternative<DeleteNeighbour>(change)) return error == ENOENT || error == ENODEV || error == ENXIO;
+  return false;
+}
+
+}  // namespace causeway::netlink

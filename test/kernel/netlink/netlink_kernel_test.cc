@@ -1,0 +1,183 @@
+// The doors to rtnetlink and namespaces against the running kernel. Everything happens in namespaces without a name
+// that end with the test.
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "async/scope.h"
+#include "kernel/netlink/rtnetlink.h"
+#include "kernel/netns/netns.h"
+
+using namespace causeway;
+using namespace causeway::netlink;
+
+namespace {
+
+Ip ip(const char* text) { return Ip::parse(text).value(); }
+Cidr cidr(const char* text) { return Cidr::parse(text).value(); }
+Mac mac(const char* text) { return Mac::parse(text).value(); }
+
+// Two namespaces, "node" and "pod", with a door to each.
+struct World {
+  Fd node = netns::create().value();
+  Fd pod = netns::create().value();
+  std::unique_ptr<Rtnetlink> net = open_rtnetlink_in(node.get()).value();
+  std::unique_ptr<Rtnetlink> inside = open_rtnetlink_in(pod.get()).value();
+
+  CreateVeth veth(std::string name) {
+    return CreateVeth{{.name = std::move(name), .mac = mac("0a:58:a9:fe:01:01"), .mtu = 1450, .group = 77},
+                      {.name = "eth0", .mac = mac("0a:58:0a:01:00:05"), .mtu = 1450, .netns_fd = pod.get()}};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("one message makes a veth with its peer in another namespace") {
+  World world;
+  REQUIRE(world.net->apply_one(world.veth("cwtest0")).has_value());
+  const Link host = world.net->link("cwtest0").value();
+  const Link peer = world.inside->link("eth0").value();
+  CHECK(to_string(host) == fmt::format("{}: cwtest0 veth peer {} 0a:58:a9:fe:01:01 mtu 1450 down group 77",
+                                       host.index, peer.index));
+  CHECK(host.peer_netns.has_value());
+  CHECK(peer.mac == mac("0a:58:0a:01:00:05"));
+  CHECK(peer.mtu == 1450);
+
+  const auto again = world.net->apply_one(world.veth("cwtest0"));
+  REQUIRE(!again.has_value());
+  CHECK(again.error().code() == Errc::AlreadyExists);
+  CHECK(again.error().message().find("create veth cwtest0") == 0);
+  CHECK(again.error().message().find("File exists") != std::string::npos);
+  // The name inside is taken, the one outside is free: nothing is half-made.
+  CHECK(world.net->apply_one(world.veth("cwtest1")).error().code() == Errc::AlreadyExists);
+  CHECK(world.net->link("cwtest1").error().code() == Errc::NotFound);
+}
+
+TEST_CASE("alias, group, up and autoconf change on a link, and links of a group go together") {
+  World world;
+  REQUIRE(world.net->apply_one(world.veth("cwtest0")).has_value());
+  const IfIndex index = world.net->link("cwtest0")->index;
+  REQUIRE(world.net->apply_one(SetLink{.link = index, .up = true, .group = 99, .alias = "who I am", .ipv6_autoconf = false}).has_value());
+  REQUIRE(world.inside->apply_one(SetLink{.link = "eth0", .up = true}).has_value());
+  const Link link = world.net->link(index).value();
+  CHECK(link.up);
+  CHECK(link.running);
+  CHECK(link.group == 99);
+  CHECK(link.alias == "who I am");
+  for (const auto& address : world.net->addresses().value()) CHECK(address.link != index);
+
+  std::vector<Change> more;
+  for (int i = 0; i < 5; ++i) more.push_back(CreateVeth{{.name = fmt::format("x{}", i), .group = 99}, {.name = fmt::format("y{}", i)}});
+  REQUIRE(world.net->apply_all(more).has_value());
+  REQUIRE(world.net->apply_one(DeleteGroup{99}).has_value());
+  CHECK(world.net->links()->size() == 1);  // lo
+  CHECK(world.net->apply_one(DeleteGroup{99}).has_value());
+  CHECK(world.net->apply_one(DeleteLink{index}).has_value());
+}
+
+TEST_CASE("addresses, routes and neighbours are put, read back and deleted") {
+  World world;
+  REQUIRE(world.net->apply_one(world.veth("cwtest0")).has_value());
+  const IfIndex eth0 = world.inside->link("eth0")->index;
+  REQUIRE(world.net->apply_one(SetLink{.link = "cwtest0", .up = true}).has_value());
+  REQUIRE(world.inside->apply_one(SetLink{.link = eth0, .up = true, .ipv6_autoconf = false}).has_value());
+
+  const Address v4{.link = eth0, .ip = ip("10.1.0.5"), .prefix = 32};
+  const Address v6{.link = eth0, .ip = ip("fd00:1::5"), .prefix = 128};
+  const Route default4{.destination = cidr("0.0.0.0/0"), .gateway = ip("169.254.1.1"), .link = eth0, .onlink = true, .mtu = 1400};
+  const Route default6{.destination = cidr("::/0"), .gateway = ip("fe80::1"), .link = eth0, .onlink = true, .mtu = 1400, .source = ip("fd00:1::5")};
+  const Route hole{.destination = cidr("10.9.0.0/16"), .type = RouteType::Blackhole, .table = 1234, .priority = 7};
+  const Route hole6{.destination = cidr("fd00:9::/64"), .type = RouteType::Unreachable};
+  const Neighbour gateway4{.link = eth0, .ip = ip("169.254.1.1"), .mac = mac("0a:58:a9:fe:01:01")};
+  const Neighbour gateway6{.link = eth0, .ip = ip("fe80::1"), .mac = mac("0a:58:a9:fe:01:01")};
+  const std::vector<Change> changes{PutAddress{v4},     PutAddress{v6}, PutNeighbour{gateway4}, PutNeighbour{gateway6},
+                                    PutRoute{default4}, PutRoute{default6}, PutRoute{hole}, PutRoute{hole6}};
+  for (int round = 0; round < 2; ++round) {  // what may be repeated is repeated
+    const auto done = world.inside->apply_all(changes);
+    CHECK_MESSAGE(done.has_value(), (done ? "" : done.error().message()));
+  }
+
+  std::string seen;
+  for (const auto& address : world.inside->addresses().value())
+    if (address.link == eth0) seen += to_string(address) + "\n";
+  for (const auto& route : world.inside->routes({.protocol = kRouteProtocol}).value()) seen += to_string(route) + "\n";
+  for (const auto& route : world.inside->routes({.table = 1234}).value()) seen += to_string(route) + "\n";
+  for (const auto& neighbour : world.inside->neighbours().value()) seen += to_string(neighbour) + "\n";
+  const std::string dev = to_string(eth0);
+  CHECK(seen == "address 10.1.0.5/32 dev " + dev + "\n" +
+                "address fd00:1::5/128 dev " + dev + " nodad\n" +
+                "route 0.0.0.0/0 via 169.254.1.1 dev " + dev + " onlink mtu 1400 proto 202\n" +
+                "route unreachable fd00:9::/64 proto 202\n" +
+                "route ::/0 via fe80::1 dev " + dev + " onlink src fd00:1::5 mtu 1400 proto 202\n" +
+                "route blackhole 10.9.0.0/16 metric 7 table 1234 proto 202\n" +
+                "neighbour 169.254.1.1 lladdr 0a:58:a9:fe:01:01 dev " + dev + "\n" +
+                "neighbour fe80::1 lladdr 0a:58:a9:fe:01:01 dev " + dev + "\n");
+
+  CHECK(world.inside->route_to(ip("8.8.8.8"))->gateway == ip("169.254.1.1"));
+  CHECK(world.inside->route_to(ip("8.8.8.8"))->source == ip("10.1.0.5"));
+  CHECK(world.inside->route_to(ip("2001:db8::1"))->source == ip("fd00:1::5"));
+  CHECK(world.net->route_to(ip("8.8.8.8")).error().code() == Errc::Unavailable);
+
+  const std::vector<Change> undo{DeleteRoute{default4}, DeleteRoute{default6}, DeleteRoute{hole}, DeleteRoute{hole6},
+                                 DeleteNeighbour{eth0, gateway4.ip}, DeleteNeighbour{eth0, gateway6.ip},
+                                 DeleteAddress{v4}, DeleteAddress{v6}};
+  for (int round = 0; round < 2; ++round) {
+    const auto done = world.inside->apply_all(undo);
+    CHECK_MESSAGE(done.has_value(), (done ? "" : done.error().message()));
+  }
+  CHECK(world.inside->routes({.table = 0, .protocol = kRouteProtocol})->empty());
+  CHECK(world.inside->neighbours()->empty());
+}
+
+TEST_CASE("a batch larger than the socket's buffers is applied whole, and errors keep their place") {
+  World world;
+  REQUIRE(world.net->apply_one(world.veth("cwtest0")).has_value());
+  const IfIndex index = world.net->link("cwtest0")->index;
+  REQUIRE(world.net->apply_one(SetLink{.link = index, .up = true}).has_value());
+  std::vector<Change> changes;
+  for (uint32_t i = 0; i < 5000; ++i)
+    changes.push_back(PutRoute{{.destination = Cidr(Ip::v4(0x0a000000 + (i << 8)), 24), .link = i == 4321 ? IfIndex{9999} : index}});
+  const auto statuses = world.net->apply(changes);
+  for (size_t i = 0; i < statuses.size(); ++i) CHECK(statuses[i].has_value() == (i != 4321));
+  CHECK(world.net->routes({.protocol = kRouteProtocol})->size() == 4999);
+}
+
+TEST_CASE("a watch wakes on a change, once for many") {
+  World world;
+  const auto outcome = netns::call_in(world.node.get(), [&]() -> Status {
+    auto loop = make_loop();
+    auto watch = TRY(open_watch(*loop, {Watched::Links}));
+    for (int i = 0; i < 20; ++i)
+      TRY(world.net->apply_one(CreateVeth{{.name = fmt::format("a{}", i)}, {.name = fmt::format("b{}", i)}}));
+    return run_until_done(*loop, watch->changed());
+  });
+  CHECK(outcome.has_value());
+}
+
+TEST_CASE("namespaces are told apart, pinned, and refused when they are none") {
+  Fd first = netns::create().value();
+  Fd second = netns::create().value();
+  CHECK(netns::id_of(first.get()).value() != netns::id_of(second.get()).value());
+  CHECK(netns::cookie_of(first.get()).value() != netns::cookie_of(second.get()).value());
+  const std::string path = fmt::format("/run/cwnetnstest.{}/a/b", ::getpid());
+  REQUIRE(netns::pin(first.get(), path).has_value());
+  CHECK(netns::pin(first.get(), path).error().code() == Errc::AlreadyExists);
+  CHECK(netns::id_of(netns::open(path)->get()).value() == netns::id_of(first.get()).value());
+  CHECK(netns::unpin(path).has_value());
+  CHECK(netns::unpin(path).has_value());
+  CHECK(netns::open(path).error().code() == Errc::NotFound);
+  CHECK(netns::open("/etc/hostname").error().message() == "/etc/hostname is no network namespace");
+  CHECK(netns::open("/proc/self/ns/mnt").error().message() == "/proc/self/ns/mnt is no network namespace");
+  ::rmdir(fmt::format("/run/cwnetnstest.{}/a", ::getpid()).c_str());
+  ::rmdir(fmt::format("/run/cwnetnstest.{}", ::getpid()).c_str());
+}
+
+TEST_CASE("sysctls inside a namespace are its own") {
+  World world;
+  const auto set = netns::run_in(world.pod.get(), [] { return netns::write_sysctl("ipv4/ip_forward", "1"); });
+  CHECK(set.has_value());
+  const auto read = [](const Fd& ns) { return netns::call_in(ns.get(), [] { return netns::read_sysctl("ipv4/ip_forward"); }).value(); };
+  CHECK(read(world.pod) == "1");
+  CHECK(read(world.node) == "0");
+}
