@@ -73,6 +73,12 @@ void ChangeSet::merge(const ChangeSet& later) {
 const Node* Model::node(const std::string& name) const { return find(nodes_, name); }
 const Attachment* Model::attachment(const AttachmentKey& key) const { return find(attachments_, key); }
 std::set<std::string> Model::nodes_at(const Ip& ip) const { return owners(nodes_by_ip_, ip); }
+std::set<std::string> Model::nodes_in(const Cidr& cidr) const {
+  std::set<std::string> found;
+  for (auto it = nodes_by_ip_.lower_bound(cidr.address()); it != nodes_by_ip_.end() && cidr.contains(it->first); ++it)
+    found.insert(it->second.begin(), it->second.end());
+  return found;
+}
 std::set<AttachmentKey> Model::attachments_at(const Ip& ip) const { return owners(attachments_by_ip_, ip); }
 
 Generation Model::advance() {

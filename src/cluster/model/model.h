@@ -25,6 +25,8 @@ class Model {
   // Names of the Nodes that have an overlapping Pod CIDR / that address.
   std::set<std::string> nodes_overlapping(const Cidr& cidr) const { return pod_cidrs_.overlapping(cidr); }
   std::set<std::string> nodes_at(const Ip& ip) const;
+  // Names of the Nodes that have an address inside the prefix.
+  std::set<std::string> nodes_in(const Cidr& cidr) const;
   std::set<AttachmentKey> attachments_at(const Ip& ip) const;
 
   Generation generation() const { return generation_; }

@@ -97,6 +97,7 @@ struct Uplink {
 struct NodeFacts {
   std::string name;  // of our Node object
   Uplink uplink;
+  std::vector<Ip> addresses;  // sorted: every global address of the node's devices
   bool operator==(const NodeFacts&) const = default;
 
   // Whether `ip` is on a subnet of the uplink: reached without a router.

@@ -1,0 +1,310 @@
+#include "fabric/compile.h"
+
+#include <algorithm>
+
+namespace causeway::fabric {
+
+using cluster::Model;
+using cluster::Node;
+using cluster::NodeFacts;
+
+namespace {
+
+constexpr uint32_t kIpv6MinimumMtu = 1280;  // RFC 8200 section 5
+
+bool has_own(const NodeFacts& facts, const Ip& ip) {
+  return std::ranges::any_of(facts.uplink.addresses, [&](const auto& address) { return address.ip == ip; }) ||
+         std::ranges::find(facts.addresses, ip) != facts.addresses.end();
+}
+
+// Our address of the family on the uplink: what other nodes call us by.
+std::optional<Ip> own_address(const NodeFacts& facts, const Node* self, Family family) {
+  auto on_uplink = [&](const Ip& ip) {
+    return std::ranges::any_of(facts.uplink.addresses, [&](const auto& address) { return address.ip == ip; });
+  };
+  if (self)
+    for (const Ip& ip : self->addresses)
+      if (ip.family() == family && on_uplink(ip)) return ip;
+  for (const auto& address : facts.uplink.addresses)
+    if (address.ip.family() == family) return address.ip;
+  return std::nullopt;
+}
+
+// The order in which we try families for the outer packet: that of our own Node's addresses.
+std::vector<Family> outer_families(const NodeFacts& facts, const Node* self) {
+  std::vector<Family> families;
+  auto add = [&](Family family) {
+    if (std::ranges::find(families, family) == families.end() && own_address(facts, self, family))
+      families.push_back(family);
+  };
+  if (self)
+    for (const Ip& ip : self->addresses) add(ip.family());
+  add(Family::V4);
+  add(Family::V6);
+  return families;
+}
+
+uint32_t overhead(Family outer) { return outer == Family::V4 ? kVxlanOverhead4 : kVxlanOverhead6; }
+
+struct Tunnel {
+  Ip vtep, source;
+  uint32_t mtu;
+};
+std::optional<Tunnel> tunnel_to(const Node& node, const Model& model) {
+  const NodeFacts& facts = model.facts();
+  for (Family family : outer_families(facts, model.self())) {
+    const auto vtep = node.address(family);
+    const auto source = own_address(facts, model.self(), family);
+    if (vtep && source && facts.uplink.mtu > overhead(family))
+      return Tunnel{*vtep, *source, facts.uplink.mtu - overhead(family)};
+  }
+  return std::nullopt;
+}
+
+// The node's address of the family, where it is on our link: a next hop.
+std::optional<Ip> neighbour_of(const Node& node, const NodeFacts& facts, Family family) {
+  for (const Ip& ip : node.addresses)
+    if (ip.family() == family && facts.shares_link(ip)) return ip;
+  return std::nullopt;
+}
+
+// How to reach a prefix of another node (its Pods, or one of its own addresses); an error says why not.
+Result<Route> route_to(const Node& node, const Cidr& prefix, bool node_address, const Model& model,
+                       const Options& options) {
+  const NodeFacts& facts = model.facts();
+  const Family family = prefix.family();
+  Route route{.node_address = node_address, .node = node.name, .uplink = facts.uplink.ifindex};
+  const auto next_hop = node_address ? (facts.shares_link(prefix.address()) ? std::optional(prefix.address()) : std::nullopt)
+                                     : neighbour_of(node, facts, family);
+  if (options.mode != Mode::Vxlan && next_hop) {
+    route.via = Via::Native;
+    route.next_hop = next_hop;
+    route.mtu = facts.uplink.mtu;
+    return route;
+  }
+  if (options.mode == Mode::HostGw)
+    return fail(Errc::Unsupported,
+                "no {} address of it is on a subnet of {} ({}), and --fabric host-gw needs all nodes on one link; use "
+                "auto or vxlan",
+                family == Family::V4 ? "IPv4" : "IPv6", facts.uplink.name, facts.name);
+  const auto tunnel = tunnel_to(node, model);
+  if (!tunnel)
+    return fail(Errc::Unsupported, "it has no address of a family that {} has on {}: no tunnel can reach it", facts.name,
+                facts.uplink.name);
+  if (family == Family::V6 && tunnel->mtu < kIpv6MinimumMtu)
+    return fail(Errc::Unsupported, "{} has MTU {}: IPv6 in VXLAN needs {}", facts.uplink.name, facts.uplink.mtu,
+                kIpv6MinimumMtu + overhead(tunnel->vtep.family()));
+  route.via = Via::Overlay;
+  route.vtep = tunnel->vtep;
+  route.source = tunnel->source;
+  route.mtu = tunnel->mtu;
+  return route;
+}
+
+KernelRoute through_fabric(const Cidr& prefix, const Model& model, uint32_t mtu) {
+  const NodeFacts& facts = model.facts();
+  return {.ifindex = facts.uplink.ifindex,
+          .gateway = fabric_gateway(prefix.family()).first,
+          .mtu = mtu,
+          .source = own_address(facts, model.self(), prefix.family())};
+}
+
+Tables compile_self(const Model& model, const Options& options) {
+  Tables out;
+  const NodeFacts& facts = model.facts();
+  if (facts.uplink.ifindex == IfIndex{}) return out;
+  const Node* self = model.self();
+  out.hooks[facts.uplink.ifindex] = Hooks::Uplink;
+  out.uplinks[facts.uplink.ifindex] = {own_address(facts, self, Family::V4), own_address(facts, self, Family::V6)};
+  for (Family family : {Family::V4, Family::V6}) {
+    const auto [gateway, mac] = fabric_gateway(family);
+    out.neighbours[{facts.uplink.ifindex, gateway}] = mac;
+  }
+
+  // The more specific owner of a prefix goes first; emplace leaves it.
+  const Route here{.via = Via::ThisNode, .node_address = true, .node = facts.name};
+  for (const Ip& ip : facts.addresses) out.routes.emplace(host_cidr(ip), here);
+  for (const auto& address : facts.uplink.addresses) out.routes.emplace(host_cidr(address.ip), here);
+  if (self) {
+    if (std::string why = refusal(*self, model); !why.empty()) {
+      out.refused["node " + self->name] = why;
+    } else {
+      for (const Cidr& cidr : self->pod_cidrs) {
+        out.routes.emplace(cidr, Route{.via = Via::LocalPods, .node = self->name});
+        out.kernel_routes.emplace(cidr, through_fabric(cidr, model, 0));
+      }
+    }
+  }
+  auto cluster = [&](const Cidr& cidr) {
+    for (const std::string& name : model.nodes_overlapping(cidr))
+      if (std::ranges::find(model.node(name)->pod_cidrs, cidr) != model.node(name)->pod_cidrs.end()) return;
+    if (cidr.prefix() == cidr.address().bits() && !model.nodes_at(cidr.address()).empty()) return;
+    out.routes.emplace(cidr, Route{.via = Via::Cluster});
+  };
+  for (const Cidr& cidr : options.cluster_cidrs) cluster(cidr);
+  for (const Cidr& cidr : options.non_masquerade_cidrs) cluster(cidr);
+  return out;
+}
+
+Tables compile_node(const std::string& name, const Model& model, const Options& options) {
+  Tables out;
+  const Node* node = model.node(name);
+  const NodeFacts& facts = model.facts();
+  if (!node || name == facts.name || facts.uplink.ifindex == IfIndex{}) return out;
+  auto refuse = [&](std::string why) {
+    out = {};
+    out.refused["node " + name] = std::move(why);
+    return out;
+  };
+  if (std::string why = refusal(*node, model); !why.empty()) return refuse(std::move(why));
+
+  for (const Cidr& cidr : node->pod_cidrs) {
+    auto route = route_to(*node, cidr, false, model, options);
+    if (!route) return refuse(route.error().message());
+    KernelRoute kernel = through_fabric(cidr, model, route->mtu);
+    if (route->via == Via::Native) kernel.gateway = route->next_hop;
+    out.kernel_routes.emplace(cidr, kernel);
+    out.routes.emplace(cidr, std::move(*route));
+  }
+  for (const Ip& ip : node->addresses) {
+    auto route = route_to(*node, host_cidr(ip), true, model, options);
+    if (!route) return refuse(route.error().message());
+    out.routes.emplace(host_cidr(ip), std::move(*route));
+    if (options.mode != Mode::HostGw) out.peers.emplace(ip, name);
+  }
+  return out;
+}
+
+Tables compile_attachment(const cluster::AttachmentKey& key, const Model& model) {
+  Tables out;
+  const cluster::Attachment* attachment = model.attachment(key);
+  if (!attachment) return out;
+  const std::string object = to_string(Key(key));
+  for (const Ip& ip : attachment->addresses)
+    for (const auto& other : model.attachments_at(ip))
+      if (other < key) {
+        out.refused[object] = fmt::format("its address {} belongs to attachment {}", ip, other);
+        return out;
+      }
+  out.hooks[attachment->host_ifindex] = Hooks::Pod;
+  for (const Ip& ip : attachment->addresses) {
+    out.pods.emplace(ip, PodRow{.pod = attachment->pod,
+                                .ifindex = attachment->host_ifindex,
+                                .mac = attachment->pod_mac,
+                                .host_mac = attachment->host_mac});
+    out.kernel_routes.emplace(host_cidr(ip),
+                              KernelRoute{.ifindex = attachment->host_ifindex,
+                                          .source = own_address(model.facts(), model.self(), ip.family())});
+  }
+  return out;
+}
+
+void insert_all(Tables& into, Tables&& from) {
+  into.routes.merge(from.routes);
+  into.peers.merge(from.peers);
+  into.pods.merge(from.pods);
+  into.uplinks.merge(from.uplinks);
+  into.kernel_routes.merge(from.kernel_routes);
+  into.neighbours.merge(from.neighbours);
+  into.hooks.merge(from.hooks);
+  into.refused.merge(from.refused);
+}
+
+}  // namespace
+
+std::string refusal(const Node& node, const Model& model) {
+  if (!node.problem.empty()) return node.problem;
+  for (const Cidr& cidr : node.pod_cidrs) {
+    if (cidr.prefix() == cidr.address().bits()) return fmt::format("Pod CIDR {} is one address: no Pods fit", cidr);
+    for (const std::string& other : model.nodes_overlapping(cidr))
+      if (other != node.name && older(*model.node(other), node))
+        return fmt::format("Pod CIDR {} overlaps that of node {}, which is older", cidr, other);
+    for (const std::string& other : model.nodes_in(cidr))
+      return fmt::format("Pod CIDR {} holds an address of node {}: packets to it could not leave", cidr, other);
+    for (const auto& address : model.facts().uplink.addresses)
+      if (address.ip.family() == cidr.family() && address.subnet().overlaps(cidr))
+        return fmt::format("Pod CIDR {} overlaps subnet {} of {} on node {}", cidr, address.subnet(),
+                           model.facts().uplink.name, model.facts().name);
+  }
+  for (size_t i = 0; i < node.pod_cidrs.size(); ++i)
+    for (size_t j = 0; j < i; ++j)
+      if (node.pod_cidrs[i].family() == node.pod_cidrs[j].family())
+        return fmt::format("Pod CIDRs {} and {} are of one family: at most one for each", node.pod_cidrs[j],
+                           node.pod_cidrs[i]);
+  for (const Ip& ip : node.addresses) {
+    for (const std::string& other : model.nodes_at(ip))
+      if (other != node.name && older(*model.node(other), node))
+        return fmt::format("address {} is that of node {}, which is older", ip, other);
+    if (node.name != model.facts().name && has_own(model.facts(), ip))
+      return fmt::format("address {} is one of this node, {}", ip, model.facts().name);
+  }
+  return "";
+}
+
+Tables compile_one(const Key& key, const Model& model, const Options& options) {
+  if (const auto* node = std::get_if<std::string>(&key)) return compile_node(*node, model, options);
+  if (const auto* attachment = std::get_if<cluster::AttachmentKey>(&key)) return compile_attachment(*attachment, model);
+  return compile_self(model, options);
+}
+
+std::set<Key> all_keys(const Model& model) {
+  std::set<Key> out{Key(SelfKey{})};
+  for (const auto& [name, node] : model.nodes()) out.insert(Key(name));
+  for (const auto& [key, attachment] : model.attachments()) out.insert(Key(key));
+  return out;
+}
+
+std::set<Key> keys(const cluster::ChangeSet& changes, const Model& model) {
+  std::set<Key> out;
+  // Every row depends on our own addresses.
+  if (changes.facts || changes.nodes.contains(model.facts().name)) out = all_keys(model);
+  if (!changes.nodes.empty()) out.insert(Key(SelfKey{}));
+
+  auto touch_node = [&](const Node& node) {  // who may now be accepted, or refused, because of it
+    for (const Cidr& cidr : node.pod_cidrs)
+      for (const std::string& other : model.nodes_overlapping(cidr)) out.insert(Key(other));
+    for (const Ip& ip : node.addresses) {
+      for (const std::string& other : model.nodes_at(ip)) out.insert(Key(other));
+      for (const std::string& other : model.nodes_overlapping(host_cidr(ip))) out.insert(Key(other));
+    }
+  };
+  for (const auto& [name, before] : changes.nodes) {
+    out.insert(Key(name));
+    if (before) touch_node(*before);
+    if (const Node* now = model.node(name)) touch_node(*now);
+  }
+
+  auto touch_attachment = [&](const cluster::Attachment& attachment) {
+    for (const Ip& ip : attachment.addresses)
+      for (const auto& other : model.attachments_at(ip)) out.insert(Key(other));
+  };
+  for (const auto& [key, before] : changes.attachments) {
+    out.insert(Key(key));
+    if (before) touch_attachment(*before);
+    if (const auto* now = model.attachment(key)) touch_attachment(*now);
+  }
+  return out;
+}
+
+Tables compile(const Model& model, const Options& options) {
+  Tables out;
+  for (const Key& key : all_keys(model)) insert_all(out, compile_one(key, model, options));
+  return out;
+}
+
+uint32_t pod_mtu(const NodeFacts& facts, const Node& self, const Options& options) {
+  if (options.mode == Mode::HostGw) return facts.uplink.mtu;
+  const auto families = outer_families(facts, &self);
+  const uint32_t taken = overhead(families.empty() ? Family::V4 : families.front());
+  return facts.uplink.mtu > taken ? facts.uplink.mtu - taken : facts.uplink.mtu;
+}
+
+std::pair<Ip, Mac> fabric_gateway(Family family) {
+  // Link-local addresses that nothing else uses; a locally administered MAC.
+  static constexpr Mac kMac{{0x0a, 0x58, 0xa9, 0xfe, 0xca, 0x01}};
+  static constexpr std::array<uint8_t, 4> kV4{169, 254, 202, 1};
+  static constexpr std::array<uint8_t, 16> kV6{0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xca, 0x00, 0x20, 0x20};
+  return {family == Family::V4 ? Ip::v4(kV4) : Ip::v6(kV6), kMac};
+}
+
+}  // namespace causeway::fabric

@@ -1,0 +1,118 @@
+#include "fabric/compile.h"
+
+#include <doctest/doctest.h>
+
+#include <random>
+
+#include "fabric/desired.h"
+
+using namespace causeway;
+using namespace causeway::fabric;
+using cluster::Model;
+
+static Ip ip(std::string_view text) { return Ip::parse(text).value(); }
+static Cidr cidr(std::string_view text) { return Cidr::parse(text).value(); }
+
+// Any model of a handful of nodes and attachments whose addresses and prefixes collide often.
+namespace {
+struct Chaos {
+  std::mt19937 random;
+  Model model;
+
+  explicit Chaos(unsigned seed) : random(seed) { facts(); }
+  unsigned pick(unsigned n) { return random() % n; }
+  std::string node_name() { return "n" + std::to_string(pick(8)); }
+
+  Cidr pod_cidr() {
+    static const char* const kCidrs[] = {"10.244.0.0/24", "10.244.1.0/24", "10.244.2.0/24", "10.244.2.0/25",
+                                         "10.244.0.0/22", "192.0.2.0/26", "fd00:1::/64", "fd00:2::/64", "fd00::/16",
+                                         "10.244.9.9/32"};
+    return cidr(kCidrs[pick(std::size(kCidrs))]);
+  }
+  Ip address() {
+    static const char* const kAddresses[] = {"192.0.2.1", "192.0.2.2", "192.0.2.3", "198.51.100.1", "198.51.100.2",
+                                             "2001:db8::1", "2001:db8::2", "2001:db8:1::2", "10.244.2.200"};
+    return ip(kAddresses[pick(std::size(kAddresses))]);
+  }
+  void facts() {
+    cluster::NodeFacts facts{.name = "n0"};
+    facts.uplink = {.name = "eth0", .ifindex = IfIndex{2 + pick(2)}, .mtu = pick(3) ? 1500u : 1340u};
+    facts.uplink.addresses = {{ip("192.0.2.1"), 24}};
+    if (pick(2)) facts.uplink.addresses.push_back({ip("2001:db8::1"), 64});
+    facts.addresses = {ip("192.0.2.1")};
+    if (pick(4) == 0) facts.addresses.push_back(ip("172.17.0.1"));
+    model.set_facts(std::move(facts));
+  }
+  void step() {
+    switch (pick(10)) {
+      case 0: facts(); break;
+      case 1: case 2: model.remove_node(node_name()); break;
+      case 3: case 4: {
+        cluster::Attachment a{.key = {"c" + std::to_string(pick(5)), "eth0"}, .host_ifindex = IfIndex{10 + pick(5)}};
+        a.addresses.push_back(Ip::v4(0x0af40005 + pick(4)));
+        if (pick(2)) a.addresses.push_back(ip("fd00:1::5").plus(pick(3)));
+        a.host_ifindex = IfIndex{static_cast<uint32_t>(10 + (a.key.container[1] - '0'))};
+        model.put(std::move(a));
+        break;
+      }
+      case 5: model.remove(cluster::AttachmentKey{"c" + std::to_string(pick(5)), "eth0"}); break;
+      default: {
+        cluster::Node node{.name = node_name(), .created = pick(5)};
+        for (unsigned i = pick(3); i > 0; --i) node.addresses.push_back(address());
+        for (unsigned i = pick(3); i > 0; --i) node.pod_cidrs.push_back(pod_cidr());
+        if (pick(20) == 0) node.problem = "spec.podCIDRs: bad";
+        model.put(std::move(node));
+      }
+    }
+  }
+};
+}  // namespace
+
+TEST_CASE("incremental compilation arrives at the full one, and no row has two owners") {
+  for (unsigned seed = 1; seed <= 120; ++seed) {
+    CAPTURE(seed);
+    Chaos chaos(seed);
+    Options options{.mode = static_cast<Mode>(seed % 3),
+                    .cluster_cidrs = {cidr("10.244.0.0/16"), cidr("fd00::/16")},
+                    .non_masquerade_cidrs = {cidr("10.244.1.0/24")}};
+    Desired desired(options);
+    for (int round = 0; round < 40; ++round) {
+      for (unsigned n = 1 + chaos.pick(3); n > 0; --n) chaos.step();
+      desired.update(chaos.model.take_changes(), chaos.model);
+      const Tables full = compile(chaos.model, options);
+      REQUIRE(render(desired.tables()) == render(full));
+      REQUIRE(desired.tables() == full);
+      size_t rows = 0;
+      for (const Key& key : all_keys(chaos.model)) {
+        const Tables one = compile_one(key, chaos.model, options);
+        rows += one.routes.size() + one.peers.size() + one.pods.size() + one.kernel_routes.size() + one.hooks.size();
+      }
+      REQUIRE(rows == full.routes.size() + full.peers.size() + full.pods.size() + full.kernel_routes.size() +
+                          full.hooks.size());
+    }
+  }
+}
+
+TEST_CASE("one Node of thousands that changes touches its own keys only") {
+  Model model;
+  cluster::NodeFacts facts{.name = "n1"};
+  facts.uplink = {.name = "eth0", .ifindex = IfIndex{2}, .mtu = 1500, .addresses = {{ip("10.0.0.1"), 8}}};
+  model.set_facts(facts);
+  for (uint32_t i = 1; i <= 2000; ++i)
+    model.put(cluster::Node{.name = "n" + std::to_string(i),
+                            .addresses = {Ip::v4(0x0a000000 + i)},
+                            .pod_cidrs = {Cidr(Ip::v4(0x64400000 + i * 256), 24)}});
+  model.take_changes();
+  model.put(cluster::Node{.name = "n77", .addresses = {ip("10.0.0.77")}, .pod_cidrs = {cidr("172.20.0.0/24")}});
+  CHECK(keys(model.take_changes(), model).size() == 2);  // n77 and self
+}
+
+TEST_CASE("the Pods' MTU leaves room for the outer header of the node's own family") {
+  cluster::NodeFacts facts;
+  facts.uplink = {.mtu = 1500, .addresses = {{ip("192.0.2.1"), 24}, {ip("2001:db8::1"), 64}}};
+  const cluster::Node v4{.addresses = {ip("192.0.2.1"), ip("2001:db8::1")}};
+  const cluster::Node v6{.addresses = {ip("2001:db8::1"), ip("192.0.2.1")}};
+  CHECK(pod_mtu(facts, v4, {.mode = Mode::Auto}) == 1450);
+  CHECK(pod_mtu(facts, v6, {.mode = Mode::Vxlan}) == 1430);
+  CHECK(pod_mtu(facts, v6, {.mode = Mode::HostGw}) == 1500);
+}

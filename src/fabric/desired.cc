@@ -1,0 +1,30 @@
+#include "fabric/desired.h"
+
+namespace causeway::fabric {
+
+void Desired::update(const cluster::ChangeSet& changes, const cluster::Model& model) {
+  for (const Key& key : keys(changes, model)) {
+    Tables now = compile_one(key, model, options_);
+    routes.replace(key, std::move(now.routes));
+    peers.replace(key, std::move(now.peers));
+    pods.replace(key, std::move(now.pods));
+    uplinks.replace(key, std::move(now.uplinks));
+    kernel_routes.replace(key, std::move(now.kernel_routes));
+    neighbours.replace(key, std::move(now.neighbours));
+    hooks.replace(key, std::move(now.hooks));
+    refused.replace(key, std::move(now.refused));
+  }
+}
+
+Tables Desired::tables() const {
+  return {.routes = routes.values(),
+          .peers = peers.values(),
+          .pods = pods.values(),
+          .uplinks = uplinks.values(),
+          .kernel_routes = kernel_routes.values(),
+          .neighbours = neighbours.values(),
+          .hooks = hooks.values(),
+          .refused = refused.values()};
+}
+
+}  // namespace causeway::fabric

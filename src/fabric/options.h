@@ -1,0 +1,30 @@
+// What the operator chose for the fabric: the same on all nodes of a cluster.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "base/ip.h"
+
+namespace causeway::fabric {
+
+enum class Mode : uint8_t {
+  Auto,    // native where nodes share a link, else VXLAN
+  Vxlan,   // always VXLAN
+  HostGw,  // always native; a node behind a router is refused
+};
+std::string_view to_string(Mode mode);
+Result<Mode> parse_mode(std::string_view text);  // auto, vxlan, host-gw
+
+struct Options {
+  Mode mode = Mode::Auto;
+  std::vector<Cidr> cluster_cidrs;         // all Pods of the cluster; at most one for each family
+  std::vector<Cidr> non_masquerade_cidrs;  // outside of the cluster, reached with the Pod's own address
+  uint32_t vni = 1;                        // 24 bits
+};
+
+// Ethernet 14 + IPv4 20 or IPv6 40 + UDP 8 + VXLAN 8 (RFC 7348): what encapsulation takes from an IP packet.
+inline constexpr uint32_t kVxlanOverhead4 = 50;
+inline constexpr uint32_t kVxlanOverhead6 = 70;
+
+}  // namespace causeway::fabric
