@@ -46,12 +46,16 @@ endif()
 
 # causeway_test(NAME GROUP unit|scenario|sim|kernel|lab|cluster SOURCES... DEPS...): a doctest binary registered with
 # ctest under its group. TIMEOUT in seconds (120). SERIAL: nothing else runs beside it.
+if(CAUSEWAY_TESTS)
+  add_library(doctest_main OBJECT EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/test/main.cc)
+  target_link_libraries(doctest_main PRIVATE causeway_options)
+endif()
 function(causeway_test name)
   cmake_parse_arguments(arg "SERIAL" "GROUP;TIMEOUT" "SOURCES;DEPS;LIBS" ${ARGN})
   if(NOT CAUSEWAY_TESTS)
     return()
   endif()
-  add_executable(${name} ${arg_SOURCES} ${CMAKE_SOURCE_DIR}/test/main.cc)
+  add_executable(${name} ${arg_SOURCES} $<TARGET_OBJECTS:doctest_main>)
   target_link_libraries(${name} PRIVATE causeway_options ${arg_DEPS} ${arg_LIBS})
   add_dependencies(${name} layers)
   if(NOT arg_GROUP IN_LIST CAUSEWAY_GROUPS)

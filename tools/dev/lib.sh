@@ -16,19 +16,14 @@ else
 fi
 step() { echo "${bold}==> $*${plain}"; }
 
-# ccache hits across checkouts: paths are taken relative to the repository and the working directory is not
-# part of the hash.
-export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
-export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-time_macros,include_file_mtime,include_file_ctime}
-
 # build_preset PRESET [TARGET…]: configures once, then builds.
 build_preset() {
   local preset=$1
   shift
   if [[ ! -f build/$preset/build.ninja ]]; then
-    cmake --preset "$preset" >"build-$preset.log.$$" 2>&1 ||
-      { cat "build-$preset.log.$$" >&2; rm -f "build-$preset.log.$$"; die "cmake --preset $preset failed"; }
-    rm -f "build-$preset.log.$$"
+    mkdir -p build
+    cmake --preset "$preset" >"build/configure-$preset.log" 2>&1 ||
+      { cat "build/configure-$preset.log" >&2; die "cmake --preset $preset failed"; }
   fi
   ninja -C "build/$preset" "$@"
 }
