@@ -1,0 +1,7 @@
+#pragma once
+
+namespace causeway::kube {
+
+extern const char kSchemaTable[];  // schema.cc reads it once
+
+}  // namespace causeway::kube
