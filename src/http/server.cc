@@ -1,6 +1,7 @@
 #include "http/server.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -84,7 +85,32 @@ Result<Address> address_of(const std::string& path) {
   return address;
 }
 
+Status note_bound_address(Server::State& state, const ServerOptions& options) {
+  Address address;
+  address.size = sizeof address.storage;
+  ::getsockname(state.listener.get(), address.get(), &address.size);
+  const auto bound = endpoint_of(address.storage);
+  state.port = bound.port;
+  state.url = fmt::format("{}://{}", options.tls ? "https" : "http", to_string(bound));
+  return ok();
+}
+
+// A socket that listens already, handed down by who started us: it may belong to another network namespace, and what
+// connects while we start again waits in its queue.
+Status take_listener(Server::State& state, const ServerOptions& options) {
+  const int fd = std::atoi(options.address.c_str() + 3);
+  int listens = 0;
+  socklen_t size = sizeof listens;
+  if (fd < 3 || ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0)
+    return fail(Errc::Invalid, "listen on {}: not an inherited listening socket", options.address);
+  state.listener = Fd(fd);
+  ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  ::fcntl(fd, F_SETFL, O_NONBLOCK);
+  return note_bound_address(state, options);
+}
+
 Status open_listener(Server::State& state, const ServerOptions& options) {
+  if (options.address.starts_with("fd:")) return take_listener(state, options);
   Address address;
   if (options.address.starts_with("unix:")) {
     state.socket_path = options.address.substr(5);
@@ -107,12 +133,7 @@ Status open_listener(Server::State& state, const ServerOptions& options) {
     state.url = "http://localhost";
     return ok();
   }
-  address.size = sizeof address.storage;
-  ::getsockname(state.listener.get(), address.get(), &address.size);
-  const auto bound = endpoint_of(address.storage);
-  state.port = bound.port;
-  state.url = fmt::format("{}://{}", options.tls ? "https" : "http", to_string(bound));
-  return ok();
+  return note_bound_address(state, options);
 }
 
 void tune(int socket, bool tcp) {

@@ -35,7 +35,7 @@ struct ServerLimits {
 };
 
 struct ServerOptions {
-  std::string address = "127.0.0.1";  // numeric, or "unix:/path" (replaced when it exists)
+  std::string address = "127.0.0.1";  // numeric, "unix:/path" (replaced when it exists), or "fd:3" (inherited, listening)
   uint16_t port = 0;                  // 0: any
   std::optional<ServerTls> tls;
   ServerLimits limits;
