@@ -46,6 +46,15 @@ std::vector<Family> outer_families(const NodeFacts& facts, const Node* self) {
 
 uint32_t overhead(Family outer) { return outer == Family::V4 ? kVxlanOverhead4 : kVxlanOverhead6; }
 
+// The families in which this cluster has Pods: the cluster's ranges, else our own Node's.
+std::set<Family> pod_families(const Model& model, const Options& options) {
+  std::set<Family> families;
+  for (const Cidr& cidr : options.cluster_cidrs) families.insert(cidr.family());
+  if (families.empty() && model.self())
+    for (const Cidr& cidr : model.self()->pod_cidrs) families.insert(cidr.family());
+  return families;
+}
+
 struct Tunnel {
   Ip vtep, source;
   uint32_t mtu;
@@ -116,7 +125,7 @@ Tables compile_self(const Model& model, const Options& options) {
   const Node* self = model.self();
   out.hooks[facts.uplink.ifindex] = Hooks::Uplink;
   out.uplinks[facts.uplink.ifindex] = {own_address(facts, self, Family::V4), own_address(facts, self, Family::V6)};
-  for (Family family : {Family::V4, Family::V6}) {
+  for (Family family : pod_families(model, options)) {
     const auto [gateway, mac] = fabric_gateway(family);
     out.neighbours[{facts.uplink.ifindex, gateway}] = mac;
   }
@@ -158,7 +167,9 @@ Tables compile_node(const std::string& name, const Model& model, const Options& 
   };
   if (std::string why = refusal(*node, model); !why.empty()) return refuse(std::move(why));
 
+  const std::set<Family> families = pod_families(model, options);
   for (const Cidr& cidr : node->pod_cidrs) {
+    if (!families.contains(cidr.family())) continue;
     auto route = route_to(*node, cidr, false, model, options);
     if (!route) return refuse(route.error().message());
     KernelRoute kernel = through_fabric(cidr, model, route->mtu);

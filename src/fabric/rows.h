@@ -39,10 +39,12 @@ class Rows {
   }
 
   // After looking at the kernel: dirty is what differs, in either direction.
-  void compare(const std::map<K, V>& actual) {
+  // `same(row value, actual value)`: the kernel's form of a row has no names.
+  template <class Actual, class Same>
+  void compare(const std::map<K, Actual>& actual, Same same) {
     dirty_.clear();
     for (const auto& [key, row] : rows_)
-      if (auto it = actual.find(key); it == actual.end() || !(it->second == row.value)) dirty_.insert(key);
+      if (auto it = actual.find(key); it == actual.end() || !same(row.value, it->second)) dirty_.insert(key);
     for (const auto& [key, value] : actual)
       if (!rows_.contains(key)) dirty_.insert(key);
   }

@@ -29,6 +29,8 @@ class Consumer {
   // object; an Error means that nothing can be said of any row. Either is retried with back-off. Never called twice
   // at once.
   virtual Task<Result<std::vector<Failure>>> apply() = 0;
+  // The next apply() observes the kernel again: somebody else may have changed it.
+  virtual void forget() {}
 };
 
 }  // namespace causeway::cluster

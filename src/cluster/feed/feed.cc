@@ -58,6 +58,13 @@ void Feed::touch() {
   collecting_ = loop_.call_after(kCollect, [this] { flush(); });
 }
 
+void Feed::audit() {
+  for (Runner& runner : runners_) {
+    runner.consumer.forget();
+    runner.wake();
+  }
+}
+
 Task<void> Feed::run(Runner& runner) {
   Duration delay = kRetryFirst;
   for (;;) {

@@ -38,6 +38,8 @@ class Feed {
   Model& model() { return model_; }
   // Call after writing: the consumers see it within kCollect.
   void touch();
+  // Every consumer compares the kernel with its tables once more, and repairs what differs.
+  void audit();
 
   // --- state, for readiness, metrics and `/tables` ---
   struct ConsumerState {

@@ -89,6 +89,7 @@ struct Uplink {
   IfIndex ifindex{};
   Mac mac;
   uint32_t mtu = 0;
+  bool up = true;
   std::vector<LinkAddress> addresses;  // sorted; global scope only
   bool operator==(const Uplink&) const = default;
 };

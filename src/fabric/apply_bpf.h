@@ -1,0 +1,51 @@
+// Brings maps, hooks and routes of the bpf plane to the desired tables: observe -> diff -> apply. What is in the kernel is
+// the checkpoint: a restarted agent compiles the same tables, finds no difference and writes nothing.
+#pragma once
+
+#include "cluster/feed/consumer.h"
+#include "datapath/datapath.h"
+#include "fabric/desired.h"
+#include "fabric/hooks.h"
+#include "kernel/netlink/rtnetlink.h"
+
+namespace causeway::fabric {
+
+// Borrowed; all of one node.
+struct Doors {
+  datapath::Pods& pods;
+  datapath::Routes& routes;
+  datapath::Peers& peers;
+  datapath::Uplinks& uplinks;
+  HookPort& hooks;
+  netlink::Rtnetlink& net;
+};
+
+class Applier final : public cluster::Consumer {
+ public:
+  Applier(Options options, Doors doors);
+
+  std::string_view name() const override { return "fabric"; }
+  void changed(const cluster::ChangeSet& changes, const cluster::Model& model) override;
+  Task<Result<std::vector<cluster::Failure>>> apply() override;
+  void forget() override { observed_ = false; }
+
+  Tables tables() const { return desired_.tables(); }
+  // Rows written to the kernel (put or removed) since the start.
+  uint64_t writes() const { return writes_; }
+
+ private:
+  struct Pass;
+  Status observe();
+
+  Options options_;
+  Doors doors_;
+  Desired desired_;
+  bool observed_ = false;
+  bool nodes_synced_ = false;
+  bool attachments_synced_ = false;
+  uint64_t writes_ = 0;
+  // Routes of ours as the kernel has them: deleting one needs all of its identity.
+  std::map<Cidr, netlink::Route> kernel_routes_;
+};
+
+}  // namespace causeway::fabric
