@@ -83,6 +83,9 @@ class Cache final : private ObjectSink {
     }
     return seen;
   }
+  Result<ListMeta> parse_envelope(std::string json) override {
+    return decode_list_items<T>(std::move(json), [](T&&) {});
+  }
   void synced_first() override {
     for (auto& handler : on_sync_) handler();
   }

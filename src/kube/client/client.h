@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/format.h"
 #include "http/message.h"
 #include "kube/api/codec.h"
 

@@ -51,6 +51,7 @@ class ObjectSink {
   virtual Status put_json(std::string_view json) = 0;
   virtual void end_list() = 0;  // whatever was not put since begin_list() is gone
   virtual Result<Seen> event_json(std::string_view json) = 0;
+  virtual Result<ListMeta> parse_envelope(std::string json) = 0;  // of a list without its items
   virtual void synced_first() = 0;
 
  protected:
@@ -66,10 +67,8 @@ class Reflector {
   Task<Status> wait_synced();
 
  private:
-  enum class Next { Continue, Relist };
-
   Task<void> run();
-  Task<Result<Next>> step();
+  Task<Status> step();
   Task<Status> list_pages();
   Task<Status> list_from_start(int64_t page);
   Task<Status> watch_stream(bool initial_events);
