@@ -33,7 +33,7 @@ ABI_BEGIN
   X(DROP_WRITE_FAILED, "dropped: the kernel refused to change the packet")              \
   X(DROP_MISDELIVERED, "dropped: delivered to a veth that has another address")         \
   X(COUNT_EVICTED, "unreplied or closing flow evicted: conntrack was full")             \
-  X(COUNT_TO_BIG_DROPPED, "dropped: too big, and not answered")
+  X(DROP_NO_POD, "dropped: reply to a Pod that is gone")
 
 #define COUNTER_ENUM(name, text) name,
 enum counter_reason { COUNTER_REASONS(COUNTER_ENUM) COUNTER_REASON_COUNT };

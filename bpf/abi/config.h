@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The switches of the programs: read-only data that the loader fills before verification, so the verifier removes what
+ * is switched off. Written by src/datapath from datapath::Features. */
+#ifndef CAUSEWAY_ABI_CONFIG_H
+#define CAUSEWAY_ABI_CONFIG_H
+
+#include "abi/types.h"
+
+ABI_BEGIN
+
+enum { NAT_RANGES_MAX = 4 };
+
+struct nat_range {
+  __u16 first;           /* host order */
+  __u16 last;            /* inclusive; an unused entry has first > last */
+};
+
+struct datapath_config {
+  __u32 ipv4;            /* switches: 0 or 1 */
+  __u32 ipv6;
+  __u32 overlay;
+  __u32 masquerade;
+  __u32 track_node_flows;
+  __u32 vni;
+  __u32 vxlan_port;      /* host order */
+  struct nat_range nat_ports[NAT_RANGES_MAX];
+};
+ABI_LAYOUT(struct datapath_config, 44);
+
+ABI_END
+#endif

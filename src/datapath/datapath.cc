@@ -1,0 +1,294 @@
+#include "datapath/datapath.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <time.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+
+#include "datapath/conntrack.h"
+#include "datapath/programs.h"
+#include "kernel/bpf/attach.h"
+#include "kernel/bpf/map.h"
+#include "kernel/bpf/pins.h"
+
+namespace causeway::datapath {
+
+std::string_view to_string(Hook hook) {
+  switch (hook) {
+    case Hook::FromPod: return "from_pod";
+    case Hook::ToPod: return "to_pod";
+    case Hook::UplinkIngress: return "uplink_ingress";
+    case Hook::UplinkEgress: return "uplink_egress";
+  }
+  return "?";
+}
+
+std::string to_string(const Attachment& attachment) {
+  return fmt::format("dev {} {} by {}{}", attachment.ifindex, to_string(attachment.hook), to_string(attachment.by),
+                     attachment.current ? "" : " (old program)");
+}
+
+namespace {
+
+// No dots: bpffs reserves them.
+std::string maps_of(const std::string& pins) { return pins + "/maps"; }
+std::string programs_of(const std::string& pins) { return pins + "/programs"; }
+std::string links_of(const std::string& pins) { return pins + "/links"; }
+std::string link_name(IfIndex ifindex, Hook hook) { return fmt::format("{}-{}", ifindex, to_string(hook)); }
+
+std::optional<Hook> hook_named(std::string_view name) {
+  for (auto hook : kHooks)
+    if (name == to_string(hook)) return hook;
+  return std::nullopt;
+}
+
+struct Program {
+  Fd fd;
+  bpf::ProgramId id{};
+  std::string pin;
+};
+using Programs = std::array<Program, std::size(kHooks)>;
+
+Program& of(Programs& programs, Hook hook) { return programs[static_cast<size_t>(hook)]; }
+
+template <class K, class V>
+Result<bpf::Map<K, V>> open_map(const std::string& pins, std::string name) {
+  Fd fd = TRY(bpf::open_pin(maps_of(pins) + "/" + name));
+  return bpf::Map<K, V>::open(bpf::RawMap(std::move(fd), std::move(name)));
+}
+
+std::vector<IfIndex> all_devices() {
+  std::vector<IfIndex> devices;
+  auto* list = ::if_nameindex();
+  for (auto* it = list; it && it->if_index; ++it) devices.push_back(IfIndex{it->if_index});
+  ::if_freenameindex(list);
+  return devices;
+}
+
+// Links in the folder; pins of devices that are gone are removed.
+Result<std::vector<std::pair<Attachment, bpf::ProgramId>>> attached_by_tcx(const std::string& pins) {
+  std::vector<std::pair<Attachment, bpf::ProgramId>> found;
+  for (const auto& name : TRY(bpf::list_pins(links_of(pins)))) {
+    auto path = links_of(pins) + "/" + name;
+    auto fd = bpf::open_pin(path);
+    if (!fd) continue;  // removed meanwhile
+    auto link = TRY(bpf::tcx_link(fd->get()), "pin {}", path);
+    auto hook = hook_named(std::string_view(name).substr(name.find('-') + 1));
+    if (link.ifindex == IfIndex{} || !hook) {
+      TRY(bpf::unpin(path));
+      continue;
+    }
+    found.push_back({{.ifindex = link.ifindex, .hook = *hook, .by = Attach::Tcx}, link.program});
+  }
+  return found;
+}
+
+Result<std::vector<std::pair<Attachment, bpf::ProgramId>>> attached_by_clsact() {
+  std::vector<std::pair<Attachment, bpf::ProgramId>> found;
+  for (auto ifindex : all_devices())
+    for (auto direction : {bpf::Direction::Ingress, bpf::Direction::Egress}) {
+      auto program = TRY(bpf::query_clsact(ifindex, direction));
+      if (!program) continue;
+      auto name = bpf::program_name(*program);
+      if (!name) continue;  // replaced meanwhile
+      if (auto hook = hook_named(*name)) found.push_back({{.ifindex = ifindex, .hook = *hook, .by = Attach::Clsact}, *program});
+    }
+  return found;
+}
+
+Result<Attach> resolve(Attach wanted) {
+  switch (wanted) {
+    case Attach::Auto: return bpf::has_tcx() ? Attach::Tcx : Attach::Clsact;
+    case Attach::Tcx:
+      if (!bpf::has_tcx()) return fail(Errc::Unsupported, "attach by tcx: this kernel has none (6.6 does); use clsact or auto");
+      return Attach::Tcx;
+    case Attach::Clsact: return Attach::Clsact;
+  }
+  return wanted;
+}
+
+Status check(const Features& features) {
+  if (!features.ipv4 && !features.ipv6) return fail(Errc::Invalid, "datapath features: neither ipv4 nor ipv6");
+  if (features.vni >= 1u << 24) return fail(Errc::Invalid, "datapath features: vni {} has more than 24 bits", features.vni);
+  if (!features.vxlan_port) return fail(Errc::Invalid, "datapath features: vxlan_port is 0");
+  if (features.nat_ports.size() > abi::NAT_RANGES_MAX)
+    return fail(Errc::Invalid, "datapath features: {} ranges of nat_ports, at most {}", features.nat_ports.size(),
+                static_cast<int>(abi::NAT_RANGES_MAX));
+  if (features.masquerade && features.nat_ports.empty())
+    return fail(Errc::Invalid, "datapath features: masquerade without nat_ports");
+  return ok();
+}
+
+}  // namespace
+
+struct Datapath::Impl {
+  Options options;
+  Attach mode = Attach::Tcx;
+  Programs programs;
+  std::optional<bpf::Map<abi::pod_key, abi::pod_value>> pods;
+  std::optional<bpf::Map<abi::route_key, abi::route_value>> routes;
+  std::optional<bpf::Map<abi::peer_key, abi::peer_value>> peers;
+  std::optional<bpf::Map<uint32_t, abi::uplink_value>> uplinks;
+  std::optional<bpf::Map<abi::ct_key, abi::ct_value>> conntrack;
+  bpf::RawMap counters;
+
+  // The programs for these features: those pinned already, else freshly loaded ones.
+  Result<Programs> programs_for(const Features& features) {
+    Programs result;
+    auto config = config_of(features);
+    for (auto hook : kHooks) {
+      auto& program = of(result, hook);
+      program.pin = programs_of(options.pins) + "/" + fingerprint(hook, config, options.conntrack_entries);
+      if (auto pinned = bpf::open_pin(program.pin)) {
+        program.fd = std::move(*pinned);
+      } else {
+        program.fd = TRY(load_program(hook, config, options.conntrack_entries, maps_of(options.pins)));
+      }
+      program.id = TRY(bpf::program_id(program.fd.get()));
+    }
+    return result;
+  }
+
+  Status open_maps() {
+    pods = TRY((open_map<abi::pod_key, abi::pod_value>(options.pins, "pods")));
+    routes = TRY((open_map<abi::route_key, abi::route_value>(options.pins, "routes")));
+    peers = TRY((open_map<abi::peer_key, abi::peer_value>(options.pins, "peers")));
+    uplinks = TRY((open_map<uint32_t, abi::uplink_value>(options.pins, "uplinks")));
+    conntrack = TRY((open_map<abi::ct_key, abi::ct_value>(options.pins, "conntrack")));
+    counters = bpf::RawMap(TRY(bpf::open_pin(maps_of(options.pins) + "/counters")), "counters");
+    return ok();
+  }
+
+  Status attach(Hook hook, IfIndex ifindex) {
+    auto& program = of(programs, hook);
+    if (mode == Attach::Clsact) {
+      auto present = TRY(bpf::query_clsact(ifindex, direction_of(hook)));
+      if (present == program.id) return ok();
+      return bpf::attach_clsact(program.fd.get(), ifindex, direction_of(hook));
+    }
+    auto path = links_of(options.pins) + "/" + link_name(ifindex, hook);
+    if (auto pinned = bpf::open_pin(path)) {
+      auto link = TRY(bpf::tcx_link(pinned->get()), "pin {}", path);
+      if (link.ifindex == ifindex)
+        return link.program == program.id ? ok() : bpf::update_tcx(pinned->get(), program.fd.get());
+      TRY(bpf::unpin(path));  // of a device that is gone
+    }
+    Fd link = TRY(bpf::attach_tcx(program.fd.get(), ifindex, direction_of(hook)));
+    return bpf::pin(link.get(), path);
+  }
+
+  Result<std::vector<Attachment>> attached() {
+    auto found = TRY(attached_by_tcx(options.pins));
+    for (auto& entry : TRY(attached_by_clsact())) found.push_back(std::move(entry));
+    std::vector<Attachment> result;
+    for (auto& [attachment, program] : found) {
+      attachment.current = attachment.by == mode && program == of(programs, attachment.hook).id;
+      result.push_back(attachment);
+    }
+    std::sort(result.begin(), result.end());
+    return result;
+  }
+
+  // Moves everything that is attached to the present programs and mode; on no device is there a moment without one.
+  Status swap() {
+    for (const auto& attachment : TRY(attached())) {
+      if (!attachment.current)
+        if (auto status = attach(attachment.hook, attachment.ifindex); !status && status.error().code() != Errc::NotFound)
+          return status;
+      if (attachment.by == mode) continue;
+      if (attachment.by == Attach::Tcx) TRY(bpf::unpin(links_of(options.pins) + "/" + link_name(attachment.ifindex, attachment.hook)));
+      else TRY(bpf::detach_clsact(attachment.ifindex, direction_of(attachment.hook)));
+    }
+    for (auto& program : programs) {
+      if (!bpf::open_pin(program.pin)) TRY(bpf::pin(program.fd.get(), program.pin));
+    }
+    for (const auto& name : TRY(bpf::list_pins(programs_of(options.pins)))) {
+      auto path = programs_of(options.pins) + "/" + name;
+      if (std::none_of(programs.begin(), programs.end(), [&](const Program& program) { return program.pin == path; }))
+        TRY(bpf::unpin(path));
+    }
+    return ok();
+  }
+};
+
+Datapath::Datapath(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Datapath::~Datapath() = default;
+
+Result<std::unique_ptr<Datapath>> Datapath::open(Options options) {
+  TRY(check(options.features));
+  auto impl = std::make_unique<Impl>();
+  impl->options = std::move(options);
+  const auto& pins = impl->options.pins;
+  impl->mode = TRY(resolve(impl->options.features.attach));
+  for (const auto& folder : {maps_of(pins), programs_of(pins), links_of(pins)}) TRY(bpf::make_pin_folder(folder));
+  auto old_conntrack = TRY(resize_conntrack(maps_of(pins), impl->options.conntrack_entries));
+  impl->programs = TRY(impl->programs_for(impl->options.features));
+  TRY(impl->open_maps());
+  TRY(impl->swap());
+  if (old_conntrack) TRY(copy_conntrack(*old_conntrack, *impl->conntrack));  // what opened until the swap
+  return std::unique_ptr<Datapath>(new Datapath(std::move(impl)));
+}
+
+const Features& Datapath::features() const { return impl_->options.features; }
+Attach Datapath::attach_mode() const { return impl_->mode; }
+
+Status Datapath::set_features(Features features) {
+  TRY(check(features));
+  auto mode = TRY(resolve(features.attach));
+  impl_->programs = TRY(impl_->programs_for(features));
+  impl_->mode = mode;
+  impl_->options.features = std::move(features);
+  return impl_->swap();
+}
+
+Status Datapath::attach_pod(IfIndex host_side) {
+  TRY(impl_->attach(Hook::FromPod, host_side));
+  return impl_->attach(Hook::ToPod, host_side);
+}
+
+Status Datapath::attach_uplink(IfIndex uplink) {
+  TRY(impl_->attach(Hook::UplinkEgress, uplink));
+  return impl_->attach(Hook::UplinkIngress, uplink);
+}
+
+Status Datapath::detach(IfIndex ifindex) {
+  for (auto hook : kHooks) {
+    if (impl_->mode == Attach::Tcx) TRY(bpf::unpin(links_of(impl_->options.pins) + "/" + link_name(ifindex, hook)));
+    else TRY(bpf::detach_clsact(ifindex, direction_of(hook)));
+  }
+  return ok();
+}
+
+Result<std::vector<Attachment>> Datapath::attached() { return impl_->attached(); }
+
+Pods& Datapath::pods() { return *impl_->pods; }
+Routes& Datapath::routes() { return *impl_->routes; }
+Peers& Datapath::peers() { return *impl_->peers; }
+Uplinks& Datapath::uplinks() { return *impl_->uplinks; }
+Conntrack& Datapath::conntrack() { return *impl_->conntrack; }
+
+Result<std::map<abi::counter_reason, Counter>> Datapath::counters() const {
+  std::map<abi::counter_reason, Counter> result;
+  auto sums = TRY(bpf::sum_per_cpu(impl_->counters, 2));
+  for (uint32_t reason = 0; reason < abi::COUNTER_REASON_COUNT; ++reason)
+    result[static_cast<abi::counter_reason>(reason)] = {.packets = sums[reason][0], .bytes = sums[reason][1]};
+  return result;
+}
+
+Result<size_t> Datapath::sweep_conntrack() {
+  auto expired = expired_rows(TRY(impl_->conntrack->dump()), monotonic_seconds());
+  TRY(impl_->conntrack->remove(expired));
+  return expired.size();
+}
+
+Status Datapath::remove_all(const std::string& pins) {
+  for (const auto& [attachment, program] : TRY(attached_by_clsact()))
+    TRY(bpf::detach_clsact(attachment.ifindex, direction_of(attachment.hook)));
+  return bpf::remove_pins(pins);
+}
+
+}  // namespace causeway::datapath
