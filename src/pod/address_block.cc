@@ -1,0 +1,123 @@
+#include "pod/address_block.h"
+
+#include <algorithm>
+
+namespace causeway::pod {
+namespace {
+
+// The distance of `ip` from the start of its block, or more than any block has.
+uint64_t distance(const Ip& start, const Ip& ip) {
+  const auto low = [](const Ip& address) {
+    uint64_t value = 0;
+    const auto bytes = address.bytes();
+    for (size_t i = bytes.size() - std::min<size_t>(8, bytes.size()); i < bytes.size(); ++i) value = value << 8 | bytes[i];
+    return value;
+  };
+  return low(ip) - low(start);
+}
+
+uint64_t used_size(const Cidr& cidr) { return std::min(cidr.size(), AddressBlock::kMaxSize); }
+
+}  // namespace
+
+AddressBlock::AddressBlock(Cidr cidr, Duration cooldown, uint64_t start)
+    : cidr_(std::move(cidr)), cooldown_(cooldown), states_(used_size(cidr_), State::Fresh), cursor_(uint32_t(start % states_.size())) {
+  for (size_t offset = 0; offset < states_.size(); ++offset) {
+    if (excluded(offset)) states_[offset] = State::Excluded;
+    else ++capacity_;
+  }
+  fresh_ = capacity_;
+}
+
+// Not for Pods: the network address (IPv6: the Subnet-Router anycast address, RFC 4291 section 2.6.1) and IPv4's
+// broadcast, which peers in other subnets' software refuse though every Pod has a /32; and the first host address,
+// kept for the node itself (a tunnel device of the netfilter plane needs a source inside the range). Blocks of up to
+// four addresses have no room for such manners (RFC 3021 for /31).
+bool AddressBlock::excluded(uint64_t offset) const {
+  if (cidr_.size() <= 4) return false;
+  if (offset == 0 || offset == 1) return true;
+  return cidr_.family() == Family::V4 && offset == cidr_.size() - 1;
+}
+
+std::optional<uint32_t> AddressBlock::offset_of(const Ip& ip) const {
+  if (!cidr_.contains(ip)) return std::nullopt;
+  const uint64_t offset = distance(cidr_.address(), ip);
+  if (offset >= states_.size()) return std::nullopt;
+  return uint32_t(offset);
+}
+
+Result<Ip> AddressBlock::take(TimePoint now) {
+  if (fresh_ > 0) {
+    // Everything behind the cursor was given out before, so the search moves on and never starts over.
+    while (states_[cursor_] != State::Fresh) cursor_ = uint32_t((cursor_ + 1) % states_.size());
+    const uint32_t offset = cursor_;
+    cursor_ = uint32_t((cursor_ + 1) % states_.size());
+    states_[offset] = State::Held;
+    --fresh_;
+    ++held_;
+    return cidr_.address().plus(offset);
+  }
+  TRY(available(now));
+  const uint32_t offset = released_.front().offset;
+  released_.pop_front();
+  states_[offset] = State::Held;
+  ++held_;
+  return cidr_.address().plus(offset);
+}
+
+Status AddressBlock::available(TimePoint now) const {
+  if (fresh_ > 0) return ok();
+  if (!released_.empty() && now - released_.front().when >= cooldown_) return ok();
+  return fail(Errc::Exhausted, "Pod CIDR {} has no free address: {} of {} are held by Pods, {} were released less than {} s ago",
+              cidr_, held_, capacity_, cooling(now), std::chrono::duration_cast<std::chrono::seconds>(cooldown_).count());
+}
+
+bool AddressBlock::hold(const Ip& ip) {
+  const auto offset = offset_of(ip);
+  if (!offset || states_[*offset] == State::Held) return false;
+  if (states_[*offset] == State::Fresh) --fresh_;
+  if (states_[*offset] == State::Excluded) ++capacity_;  // an older layout gave it out: it counts while it lives
+  if (states_[*offset] == State::Released)
+    std::erase_if(released_, [&](const Release& release) { return release.offset == *offset; });
+  states_[*offset] = State::Held;
+  ++held_;
+  return true;
+}
+
+void AddressBlock::release(const Ip& ip, TimePoint when) {
+  const auto offset = offset_of(ip);
+  if (!offset || states_[*offset] != State::Held) return;
+  --held_;
+  if (excluded(*offset)) {
+    states_[*offset] = State::Excluded;
+    --capacity_;
+    return;
+  }
+  states_[*offset] = State::Released;
+  released_.push_back({*offset, when});
+}
+
+void AddressBlock::give_back(const Ip& ip) {
+  const auto offset = offset_of(ip);
+  if (!offset || states_[*offset] != State::Held) return;
+  --held_;
+  if (excluded(*offset)) {
+    states_[*offset] = State::Excluded;
+    --capacity_;
+    return;
+  }
+  states_[*offset] = State::Fresh;
+  ++fresh_;
+}
+
+uint64_t AddressBlock::cooling(TimePoint now) const { return cooling_since(now).size(); }
+
+std::vector<AddressBlock::Cooling> AddressBlock::cooling_since(TimePoint now) const {
+  std::vector<Cooling> all;
+  for (const auto& release : released_)
+    if (now - release.when < cooldown_)
+      all.push_back({cidr_.address().plus(release.offset), release.when});
+  return all;
+}
+
+}  // namespace causeway::pod

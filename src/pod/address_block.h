@@ -1,0 +1,67 @@
+// Which addresses of one Pod CIDR are held, cooling or free. Pure: time is an argument.
+//
+// An address is fresh until it is given out, then held, then cooling for a while after its release, then free again.
+// Fresh ones go first, from a random place on; after that the one released longest ago. So an address comes back as
+// late as the block's size allows, when conntrack entries and caches of the Pod that had it are gone. O(1).
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <unordered_map>
+#include <vector>
+
+#include "async/loop.h"
+#include "base/ip.h"
+
+namespace causeway::pod {
+
+class AddressBlock {
+ public:
+  // Only the first 65,536 addresses of a larger prefix (an IPv6 /64) are used: more than a node can have Pods.
+  static constexpr uint64_t kMaxSize = 65536;
+
+  // `start` is where the search for a fresh address begins (taken modulo the size).
+  AddressBlock(Cidr cidr, Duration cooldown, uint64_t start);
+
+  const Cidr& cidr() const { return cidr_; }
+  // Exhausted says how many addresses are held and how many are cooling.
+  Result<Ip> take(TimePoint now);
+  Status available(TimePoint now) const;  // what take() would say
+  // Marks one that is known to be in use (after a restart); false: not of this block, or held already.
+  bool hold(const Ip& ip);
+  // Held -> cooling since `when` (nothing else is touched; a foreign address is ignored). Calls come in order of time.
+  void release(const Ip& ip, TimePoint when);
+  // Held -> fresh: no packet ever carried it.
+  void give_back(const Ip& ip);
+
+  uint64_t capacity() const { return capacity_; }  // addresses that Pods may have
+  uint64_t held() const { return held_; }
+  uint64_t cooling(TimePoint now) const;
+  struct Cooling {
+    Ip ip;
+    TimePoint since;
+  };
+  // Those released less than the cooldown ago, oldest first.
+  std::vector<Cooling> cooling_since(TimePoint now) const;
+
+ private:
+  enum class State : uint8_t { Fresh, Excluded, Held, Released };
+  struct Release {
+    uint32_t offset;
+    TimePoint when;
+  };
+
+  std::optional<uint32_t> offset_of(const Ip& ip) const;
+  bool excluded(uint64_t offset) const;
+
+  Cidr cidr_;
+  Duration cooldown_;
+  std::vector<State> states_;
+  std::deque<Release> released_;  // oldest first
+  uint64_t capacity_ = 0;
+  uint64_t held_ = 0;
+  uint64_t fresh_ = 0;
+  uint32_t cursor_;
+};
+
+}  // namespace causeway::pod

@@ -1,0 +1,361 @@
+#include "pod/ipam.h"
+
+#include <doctest/doctest.h>
+
+#include <random>
+#include <set>
+
+#include "base/log.h"
+#include "pod/fault_storage.h"
+
+using namespace causeway;
+using namespace causeway::pod;
+
+namespace {
+
+Cidr cidr(const char* text) { return Cidr::parse(text).value(); }
+Ip ip(const char* text) { return Ip::parse(text).value(); }
+TimePoint at(int64_t seconds) { return TimePoint(std::chrono::seconds(seconds)); }
+
+Record wish(std::string container) {
+  return Record{.key = {std::move(container), "eth0"}, .netns_path = "/run/netns/a b", .netns = {4, 4026532000}, .pod = {"shop", "web-1"}, .pod_uid = "u"};
+}
+Result<std::vector<Record>> nothing() { return std::vector<Record>{}; }
+
+std::unique_ptr<Ipam> open_ipam(FaultStorage& storage, std::vector<Cidr> blocks, TimePoint now = at(0)) {
+  auto ipam = Ipam::open(storage, {.boot_id = "boot"}, nothing).value();
+  ipam->set_blocks(blocks, now);
+  return ipam;
+}
+std::string add(Ipam& ipam, const char* container, TimePoint now = at(0)) {
+  auto lease = ipam.reserve(wish(container), now);
+  if (!lease) return lease.error().message();
+  std::string text;
+  for (const auto& address : lease->record().addresses) text += (text.empty() ? "" : " ") + to_string(address);
+  if (auto done = lease->commit(7); !done) return done.error().message();
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("a block leaves out network, node and broadcast address, and says so when it is used up") {
+  AddressBlock block(cidr("10.1.0.0/29"), 30s, 4);
+  std::string taken;
+  for (int i = 0; i < 5; ++i) taken += to_string(block.take(at(0)).value()) + " ";
+  CHECK(taken == "10.1.0.4 10.1.0.5 10.1.0.6 10.1.0.2 10.1.0.3 ");
+  CHECK(block.take(at(0)).error().message() ==
+        "Pod CIDR 10.1.0.0/29 has no free address: 5 of 5 are held by Pods, 0 were released less than 30 s ago");
+  block.release(ip("10.1.0.5"), at(1));
+  block.release(ip("10.1.0.4"), at(2));
+  CHECK(block.take(at(30)).error().message() ==
+        "Pod CIDR 10.1.0.0/29 has no free address: 3 of 5 are held by Pods, 2 were released less than 30 s ago");
+  CHECK(to_string(block.take(at(32)).value()) == "10.1.0.5");  // released longest ago
+  CHECK(to_string(block.take(at(32)).value()) == "10.1.0.4");
+}
+
+TEST_CASE("small and large blocks") {
+  CHECK(AddressBlock(cidr("10.1.0.8/32"), 30s, 9).capacity() == 1);
+  CHECK(AddressBlock(cidr("10.1.0.8/31"), 30s, 9).capacity() == 2);
+  CHECK(AddressBlock(cidr("10.1.0.0/24"), 30s, 9).capacity() == 253);
+  AddressBlock wide(cidr("fd00:1::/64"), 30s, 0x12345);
+  CHECK(wide.capacity() == 65534);
+  CHECK(to_string(wide.take(at(0)).value()) == "fd00:1::2345");
+  CHECK(wide.hold(ip("fd00:1::ffff")));
+  CHECK(!wide.hold(ip("fd00:1::ffff")));
+  CHECK(!wide.hold(ip("fd00:1::1:0")));
+  CHECK(!wide.hold(ip("fd00:2::5")));
+}
+
+TEST_CASE("an address that no packet carried is fresh again, one that was used cools") {
+  AddressBlock block(cidr("10.1.0.0/31"), 30s, 0);
+  const Ip first = block.take(at(0)).value();
+  block.give_back(first);
+  (void)block.take(at(0)).value();
+  CHECK(block.take(at(0)).value() == first);
+  block.release(first, at(0));
+  CHECK(!block.take(at(29)).has_value());
+  CHECK(block.take(at(30)).value() == first);
+}
+
+TEST_CASE("an attachment gets one address of each family or none") {
+  FaultStorage storage;
+  auto ipam = open_ipam(storage, {cidr("10.1.0.0/30"), cidr("fd00::/127")});
+  CHECK(add(*ipam, "a") == "10.1.0.0 fd00::");
+  CHECK(add(*ipam, "b") == "10.1.0.1 fd00::1");
+  CHECK(add(*ipam, "c") == "Pod CIDR fd00::/127 has no free address: 2 of 2 are held by Pods, 0 were released less than 30 s ago");
+  CHECK(add(*ipam, "a") == "a/eth0 has addresses already");
+  CHECK(ipam->render(at(0)) ==
+        "block 10.1.0.0/30 held 2 cooling 0 of 4\n"
+        "block fd00::/127 held 2 cooling 0 of 2\n"
+        "a/eth0 committed generation 1 10.1.0.0 fd00:: pod shop/web-1\n"
+        "b/eth0 committed generation 2 10.1.0.1 fd00::1 pod shop/web-1\n");
+  CHECK(ipam->available(at(0)).error().code() == Errc::Exhausted);
+}
+
+TEST_CASE("a journal read again gives the same state, cooling addresses included") {
+  FaultStorage storage;
+  std::string before;
+  {
+    auto ipam = open_ipam(storage, {cidr("10.1.0.0/29")});
+    add(*ipam, "a");
+    add(*ipam, "b");
+    { auto dropped = ipam->reserve(wish("c"), at(1)).value(); }
+    CHECK(ipam->release({"a", "eth0"}, at(2)).has_value());
+    CHECK(add(*ipam, "d", at(3)) == "10.1.0.5");
+    before = ipam->render(at(3));
+  }
+  auto again = open_ipam(storage, {cidr("10.1.0.0/29")}, at(3));
+  CHECK(again->render(at(3)) == before);
+  CHECK(*again->find({"b", "eth0"}) == Record{.key = {"b", "eth0"}, .state = pod::State::Committed, .generation = 2, .addresses = {ip("10.1.0.3")},
+                                              .netns_path = "/run/netns/a b", .netns = {4, 4026532000}, .netns_cookie = 7, .pod = {"shop", "web-1"}, .pod_uid = "u"});
+  CHECK(add(*again, "e", at(4)) != "10.1.0.2");
+}
+
+TEST_CASE("an ADD that was cut off is found reserved, and a new one gets another address meanwhile") {
+  FaultStorage storage;
+  {
+    auto ipam = open_ipam(storage, {cidr("10.1.0.0/29")});
+    auto lease = ipam->reserve(wish("a"), at(0)).value();
+    storage.steps = 0;  // the kill: the lease's destructor writes nothing
+  }
+  storage.steps = FaultStorage::kForever;
+  auto ipam = open_ipam(storage, {cidr("10.1.0.0/29")});
+  CHECK(ipam->find({"a", "eth0"})->state == pod::State::Reserved);
+  CHECK(add(*ipam, "b") == "10.1.0.3");
+}
+
+TEST_CASE("a journal of another boot is nobody's; a broken or missing one is rebuilt from the links") {
+  log::set_level(log::Level::Error);
+  const Record seen{.key = {"k", "eth0"}, .state = pod::State::Committed, .generation = 41, .addresses = {ip("10.1.0.5")}, .netns = {4, 99}};
+  const auto observe = [&]() -> Result<std::vector<Record>> { return std::vector<Record>{parse_alias(alias_of(seen)).value()}; };
+  FaultStorage storage;
+  add(*open_ipam(storage, {cidr("10.1.0.0/29")}), "a");
+
+  SUBCASE("another boot") {
+    auto ipam = Ipam::open(storage, {.boot_id = "next"}, nothing).value();
+    CHECK(ipam->records().empty());
+    CHECK(storage.set_asides == 0);
+  }
+  SUBCASE("missing") {
+    storage.file.reset();
+    auto ipam = Ipam::open(storage, {.boot_id = "boot"}, observe).value();
+    ipam->set_blocks({cidr("10.1.0.0/29")}, at(0));
+    CHECK(ipam->render(at(0)) == "block 10.1.0.0/29 held 1 cooling 0 of 5\nk/eth0 committed generation 41 10.1.0.5\n");
+    CHECK(ipam->reserve(wish("b"), at(0))->record().generation == 42);
+  }
+  SUBCASE("broken in the middle") {
+    (*storage.file)[storage.file->find("reserve") + 9] ^= 1;
+    log::set_level(log::Level::Error);
+    auto ipam = Ipam::open(storage, {.boot_id = "boot"}, observe).value();
+    CHECK(storage.set_asides == 1);
+    CHECK(ipam->records().size() == 1);
+    // What was rebuilt is in the new journal.
+    CHECK(Ipam::open(storage, {.boot_id = "boot"}, nothing).value()->records().size() == 1);
+  }
+}
+
+TEST_CASE("changing the Pod CIDRs keeps the addresses of living Pods and the rest of those just released") {
+  FaultStorage storage;
+  auto ipam = open_ipam(storage, {cidr("10.1.0.0/30")});
+  CHECK(add(*ipam, "a") == "10.1.0.0");
+  CHECK(add(*ipam, "b") == "10.1.0.1");
+  CHECK(ipam->release({"b", "eth0"}, at(1)).has_value());
+  ipam->set_blocks({cidr("10.2.0.0/30"), cidr("fd00::/64")}, at(2));
+  CHECK(add(*ipam, "c", at(2)) == "10.2.0.0 fd00::2");
+  CHECK(ipam->find({"a", "eth0"})->addresses == std::vector<Ip>{ip("10.1.0.0")});
+  ipam->set_blocks({cidr("10.1.0.0/31")}, at(3));
+  CHECK(add(*ipam, "d", at(3)) == "Pod CIDR 10.1.0.0/31 has no free address: 1 of 2 are held by Pods, 1 were released less than 30 s ago");
+  CHECK(add(*ipam, "d", at(31)) == "10.1.0.1");
+  CHECK(ipam->release({"c", "eth0"}, at(32)).has_value());  // of a CIDR that is not ours any more
+  ipam->set_blocks({}, at(33));
+  CHECK(add(*ipam, "e", at(33)) == "this node has no Pod CIDR yet");
+}
+
+TEST_CASE("a full disk fails the ADD, leaves the address free and the journal readable") {
+  log::set_level(log::Level::Error);
+  FaultStorage storage;
+  auto ipam = open_ipam(storage, {cidr("10.1.0.0/29")});
+  add(*ipam, "a");
+  const auto whole = *storage.file;
+  for (size_t room = 0; room < 60; room += 7) {
+    storage.full_at = whole.size() + room;
+    CHECK(add(*ipam, "b") == "journal of addresses: No space left on device");
+    CHECK(*storage.file == whole);
+  }
+  storage.full_at.reset();
+  CHECK(add(*ipam, "b") != "10.1.0.2");
+}
+
+TEST_CASE("the journal stays small however long the node lives") {
+  FaultStorage storage;
+  auto ipam = open_ipam(storage, {cidr("10.1.0.0/24")});
+  add(*ipam, "stays");
+  for (int i = 0; i < 5000; ++i) {
+    add(*ipam, "x", at(i));
+    CHECK(ipam->release({"x", "eth0"}, at(i)).has_value());
+  }
+  CHECK(storage.file->size() < 70'000);
+  auto again = open_ipam(storage, {cidr("10.1.0.0/24")}, at(5000));
+  CHECK(again->records().size() == 1);
+  CHECK(again->find({"stays", "eth0"})->state == pod::State::Committed);
+}
+
+TEST_CASE("field values that look like syntax survive the journal") {
+  FaultStorage storage;
+  Record odd = wish("a");
+  odd.netns_path = "/run/a b%20\n-";
+  odd.pod = {"-", ""};
+  odd.pod_uid = "%";
+  { CHECK(open_ipam(storage, {cidr("10.1.0.0/29")})->reserve(odd, at(0))->commit(1).has_value()); }
+  const auto ipam = open_ipam(storage, {});
+  const auto* record = ipam->find({"a", "eth0"});
+  CHECK(record->netns_path == odd.netns_path);
+  CHECK(record->pod == odd.pod);
+  CHECK(record->pod_uid == odd.pod_uid);
+}
+
+TEST_CASE("an alias carries what the journal needs") {
+  const Record record{.key = {std::string(64, 'f'), "eth0"}, .state = pod::State::Committed, .generation = 1234567890,
+                      .addresses = {ip("10.244.255.254"), ip("fd00:1234:5678:9abc:def0:1234:5678:9abc")}, .netns = {4, 4026532000}};
+  CHECK(alias_of(record).size() <= 255);
+  CHECK(parse_alias(alias_of(record)) == record);
+  for (const char* other : {"", "uplink", "causeway a", "causeway a eth0 4:x 1 10.0.0.1", "causeway a eth0 4:1 1 10.0.0", "causeway  eth0 4:1 1 10.0.0.1"})
+    CHECK(!parse_alias(other));
+  CHECK(host_ifname({"a", "eth0"}).size() == 14);
+  CHECK(host_ifname({"a", "eth0"}) != host_ifname({"a", "eth1"}));
+  CHECK(to_string(mac_of(ip("169.254.1.1"))) == "0a:58:a9:fe:01:01");
+}
+
+// ---- kills
+
+namespace {
+
+// A runtime that drives the node's IPAM through kills, and remembers what it was told.
+struct Runtime {
+  FaultStorage storage;
+  std::unique_ptr<Ipam> ipam;
+  TimePoint now = at(100);
+  std::vector<Cidr> blocks{cidr("10.1.0.0/27"), cidr("fd00::/64")};
+  std::map<Key, std::vector<Ip>> answered;   // ADDs that were answered, their Pods live
+  std::set<Key> unknown;                     // a call that died half-way: the runtime will DEL
+  std::map<Ip, TimePoint> deleted;           // when a DEL of that address was answered
+  size_t exhausted = 0;
+  size_t kills = 0;
+
+  // What the agent does at start; false: killed meanwhile.
+  bool start() {
+    auto opened = Ipam::open(storage, {.boot_id = "boot"}, nothing);
+    if (!opened) {
+      if (!storage.dead()) FAIL(opened.error().message());
+      return false;
+    }
+    ipam = std::move(*opened);
+    ipam->set_blocks(blocks, now);
+    std::vector<Key> unfinished;
+    for (const auto& [key, record] : ipam->records())
+      if (record.state == pod::State::Reserved) unfinished.push_back(key);
+    for (const auto& key : unfinished) (void)ipam->release(key, now);
+    return !storage.dead();
+  }
+  void restart() {
+    ++kills;
+    ipam.reset();  // a killed process writes nothing more: the storage is dead still
+    storage.steps = FaultStorage::kForever;
+    REQUIRE(start());
+    check();
+  }
+  void add(const Key& key) {
+    Record record = wish(key.container);
+    auto lease = ipam->reserve(record, now);
+    if (!lease) {
+      if (storage.dead()) unknown.insert(key);
+      else if (lease.error().code() == Errc::Exhausted) ++exhausted;
+      else FAIL(lease.error().message());
+      return;
+    }
+    const auto addresses = lease->record().addresses;
+    for (const auto& address : addresses) {
+      for (const auto& [other, theirs] : answered)
+        for (const auto& taken : theirs) CHECK(taken != address);  // never one address twice
+      if (auto found = deleted.find(address); found != deleted.end()) CHECK(now - found->second >= 30s);
+    }
+    if (lease->commit(1)) answered[key] = addresses;
+    else unknown.insert(key);
+  }
+  void remove(const Key& key) {
+    std::vector<Ip> addresses;
+    if (const auto* record = ipam->find(key)) addresses = record->addresses;
+    if (ipam->release(key, now)) {
+      for (const auto& address : addresses) deleted[address] = now;
+      answered.erase(key);
+      unknown.erase(key);
+    } else {
+      answered.erase(key);
+      unknown.insert(key);
+    }
+  }
+  // Every answered attachment is there with its addresses, and nothing else but what the runtime will delete.
+  void check() {
+    std::set<Ip> seen;
+    for (const auto& [key, record] : ipam->records()) {
+      for (const auto& address : record.addresses) CHECK(seen.insert(address).second);
+      CHECK((answered.contains(key) || unknown.contains(key)));
+    }
+    for (const auto& [key, addresses] : answered) {
+      REQUIRE(ipam->find(key));
+      CHECK(ipam->find(key)->addresses == addresses);
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a kill after every single byte and call leaves nothing leaked and nothing given twice") {
+  log::set_level(log::Level::Error);
+  uint64_t steps = 1;
+  for (;; ++steps) {
+    Runtime runtime;
+    runtime.storage.steps = steps;
+    if (runtime.start()) {
+      const auto live = [&] { return !runtime.storage.dead(); };
+      for (int i = 0; i < 3 && live(); ++i) runtime.add({"c" + std::to_string(i), "eth0"});
+      if (live()) { auto dropped = runtime.ipam->reserve(wish("dropped"), runtime.now); if (!dropped) runtime.unknown.insert({"dropped", "eth0"}); }
+      if (!live()) runtime.unknown.insert({"dropped", "eth0"});
+      if (live()) runtime.remove({"c1", "eth0"});
+      if (live()) runtime.add({"c3", "eth0"});
+    }
+    const bool survived = !runtime.storage.dead();
+    runtime.restart();
+    for (const auto& key : std::set<Key>(runtime.unknown)) runtime.remove(key);
+    runtime.check();
+    CHECK(runtime.ipam->records().size() == runtime.answered.size());
+    if (survived) break;
+  }
+  CHECK(steps > 500);
+}
+
+TEST_CASE("10,000 random ADDs, DELs and kills leak no address and give none twice") {
+  log::set_level(log::Level::Error);
+  std::mt19937_64 random(20260101);
+  Runtime runtime;
+  REQUIRE(runtime.start());
+  for (int i = 0; i < 10'000; ++i) {
+    runtime.now += std::chrono::milliseconds(random() % 3000);
+    if (random() % 8 == 0) runtime.storage.steps = random() % 400;
+    const Key key{"c" + std::to_string(random() % 40), "eth0"};
+    if (runtime.answered.contains(key) || runtime.unknown.contains(key)) runtime.remove(key);
+    else runtime.add(key);
+    if (runtime.storage.dead()) runtime.restart();
+  }
+  runtime.storage.steps = FaultStorage::kForever;
+  for (const auto& key : std::set<Key>(runtime.unknown)) runtime.remove(key);
+  const auto live = runtime.answered;
+  for (const auto& [key, addresses] : live) runtime.remove(key);
+  CHECK(runtime.ipam->records().empty());
+  CHECK(runtime.kills > 500);
+  CHECK(runtime.exhausted > 0);
+  // All of the block can be had again.
+  runtime.now += 31s;
+  for (int i = 0; i < 29; ++i) runtime.add({"last" + std::to_string(i), "eth0"});
+  CHECK(runtime.answered.size() == 29);
+}

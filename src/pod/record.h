@@ -1,0 +1,47 @@
+// What the node knows of one attachment: the unit that the journal keeps and that a link's alias repeats.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "async/loop.h"
+#include "cluster/model/objects.h"
+#include "kernel/netns/netns.h"
+
+namespace causeway::pod {
+
+// (container id, interface name). Never the Pod's name: after a reboot the old sandbox of a Pod is deleted when the new
+// one has its address already, and a name would free it.
+using Key = cluster::AttachmentKey;
+
+enum class State : uint8_t {
+  Reserved,   // ADD has begun; what it made is removed if it does not end
+  Committed,  // ADD was answered, or is about to be
+};
+
+struct Record {
+  Key key;
+  State state = State::Reserved;
+  uint64_t generation = 0;  // counts the ADDs of this node's journal: tells two lives of one key apart
+  std::vector<Ip> addresses;
+  std::string netns_path;
+  netns::Id netns;
+  uint64_t netns_cookie = 0;  // 0: not known yet
+  cluster::PodKey pod;        // empty outside Kubernetes
+  std::string pod_uid;
+  bool operator==(const Record&) const = default;
+};
+
+// "cw" and 12 hex digits of a hash: the same for the same attachment, so that a retry finds what a crash left.
+std::string host_ifname(const Key& key);
+// Locally administered, derived from the address: an address that is used again keeps its MAC, so no neighbour
+// entry anywhere is ever stale.
+Mac mac_of(const Ip& ip);
+
+// The link's alias: `causeway KEY NETNS GENERATION ADDRESSES`, enough to rebuild the journal (without the Pod's name).
+std::string alias_of(const Record& record);
+// Empty: not an alias of ours.
+std::optional<Record> parse_alias(std::string_view alias);
+
+}  // namespace causeway::pod
