@@ -11,6 +11,9 @@ using cluster::Failure;
 Applier::Applier(Options options, Doors doors) : options_(options), doors_(doors), desired_(std::move(options)) {}
 
 void Applier::changed(const cluster::ChangeSet& changes, const cluster::Model& model) {
+  // While rows of a former life wait for their source to be complete, a row that appears may be one of them: look
+  // again instead of writing what is there.
+  if (!nodes_synced_ || !attachments_synced_) observed_ = false;
   nodes_synced_ = model.synced(cluster::Source::Nodes);
   attachments_synced_ = model.synced(cluster::Source::Attachments);
   desired_.update(changes, model);

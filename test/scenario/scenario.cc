@@ -1,0 +1,185 @@
+#include "scenario.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <sstream>
+
+#include "cluster/model/project.h"
+#include "fabric/desired.h"
+#include "kube/api/codec.h"
+
+namespace causeway::test {
+
+namespace {
+
+// JSON text of a YAML value; plain scalars that JSON has keep their type.
+std::string to_json(const YAML::Node& node) {
+  std::string out;
+  switch (node.Type()) {
+    case YAML::NodeType::Undefined:
+    case YAML::NodeType::Null: return "null";
+    case YAML::NodeType::Scalar: {
+      const std::string& text = node.Scalar();
+      bool boolean;
+      double number;
+      const bool plain = node.Tag() != "!";  // "!" is a quoted scalar
+      if (plain && ((YAML::convert<bool>::decode(node, boolean) && (text == "true" || text == "false")) ||
+                    YAML::convert<double>::decode(node, number)))
+        return text;
+      return kube::json_quote(text);
+    }
+    case YAML::NodeType::Sequence:
+      for (const auto& item : node) out += (out.empty() ? "" : ",") + to_json(item);
+      return "[" + out + "]";
+    case YAML::NodeType::Map:
+      for (const auto& item : node)
+        out += (out.empty() ? "" : ",") + kube::json_quote(item.first.Scalar()) + ":" + to_json(item.second);
+      return "{" + out + "}";
+  }
+  return out;
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);)
+    if (!line.empty() && line[0] != '#') lines.push_back(line);
+  return lines;
+}
+std::vector<std::string> words_of(const std::string& line) {
+  std::istringstream in(line);
+  return {std::istream_iterator<std::string>(in), {}};
+}
+Result<cluster::LinkAddress> parse_link_address(const std::string& text) {
+  const auto slash = text.find('/');
+  if (slash == text.npos) return fail(Errc::Invalid, "\"{}\" has no prefix length", text);
+  return cluster::LinkAddress{TRY(Ip::parse(text.substr(0, slash))), std::stoi(text.substr(slash + 1))};
+}
+
+struct World {
+  cluster::Model model;
+  fabric::Options options;
+  std::optional<fabric::Desired> desired;
+
+  Status node(const std::string& text) {
+    cluster::NodeFacts facts;
+    options = {};
+    for (const std::string& line : lines_of(text)) {
+      const auto words = words_of(line);
+      if (words[0] == "name") {
+        facts.name = words.at(1);
+      } else if (words[0] == "uplink") {
+        facts.uplink.name = words.at(1);
+        for (size_t i = 2; i < words.size(); ++i) {
+          if (words[i] == "index") facts.uplink.ifindex = IfIndex{static_cast<uint32_t>(std::stoul(words.at(++i)))};
+          else if (words[i] == "mtu") facts.uplink.mtu = static_cast<uint32_t>(std::stoul(words.at(++i)));
+          else facts.uplink.addresses.push_back(TRY(parse_link_address(words[i])));
+        }
+        for (const auto& address : facts.uplink.addresses) facts.addresses.push_back(address.ip);
+      } else if (words[0] == "address") {
+        facts.addresses.push_back(TRY(Ip::parse(words.at(1))));
+      } else if (words[0] == "fabric") {
+        options.mode = TRY(fabric::parse_mode(words.at(1)));
+      } else if (words[0] == "cluster-cidr") {
+        options.cluster_cidrs.push_back(TRY(Cidr::parse(words.at(1))));
+      } else if (words[0] == "non-masquerade-cidr") {
+        options.non_masquerade_cidrs.push_back(TRY(Cidr::parse(words.at(1))));
+      } else {
+        return fail(Errc::Invalid, "node: unknown word \"{}\"", words[0]);
+      }
+    }
+    model.set_facts(std::move(facts));
+    if (!desired) desired.emplace(options);
+    return ok();
+  }
+
+  Status objects(const std::string& text) {
+    for (const YAML::Node& document : YAML::LoadAll(text)) {
+      if (!document.IsMap()) continue;
+      const std::string kind = document["kind"].as<std::string>("");
+      const std::string json = to_json(document);
+      if (kind == "Node") model.put(cluster::project(TRY(kube::decode<kube::Node>(json))));
+      else if (kind == "Pod") model.put(cluster::project(TRY(kube::decode<kube::Pod>(json))));
+      else if (kind == "Namespace") model.put(cluster::project(TRY(kube::decode<kube::Namespace>(json))));
+      else return fail(Errc::Invalid, "objects: no scenario uses kind \"{}\" yet", kind);
+    }
+    return ok();
+  }
+
+  Status remove(const std::string& text) {
+    for (const std::string& line : lines_of(text)) {
+      const auto words = words_of(line);
+      if (words.size() != 2 || words[0] != "Node") return fail(Errc::Invalid, "delete: \"{}\"", line);
+      model.remove_node(words[1]);
+    }
+    return ok();
+  }
+
+  Status attach(const std::string& text) {
+    for (const std::string& line : lines_of(text)) {
+      const auto words = words_of(line);
+      if (words.size() < 4 || words[2] != "dev") return fail(Errc::Invalid, "attach: \"{}\"", line);
+      const auto slash = words[1].find('/');
+      cluster::Attachment a{.key = {words[0], "eth0"}, .pod = {words[1].substr(0, slash), words[1].substr(slash + 1)}};
+      a.host_ifindex = IfIndex{static_cast<uint32_t>(std::stoul(words[3]))};
+      a.host_mac = Mac{{0x0a, 0x58, 0, 0, 0, 1}};
+      a.pod_mac = Mac{{0x0a, 0x58, 0, 0, 0, 2}};
+      for (size_t i = 4; i < words.size(); ++i) a.addresses.push_back(TRY(Ip::parse(words[i])));
+      model.put(std::move(a));
+    }
+    return ok();
+  }
+
+  Status detach(const std::string& text) {
+    for (const std::string& line : lines_of(text)) model.remove(cluster::AttachmentKey{line, "eth0"});
+    return ok();
+  }
+
+  Result<std::string> fabric() {
+    if (!desired) return fail(Errc::Invalid, "a table before \"-- node --\"");
+    desired->update(model.take_changes(), model);
+    const std::string step = render(desired->tables()), full = render(fabric::compile(model, options));
+    if (step != full) return fail(Errc::Internal, "compiled step by step:\n{}\ncompiled in full:\n{}", step, full);
+    return full;
+  }
+};
+
+}  // namespace
+
+Scenario parse_scenario(std::string_view text) {
+  Scenario scenario;
+  std::string* into = &scenario.comment;
+  std::istringstream in{std::string(text)};
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("-- ") && line.ends_with(" --")) {
+      scenario.sections.push_back({line.substr(3, line.size() - 6), ""});
+      into = &scenario.sections.back().text;
+    } else {
+      *into += line + "\n";
+    }
+  }
+  return scenario;
+}
+
+std::string print_scenario(const Scenario& scenario) {
+  std::string out = scenario.comment;
+  for (const Section& section : scenario.sections) out += "-- " + section.name + " --\n" + section.text;
+  return out;
+}
+
+Result<Scenario> run_scenario(const Scenario& scenario) {
+  World world;
+  Scenario out = scenario;
+  for (Section& section : out.sections) {
+    if (section.name == "node") TRY(world.node(section.text));
+    else if (section.name == "objects") TRY(world.objects(section.text));
+    else if (section.name == "delete") TRY(world.remove(section.text));
+    else if (section.name == "attach") TRY(world.attach(section.text));
+    else if (section.name == "detach") TRY(world.detach(section.text));
+    else if (section.name == "fabric") section.text = TRY(world.fabric());
+    else return fail(Errc::Invalid, "unknown section \"{}\"", section.name);
+  }
+  return out;
+}
+
+}  // namespace causeway::test
