@@ -27,7 +27,7 @@ struct Feed::Waiter {
   OneShot<bool> done;  // false: out of patience
 };
 
-Feed::Feed(Loop& loop, Model& model) : loop_(loop), model_(model), scope_(loop) {}
+Feed::Feed(Loop& loop, Model& model) : loop_(loop), model_(model), touched_(loop), scope_(loop) {}
 Feed::~Feed() { scope_.cancel(); }
 
 void Feed::add(Consumer& consumer) {
@@ -54,6 +54,7 @@ void Feed::flush() {
 }
 
 void Feed::touch() {
+  if (touched_.size() == 0) touched_.push(true);
   if (!started_ || collecting_ || !model_.changed()) return;
   collecting_ = loop_.call_after(kCollect, [this] { flush(); });
 }

@@ -38,6 +38,8 @@ class Feed {
   Model& model() { return model_; }
   // Call after writing: the consumers see it within kCollect.
   void touch();
+  // Ok after touch() was called since the last call, before start() too. One waiter.
+  Task<Result<bool>> touched() { return touched_.next(); }
   // Every consumer compares the kernel with its tables once more, and repairs what differs.
   void audit();
 
@@ -71,6 +73,7 @@ class Feed {
   std::list<Runner> runners_;
   std::list<Waiter*> waiters_;
   std::unique_ptr<Timer> collecting_;
+  Channel<bool> touched_;
   bool started_ = false;
   Scope scope_;  // last: its tasks end before the rest
 };

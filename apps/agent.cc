@@ -1,0 +1,367 @@
+#include "apps/agent.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "apps/agent_pages.h"
+#include "apps/cni_install.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "cluster/feed/snapshot_writer.h"
+#include "cluster/feed/watches.h"
+#include "datapath/datapath.h"
+#include "fabric/apply_bpf.h"
+#include "fabric/facts.h"
+#include "fabric/sysctls.h"
+#include "http/server.h"
+#include "kernel/bpf/pins.h"
+#include "kube/client/config.h"
+#include "pod/listener.h"
+#include "pod/server.h"
+
+namespace causeway::apps {
+
+namespace {
+
+constexpr Duration kAuditEvery = 60s;   // somebody else may change routes, maps and hooks
+constexpr Duration kSweepEvery = 60s;   // expired flows leave conntrack
+constexpr Duration kSettle = 200ms;     // links change in bursts
+constexpr Duration kLookAgain = 5s;     // while something is missing
+constexpr size_t kWorkers = 2;          // blocking calls of the Pods' wiring
+
+fabric::Options fabric_options(const AgentOptions& options) {
+  return {.mode = options.fabric,
+          .cluster_cidrs = options.cluster_cidrs,
+          .non_masquerade_cidrs = options.non_masquerade_cidrs,
+          .vni = options.vni};
+}
+
+// Without --cluster-cidr the families are what the Nodes' Pod CIDRs turn out to be: both are possible.
+fabric::Families families_of(const std::vector<Cidr>& cidrs) {
+  fabric::Families families;
+  for (const Cidr& cidr : cidrs) (cidr.family() == Family::V4 ? families.v4 : families.v6) = true;
+  return families;
+}
+
+Result<datapath::Features> features_of(const AgentOptions& options) {
+  datapath::Features features{.attach = options.attach,
+                              .overlay = options.fabric != fabric::Mode::HostGw,
+                              .vxlan_port = options.vxlan_port,
+                              .vni = options.vni,
+                              .masquerade = options.masquerade};
+  if (!options.cluster_cidrs.empty()) {
+    const auto families = families_of(options.cluster_cidrs);
+    features.ipv4 = families.v4;
+    features.ipv6 = families.v6;
+  }
+  const auto ephemeral = TRY(fabric::ephemeral_ports());
+  auto ports = datapath::nat_ports({ephemeral.first, ephemeral.last}, options.node_ports);
+  features.nat_ports = std::move(ports.ranges);
+  features.track_node_flows = ports.track_node_flows;
+  return features;
+}
+
+// One agent for each node: the lock goes with the process, however it ends.
+Result<Fd> lock_run_folder(const std::string& run) {
+  std::error_code error;
+  std::filesystem::create_directories(run, error);
+  if (error) return fail(Errc::Io, "make {}: {}", run, error.message());
+  const std::string path = run + "/agent.lock";
+  Fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock) return fail_errno(errno, "open " + path);
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
+    return fail(Errc::AlreadyExists, "another agent of this node is running: it holds {}", path);
+  return lock;
+}
+
+Result<std::string> host_name() {
+  char name[256] = {};
+  if (::gethostname(name, sizeof(name) - 1) != 0) return fail_errno(errno, "gethostname");
+  return std::string(name);
+}
+
+// What must be there before anything runs; each that is missing is refused in one sentence.
+struct Ground {
+  Fd lock;
+  std::unique_ptr<netlink::Rtnetlink> net;
+  std::unique_ptr<netlink::Watch> links;
+  std::unique_ptr<datapath::Datapath> datapath;
+  std::unique_ptr<pod::Storage> journal;
+  pod::ServerOptions cni;
+  kube::Config api;
+
+  static Result<Ground> open(Loop& loop, const AgentOptions& options) {
+    if (::geteuid() != 0)
+      return fail(Errc::Denied, "it must run as root: it loads programs into the kernel and sets its routes");
+    Ground ground;
+    ground.api = TRY(kube::find_config(options.kubeconfig), "how to reach the API server");
+    ground.lock = TRY(lock_run_folder(options.run));
+    ground.net = TRY(netlink::open_rtnetlink());
+    ground.links = TRY(netlink::open_watch(loop, {netlink::Watched::Links, netlink::Watched::Addresses}));
+    TRY(bpf::mount_bpffs("/sys/fs/bpf"), "mount a bpffs on /sys/fs/bpf");
+    ground.datapath = TRY(datapath::Datapath::open({.pins = options.pins + "/v" + std::to_string(abi::ABI_VERSION),
+                                                    .features = TRY(features_of(options)),
+                                                    .conntrack_entries = options.conntrack_entries}),
+                          "data path");
+    ground.journal = TRY(pod::open_file_storage(options.run + "/ipam/journal"), "address journal");
+    ground.cni = {.ipam = TRY(pod::this_boot()), .spool = options.run + "/spool"};
+    return ground;
+  }
+};
+
+// The agent, top to bottom: what is below uses what is above.
+class Agent {
+ public:
+  Agent(Loop& loop, AgentOptions options, Ground ground)
+      : loop_(loop),
+        options_(std::move(options)),
+        ground_(std::move(ground)),
+        hooks_(fabric::hooks_of(*ground_.datapath)),
+        http_(loop, kube::client_options(ground_.api, loop)),
+        api_(loop, http_),
+        feed_(loop, model_),
+        fabric_(fabric_options(options_), doors()),
+        snapshot_(options_.run + "/nodes"),
+        watches_(api_, feed_, options_.node),
+        workers_(loop, kWorkers),
+        wiring_(pod::kernel_wiring()),
+        plane_(pod::plane_of(feed_)),
+        cni_(loop, workers_, *ground_.journal, *wiring_, *plane_, ground_.cni),
+        public_(observe::Endpoint::Audience::Public),
+        private_(observe::Endpoint::Audience::All),
+        scope_(loop) {
+    feed_.add(fabric_);
+    feed_.add(snapshot_);
+    const AgentParts parts{model_, feed_, watches_, fabric_, *ground_.datapath, cni_};
+    for (observe::Endpoint* endpoint : {&public_, &private_}) {
+      describe(*endpoint, parts);
+      endpoint->add(observe::Check{"node", [this] { return waiting_for_; }});
+    }
+  }
+
+  Task<Status> run() {
+    CO_TRY(listen_observers());
+    if (auto nodes = cluster::load_snapshot(options_.run + "/nodes")) {
+      for (cluster::Node& node : *nodes) model_.put(std::move(node));
+      if (model_.self()) log::info("resumed with {} Nodes of the snapshot", model_.nodes().size());
+    } else {
+      log::warning("{}", nodes.error().message());
+    }
+    watches_.start();
+    CO_TRY(co_await know_this_node());
+    feed_.start();
+    CO_TRY(co_await cni_.start(), "CNI server");
+    listener_ = CO_TRY(pod::listen(loop_, cni_, options_.run + "/agent.sock"));
+    scope_.spawn("links", follow_links());
+    scope_.spawn("audit", audit());
+    scope_.spawn("conntrack", sweep_conntrack());
+    co_return co_await follow_node();
+  }
+
+ private:
+  fabric::Doors doors() {
+    datapath::Datapath& path = *ground_.datapath;
+    return {path.pods(), path.routes(), path.peers(), path.uplinks(), *hooks_, *ground_.net};
+  }
+
+  // Says what is waited for when it changes, and to /readyz.
+  void wait_for(std::string what) {
+    if (what == waiting_for_) return;
+    waiting_for_ = std::move(what);
+    if (!waiting_for_.empty()) log::info("waiting: {}", waiting_for_);
+  }
+  // Until the model changes, or for kLookAgain.
+  Task<Status> model_touched() {
+    auto again = loop_.call_after(kLookAgain, [this] { feed_.touch(); });
+    CO_TRY(co_await feed_.touched());
+    co_return ok();
+  }
+
+  Result<cluster::NodeFacts> read_facts() {
+    fabric::UplinkChoice choice{.device = options_.uplink};
+    if (const cluster::Node* self = model_.self()) choice.addresses = self->addresses;
+    return fabric::observe_facts(*ground_.net, options_.node, choice);
+  }
+
+  // The Node object, from the snapshot or the API, and the device that leads to the others.
+  Task<Status> know_this_node() {
+    cluster::NodeFacts name_only{.name = options_.node};
+    model_.set_facts(name_only);
+    for (;;) {
+      if (!model_.self()) {
+        const std::string trouble = watches_.trouble();
+        wait_for(fmt::format("the API server has no Node {} yet{}{}", options_.node, trouble.empty() ? "" : ": ", trouble));
+      } else if (auto facts = read_facts()) {
+        log::info("node {}: uplink {} mtu {}", options_.node, facts->uplink.name, facts->uplink.mtu);
+        model_.set_facts(std::move(*facts));
+        co_return ok();
+      } else {
+        wait_for(facts.error().message());
+      }
+      CO_TRY(co_await model_touched());
+    }
+  }
+
+  // Gives the Node's Pod CIDRs to CNI as they come and change, and announces the network once Pods can use it.
+  Task<Status> follow_node() {
+    for (;; CO_TRY(co_await model_touched())) {
+      std::string missing = why_no_pods();
+      if (missing.empty()) {
+        if (auto set = fabric::set_sysctls(model_.facts().uplink.name, families_of(model_.self()->pod_cidrs)); !set)
+          missing = set.error().message();
+      }
+      cni_.set_network({.pod_cidrs = missing.empty() ? model_.self()->pod_cidrs : std::vector<Cidr>{},
+                        .mtu = missing.empty() ? fabric::pod_mtu(model_.facts(), *model_.self(), fabric_options(options_)) : 0,
+                        .not_ready = missing});
+      wait_for(missing);
+      if (missing.empty() && !announced_) CO_TRY(announce());
+    }
+  }
+
+  std::string why_no_pods() const {
+    const cluster::Node* self = model_.self();
+    if (!self) return fmt::format("the API server has no Node {} any more", options_.node);
+    if (std::string refused = fabric::refusal(*self, model_); !refused.empty()) return refused;
+    if (self->pod_cidrs.empty())
+      return fmt::format("Node {} has no spec.podCIDRs yet: node IPAM gives them (causeway controller, or "
+                         "kube-controller-manager --allocate-node-cidrs)", options_.node);
+    if (!feed_.applied_once()) return "the first tables are being applied";
+    for (const auto& consumer : feed_.consumers()) {
+      if (!consumer.error.empty()) return consumer.name + ": " + consumer.error;
+      for (const cluster::Failure& failure : consumer.failures)
+        if (failure.object == "self") return consumer.name + ": " + failure.error.message();
+    }
+    return "";
+  }
+
+  // Last of all: from here on the runtime gives us Pods.
+  Status announce() {
+    announced_ = true;
+    TRY(install_cni({.plugin = options_.plugin,
+                     .bin_folder = options_.cni_bin,
+                     .config_folder = options_.cni_config,
+                     .socket = options_.run + "/agent.sock"}),
+        "install the CNI plugin");
+    log::info("ready: Pods of node {} get addresses of its Pod CIDRs", options_.node);
+    return ok();
+  }
+
+  Task<Status> follow_links() {
+    for (;;) {
+      CO_TRY(co_await ground_.links->changed(), "watch links");
+      CO_TRY(co_await loop_.sleep(kSettle));
+      if (auto facts = read_facts()) {
+        if (*facts == model_.facts()) continue;
+        log::info("uplink {} changed: index {} mtu {} {}", facts->uplink.name, facts->uplink.ifindex, facts->uplink.mtu,
+                  facts->uplink.up ? "up" : "down");
+        model_.set_facts(std::move(*facts));
+        feed_.touch();
+      } else {
+        log::warning("keeping what is known of the uplink: {}", facts.error().message());
+      }
+    }
+  }
+
+  Task<Status> audit() {
+    for (;;) {
+      CO_TRY(co_await loop_.sleep(kAuditEvery));
+      feed_.audit();
+    }
+  }
+
+  Task<Status> sweep_conntrack() {
+    for (;;) {
+      CO_TRY(co_await loop_.sleep(kSweepEvery));
+      if (auto swept = ground_.datapath->sweep_conntrack(); !swept)
+        log::warning("sweep conntrack: {}", swept.error().message());
+    }
+  }
+
+  Status listen_observers() {
+    if (!options_.observe.empty()) {
+      const auto colon = options_.observe.rfind(':');
+      if (colon == std::string::npos) return fail(Errc::Invalid, "--observe {}: needs ADDRESS:PORT", options_.observe);
+      std::string address = options_.observe.substr(0, colon);
+      if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
+      const unsigned long port = std::strtoul(options_.observe.c_str() + colon + 1, nullptr, 10);
+      if (port == 0 || port > UINT16_MAX) return fail(Errc::Invalid, "--observe {}: no port", options_.observe);
+      public_server_ = TRY(http::Server::listen(loop_, {.address = address, .port = static_cast<uint16_t>(port)}, public_),
+                           "--observe {}", options_.observe);
+    }
+    // Only root may connect: the pages name Pods and addresses.
+    const mode_t before = ::umask(0177);
+    auto server = http::Server::listen(loop_, {.address = "unix:" + options_.run + "/observe.sock"}, private_);
+    ::umask(before);
+    private_server_ = TRY(std::move(server));
+    return ok();
+  }
+
+  Loop& loop_;
+  const AgentOptions options_;
+  Ground ground_;
+  std::unique_ptr<fabric::HookPort> hooks_;
+  http::Client http_;
+  kube::Client api_;
+  cluster::Model model_;
+  cluster::Feed feed_;
+  fabric::Applier fabric_;
+  cluster::SnapshotWriter snapshot_;
+  cluster::Watches watches_;
+  WorkerPool workers_;
+  std::unique_ptr<pod::Wiring> wiring_;
+  std::unique_ptr<pod::Plane> plane_;
+  pod::CniServer cni_;
+  std::unique_ptr<pod::Listener> listener_;
+  observe::Endpoint public_, private_;
+  std::unique_ptr<http::Server> public_server_, private_server_;
+  std::string waiting_for_ = "starting";
+  bool announced_ = false;
+  Scope scope_;
+};
+
+Result<std::string> plugin_beside_this_program() {
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return fail(Errc::Io, "/proc/self/exe: {}", error.message());
+  return (self.parent_path() / "causeway-cni").string();
+}
+
+Result<AgentOptions> complete(AgentOptions options) {
+  if (options.node.empty()) options.node = TRY(host_name());
+  if (options.plugin.empty()) options.plugin = TRY(plugin_beside_this_program());
+  return options;
+}
+
+Task<Status> run_in_scope(Agent& agent) { co_return co_await agent.run(); }
+
+}  // namespace
+
+int run_agent(AgentOptions given) {
+  log::set_name("agent");
+  if (given.verbose) log::set_level(log::Level::Debug);
+  auto loop = make_loop();
+  auto run = [&]() -> Status {
+    AgentOptions options = TRY(complete(std::move(given)));
+    Ground ground = TRY(Ground::open(*loop, options));
+    Agent agent(*loop, std::move(options), std::move(ground));
+    loop->on_signal({SIGTERM, SIGINT}, [&](int) { loop->stop(); });
+    auto ended = run_until_done(*loop, run_in_scope(agent));
+    if (!ended && ended.error().code() == Errc::Cancelled) return ok();  // a signal
+    return ended;
+  };
+  auto status = run();
+  if (status) {
+    log::info("stopped; what is in the kernel goes on");
+    return 0;
+  }
+  log::error("cannot run: {}", status.error().message());
+  return 1;
+}
+
+}  // namespace causeway::apps

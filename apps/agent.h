@@ -1,0 +1,47 @@
+// `causeway agent`: the network of one node.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/ip.h"
+#include "datapath/features.h"
+#include "fabric/options.h"
+
+namespace CLI {
+class App;
+}
+
+namespace causeway::apps {
+
+struct AgentOptions {
+  std::string node;        // name of our Node object; "" is the host name
+  std::string kubeconfig;  // "": $KUBECONFIG, the Pod's service account, ~/.kube/config
+  std::string uplink;      // "": the device that has the Node's address
+  fabric::Mode fabric = fabric::Mode::Auto;
+  datapath::Attach attach = datapath::Attach::Auto;
+  std::vector<Cidr> cluster_cidrs;
+  std::vector<Cidr> non_masquerade_cidrs;
+  bool masquerade = true;
+  datapath::PortRange node_ports{30000, 32767};
+  uint16_t vxlan_port = 4789;
+  uint32_t vni = 1;
+  uint32_t conntrack_entries = 32768;
+  std::string observe = "127.0.0.1:9470";  // "" is off
+  bool verbose = false;
+
+  // Where things are; production's, the same in a lab, which gives each node mounts of its own.
+  std::string run = "/run/causeway";             // sockets, IPAM journal, snapshot; tmpfs
+  std::string pins = "/sys/fs/bpf/causeway";
+  std::string cni_config = "/etc/cni/net.d";
+  std::string cni_bin = "/opt/cni/bin";
+  std::string plugin;                            // causeway-cni to install; "" is the one beside this program
+};
+
+// Adds `agent` with its flags; parsing it fills `options`. Returns the subcommand.
+CLI::App* add_agent_command(CLI::App& program, AgentOptions& options);
+// Runs until SIGTERM or SIGINT; the exit status. What it set up in the kernel stays and works on.
+int run_agent(AgentOptions options);
+
+}  // namespace causeway::apps
