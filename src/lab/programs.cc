@@ -1,0 +1,45 @@
+#include "lab/programs.h"
+
+namespace causeway::lab {
+
+namespace {
+std::string joined(const std::vector<Cidr>& ranges) {
+  std::string out;
+  for (const Cidr& range : ranges) out += (out.empty() ? "" : ",") + to_string(range);
+  return out;
+}
+}  // namespace
+
+std::vector<std::string> apiserver_argv(const std::string& programs, const Paths& paths, const Plan& plan, uint16_t host_port) {
+  std::vector<std::string> argv{programs + "/causeway", "apiserver", "--data", paths.api_data(),
+                                "--listen", fmt::format("fd:{}", kHostListener)};
+  for (size_t i = 0; i < plan.control_addresses.size(); ++i) {
+    argv.insert(argv.end(), {"--listen", fmt::format("fd:{}", kFirstControlListener + static_cast<int>(i))});
+    argv.insert(argv.end(), {"--san", to_string(plan.control_addresses[i])});
+  }
+  argv.insert(argv.end(), {"--kubeconfig", fmt::format("{}=https://127.0.0.1:{}", paths.kubeconfig(), host_port)});
+  argv.insert(argv.end(), {"--kubeconfig", fmt::format("{}=https://{}", paths.cluster_kubeconfig(),
+                                                       Endpoint{plan.control_addresses.front(), plan.api_port})});
+  argv.insert(argv.end(), {"--service-cluster-ip-range", joined(plan.service_cidrs)});
+  return argv;
+}
+
+std::vector<std::string> controller_argv(const std::string& programs, const Paths& paths, const Plan& plan) {
+  std::vector<std::string> argv{programs + "/causeway", "controller", "--kubeconfig", paths.cluster_kubeconfig(),
+                                "--allocate-node-cidrs", "--cluster-cidr", joined(plan.pod_cidrs),
+                                "--service-cluster-ip-range", joined(plan.service_cidrs)};
+  for (const Cidr& range : plan.pod_cidrs)
+    argv.insert(argv.end(), {range.family() == Family::V4 ? "--node-cidr-mask-size-ipv4" : "--node-cidr-mask-size-ipv6",
+                             std::to_string(range.family() == Family::V4 ? plan.spec.node_mask_v4 : plan.spec.node_mask_v6)});
+  return argv;
+}
+
+std::vector<std::string> agent_argv(const std::string& node, const std::string& fabric) {
+  return {"/usr/lib/causeway/causeway", "agent", "--node-name", node, "--kubeconfig", "/etc/causeway/kubeconfig", "--fabric", fabric};
+}
+
+std::vector<std::string> clean_environment() {
+  return {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"};
+}
+
+}  // namespace causeway::lab

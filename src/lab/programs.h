@@ -1,0 +1,24 @@
+// The command lines of what a lab starts: the same programs with the same flags as anywhere else.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lab/plan.h"
+#include "lab/state.h"
+
+namespace causeway::lab {
+
+// The numbers under which `causeway apiserver` finds its listening sockets.
+inline constexpr int kHostListener = 3;
+inline constexpr int kFirstControlListener = 4;
+
+std::vector<std::string> apiserver_argv(const std::string& programs, const Paths& paths, const Plan& plan, uint16_t host_port);
+std::vector<std::string> controller_argv(const std::string& programs, const Paths& paths, const Plan& plan);
+// Paths as a node sees them.
+std::vector<std::string> agent_argv(const std::string& node, const std::string& fabric);
+
+// What every process of the lab has in its environment; proxies of the user's shell are not for it.
+std::vector<std::string> clean_environment();
+
+}  // namespace causeway::lab

@@ -1,0 +1,247 @@
+#include "lab/spawn.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+namespace causeway::lab {
+namespace {
+
+// What the child tells the parent when it gives up. `where` counts steps; negative values name the rest.
+struct Failure {
+  int where;
+  int error;
+};
+constexpr int kJoin = -1, kDescriptors = -2, kDirectory = -3, kExec = -4;
+
+bool write_all(int fd, const char* data, size_t size) {
+  while (size > 0) {
+    const ssize_t done = ::write(fd, data, size);
+    if (done < 0 && errno == EINTR) continue;
+    if (done <= 0) return false;
+    data += done;
+    size -= static_cast<size_t>(done);
+  }
+  return true;
+}
+
+bool write_file(const Step& step, int flags) {
+  const int fd = ::open(step.a.c_str(), flags | O_WRONLY | O_CLOEXEC, step.mode);
+  if (fd < 0) return false;
+  const bool good = write_all(fd, step.b.data(), step.b.size());
+  const int error = errno;
+  ::close(fd);
+  errno = error;
+  return good;
+}
+
+bool reads_so(const Step& step) {
+  const int fd = ::open(step.a.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  char buffer[256];
+  ssize_t size = ::read(fd, buffer, sizeof buffer);
+  ::close(fd);
+  while (size > 0 && buffer[size - 1] == '\n') --size;
+  return size >= 0 && step.b.size() == static_cast<size_t>(size) && memcmp(buffer, step.b.data(), step.b.size()) == 0;
+}
+
+bool loopback_up() {
+  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  ifreq request{};
+  strcpy(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  const bool good = ::ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+  ::close(fd);
+  return good;
+}
+
+bool run_step(const Step& step) {
+  auto text = [](const std::string& value) { return value.empty() ? nullptr : value.c_str(); };
+  switch (step.kind) {
+    case Step::Kind::Mount:
+      return ::mount(text(step.a), step.b.c_str(), text(step.c), step.flags, text(step.data)) == 0;
+    case Step::Kind::Unmount: return ::umount2(step.a.c_str(), static_cast<int>(step.flags)) == 0;
+    case Step::Kind::Mkdir: return ::mkdir(step.a.c_str(), step.mode) == 0 || errno == EEXIST;
+    case Step::Kind::Mknod: return ::mknod(step.a.c_str(), step.mode, step.flags) == 0 && ::chmod(step.a.c_str(), step.mode & 07777) == 0;
+    case Step::Kind::Symlink: ::unlink(step.b.c_str()); return ::symlink(step.a.c_str(), step.b.c_str()) == 0;
+    case Step::Kind::Write:
+      // A link there (resolv.conf) is replaced, not followed.
+      ::unlink(step.a.c_str());
+      return write_file(step, O_CREAT | O_TRUNC);
+    case Step::Kind::WriteIfDiffers: return reads_so(step) || write_file(step, 0);
+    case Step::Kind::Chdir: return ::chdir(step.a.c_str()) == 0;
+    case Step::Kind::PivotHere:
+      return ::syscall(SYS_pivot_root, ".", ".") == 0 && ::umount2(".", MNT_DETACH) == 0 && ::chdir("/") == 0;
+    case Step::Kind::Unshare: return ::unshare(static_cast<int>(step.flags)) == 0;
+    case Step::Kind::Hostname: return ::sethostname(step.a.data(), step.a.size()) == 0;
+    case Step::Kind::LoopbackUp: return loopback_up();
+  }
+  return false;
+}
+
+// All that the child needs, laid out before the clone.
+struct Prepared {
+  std::vector<char*> argv;
+  std::vector<char*> env;
+  std::vector<std::string> candidates;  // where argv[0] may be
+  std::vector<int> sources;             // one for each entry of descriptors, duplicated out of the way
+  int report = -1;
+};
+
+bool place_descriptors(const SpawnOptions& options, Prepared& prepared) {
+  // First out of the way of every target number, then into place.
+  constexpr int kAbove = 100;
+  for (size_t i = 0; i < options.descriptors.size(); ++i) {
+    prepared.sources[i] = ::fcntl(options.descriptors[i].first, F_DUPFD_CLOEXEC, kAbove);
+    if (prepared.sources[i] < 0) return false;
+  }
+  const int report = ::fcntl(prepared.report, F_DUPFD_CLOEXEC, kAbove);
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (report < 0) return false;
+  if (null >= 0)
+    for (int fd = 0; fd <= 2; ++fd) ::dup2(null, fd);
+  prepared.report = report;
+  int last = 2;
+  for (size_t i = 0; i < options.descriptors.size(); ++i) {
+    if (::dup2(prepared.sources[i], options.descriptors[i].second) < 0) return false;
+    last = std::max(last, options.descriptors[i].second);
+  }
+  ::syscall(SYS_close_range, last + 1, ~0U, 1U << 2 /* CLOSE_RANGE_CLOEXEC */);
+  return true;
+}
+
+[[noreturn]] void run_child(const SpawnOptions& options, Prepared& prepared) {
+  auto give_up = [&](int where) {
+    const Failure failure{where, errno};
+    write_all(prepared.report, reinterpret_cast<const char*>(&failure), sizeof failure);
+    ::_exit(127);
+  };
+  ::setsid();
+  struct sigaction reset {};
+  reset.sa_handler = SIG_DFL;
+  for (int signal = 1; signal < 32; ++signal) ::sigaction(signal, &reset, nullptr);
+  for (const int fd : options.join)
+    if (::setns(fd, 0) != 0) give_up(kJoin);
+  for (size_t i = 0; i < options.steps.size(); ++i)
+    if (!run_step(options.steps[i])) give_up(static_cast<int>(i));
+  if (!place_descriptors(options, prepared)) give_up(kDescriptors);
+  if (!options.directory.empty() && ::chdir(options.directory.c_str()) != 0) give_up(kDirectory);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  int error = ENOENT;
+  for (const std::string& path : prepared.candidates) {
+    ::execve(path.c_str(), prepared.argv.data(), prepared.env.data());
+    if (errno != ENOENT && errno != ENOTDIR) error = errno;
+  }
+  errno = error;
+  give_up(kExec);
+  ::_exit(127);
+}
+
+std::vector<std::string> candidates(const SpawnOptions& options) {
+  const std::string& name = options.argv.front();
+  if (name.find('/') != std::string::npos) return {name};
+  std::string path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  for (const std::string& entry : options.env)
+    if (entry.starts_with("PATH=")) path = entry.substr(5);
+  std::vector<std::string> out;
+  for (size_t start = 0; start <= path.size();) {
+    const size_t end = std::min(path.find(':', start), path.size());
+    if (end > start) out.push_back(path.substr(start, end - start) + "/" + name);
+    start = end + 1;
+  }
+  return out;
+}
+
+std::unexpected<Error> explain(const SpawnOptions& options, Failure failure) {
+  if (failure.where == kJoin) return fail_errno(failure.error, "enter the namespaces");
+  if (failure.where == kDescriptors) return fail_errno(failure.error, "pass file descriptors");
+  if (failure.where == kDirectory) return fail_errno(failure.error, "chdir " + options.directory);
+  if (failure.where == kExec) return fail_errno(failure.error, "exec \"" + options.argv.front() + "\"");
+  return fail_errno(failure.error, to_string(options.steps[static_cast<size_t>(failure.where)]));
+}
+
+}  // namespace
+
+Result<Child> spawn(const SpawnOptions& options) {
+  Prepared prepared;
+  for (const auto& argument : options.argv) prepared.argv.push_back(const_cast<char*>(argument.c_str()));
+  for (const auto& entry : options.env) prepared.env.push_back(const_cast<char*>(entry.c_str()));
+  prepared.argv.push_back(nullptr);
+  prepared.env.push_back(nullptr);
+  prepared.candidates = candidates(options);
+  prepared.sources.resize(options.descriptors.size(), -1);
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
+  Fd read_end(ends[0]);
+  Fd write_end(ends[1]);
+  prepared.report = write_end.get();
+
+  int pidfd = -1;
+  clone_args arguments{};
+  arguments.flags = options.clone_flags | CLONE_PIDFD;
+  arguments.pidfd = reinterpret_cast<uint64_t>(&pidfd);
+  arguments.exit_signal = SIGCHLD;
+  if (options.cgroup_fd >= 0) {
+    arguments.flags |= CLONE_INTO_CGROUP;
+    arguments.cgroup = static_cast<uint64_t>(options.cgroup_fd);
+  }
+  // Signals wait, so that no handler of the parent runs in the child.
+  sigset_t all, before;
+  sigfillset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, &before);
+  const long pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
+  if (pid == 0) run_child(options, prepared);
+  const int error = errno;
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+  if (pid < 0) return fail_errno(error, "clone3 for \"" + options.argv.front() + "\"");
+  Child child{static_cast<pid_t>(pid), Fd(pidfd)};
+  write_end.reset();
+  Failure failure{};
+  ssize_t size = 0;
+  do {
+    size = ::read(read_end.get(), &failure, sizeof failure);
+  } while (size < 0 && errno == EINTR);
+  if (size == 0) return child;
+  ::waitpid(child.pid, nullptr, 0);
+  return explain(options, failure);
+}
+
+ExitStatus exit_status_of(int status) {
+  if (WIFSIGNALED(status)) return {128 + WTERMSIG(status), WTERMSIG(status)};
+  return {WEXITSTATUS(status), 0};
+}
+
+std::string to_string(const Step& step) {
+  switch (step.kind) {
+    case Step::Kind::Mount:
+      return fmt::format("mount {}{}{} on {}", step.c.empty() ? "" : step.c + " ", step.a, step.data.empty() ? "" : " (" + step.data + ")", step.b);
+    case Step::Kind::Unmount: return "unmount " + step.a;
+    case Step::Kind::Mkdir: return "mkdir " + step.a;
+    case Step::Kind::Mknod: return "mknod " + step.a;
+    case Step::Kind::Symlink: return "symlink " + step.b + " to " + step.a;
+    case Step::Kind::Write: return "write " + step.a;
+    case Step::Kind::WriteIfDiffers: return "write " + step.b + " to " + step.a;
+    case Step::Kind::Chdir: return "chdir " + step.a;
+    case Step::Kind::PivotHere: return "pivot_root";
+    case Step::Kind::Unshare: return fmt::format("unshare {:#x}", step.flags);
+    case Step::Kind::Hostname: return "sethostname " + step.a;
+    case Step::Kind::LoopbackUp: return "bring lo up";
+  }
+  return "step";
+}
+
+}  // namespace causeway::lab

@@ -1,0 +1,61 @@
+// Where a lab keeps what it must remember: /run/causeway-lab/<name>/, and its cgroup. Everything else (who runs, which
+// namespaces exist) is read from the cgroup.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "lab/plan.h"
+
+namespace causeway::lab {
+
+inline constexpr const char* kStateRoot = "/run/causeway-lab";
+
+struct Paths {
+  std::string state;   // /run/causeway-lab/NAME
+  std::string cgroup;  // <cgroup2>/causeway-lab/NAME
+
+  std::string spec() const { return state + "/lab.conf"; }
+  std::string kubeconfig() const { return state + "/kubeconfig"; }            // for people: the host's loopback
+  std::string cluster() const { return state + "/cluster"; }                  // seen by nodes as /etc/causeway
+  std::string cluster_kubeconfig() const { return cluster() + "/kubeconfig"; }
+  std::string api_data() const { return state + "/apiserver"; }
+  std::string api_port() const { return state + "/api-port"; }
+  std::string log(const std::string& who) const { return state + "/log/" + who + ".log"; }
+  std::string stage(const std::string& node) const { return state + "/stage/" + node; }
+
+  std::string process(const std::string& who) const { return cgroup + "/" + who; }          // keeper, apiserver, controller
+  std::string space(const std::string& name) const { return cgroup + "/net/" + name; }      // router, control, outside
+  std::string node(const std::string& name) const { return cgroup + "/nodes/" + name; }
+  std::string nodelet(const std::string& name) const { return node(name) + "/nodelet"; }
+  std::string agent(const std::string& name) const { return node(name) + "/agent"; }
+  // A Pod's container, or its pause process as ".sandbox".
+  std::string container(const std::string& node_name, const std::string& pod_uid, const std::string& name) const {
+    return node(node_name) + "/kubepods/pod" + pod_uid + "/" + name;
+  }
+};
+
+Result<Paths> paths_of(const std::string& lab);
+// Names of the labs that have a state folder or a cgroup.
+std::vector<std::string> registered_labs();
+Result<Spec> read_spec(const Paths& paths);
+
+// An exclusive lock on a file, held until destroyed; absent when somebody else holds it.
+Result<std::optional<Fd>> try_lock(const std::string& path);
+// The keeper holds this as long as it lives.
+inline std::string keeper_lock(const Paths& paths) { return paths.state + "/keeper.lock"; }
+// Held by `up` and `down` while they work.
+std::string operation_lock(const std::string& lab);
+bool keeper_alive(const Paths& paths);
+
+// The first process of a cgroup, 0 for none.
+pid_t process_in(const std::string& cgroup);
+// Opens /proc/PID/ns/KIND. NotFound when the process is gone.
+Result<Fd> open_namespace(pid_t pid, const char* kind);
+
+// "/usr/bin" of our own binary: where causeway-cni and causeway-workload are too.
+Result<std::string> program_folder();
+
+}  // namespace causeway::lab
