@@ -90,6 +90,7 @@ Result<Lease> Ipam::reserve(Record wish, TimePoint now) {
   if (blocks_.empty()) return fail(Errc::Unavailable, "this node has no Pod CIDR yet");
   maybe_compact(now);
   wish.state = State::Reserved;
+  wish.begun = now;
   wish.addresses.clear();
   const auto give_back = [&] {
     for (const auto& ip : wish.addresses) block_of(ip)->give_back(ip);

@@ -131,7 +131,8 @@ struct Printer {
     const Record& r = e.record;
     std::string addresses;
     for (const auto& ip : r.addresses) addresses += (addresses.empty() ? "" : ",") + to_string(ip);
-    return fmt::format("reserve {} {} {} {} {} {}:{} {} {} {}", field(r.key.container), field(r.key.ifname), r.generation,
+    return fmt::format("reserve {} {} {} {} {} {} {}:{} {} {} {}", field(r.key.container), field(r.key.ifname), r.generation,
+                       r.begun.time_since_epoch().count(),
                        field(addresses), field(r.netns_path), r.netns.device, r.netns.inode, field(r.pod.ns), field(r.pod.name),
                        field(r.pod_uid));
   }
@@ -156,6 +157,7 @@ std::optional<Event> parse_event(std::string_view verb, Fields& fields) {
     Record record;
     record.key = fields.key();
     record.generation = fields.number();
+    record.begun = fields.time();
     record.addresses = fields.addresses();
     record.netns_path = fields.text();
     record.netns.device = fields.number(':');

@@ -1,7 +1,7 @@
 // The journal of attachments: text lines, each with its checksum, appended before what they tell is done.
 //
 //   5f0c1b7e begin 1 3f6c…-boot-id 42
-//   91d2a0c4 reserve CONTAINER eth0 43 10.1.0.5,fd00::5 /run/netns/x 4:4026532000 shop web-1 9d0e…
+//   91d2a0c4 reserve CONTAINER eth0 43 918200000000 10.1.0.5,fd00::5 /run/netns/x 4:4026532000 shop web-1 9d0e…
 //   0b7754e1 commit CONTAINER eth0 43 8123
 //   aa0e9d02 release CONTAINER eth0 43 918273645546
 //

@@ -23,6 +23,7 @@ enum class State : uint8_t {
 struct Record {
   Key key;
   State state = State::Reserved;
+  TimePoint begun;          // when its ADD came in; the epoch where the record was rebuilt
   uint64_t generation = 0;  // counts the ADDs of this node's journal: tells two lives of one key apart
   std::vector<Ip> addresses;
   std::string netns_path;

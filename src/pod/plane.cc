@@ -1,0 +1,22 @@
+#include "pod/plane.h"
+
+namespace causeway::pod {
+namespace {
+
+class FeedPlane final : public Plane {
+ public:
+  explicit FeedPlane(cluster::Feed& feed) : feed_(feed) {}
+  void restore(std::vector<cluster::Attachment> attachments) override { feed_.restore(std::move(attachments)); }
+  Task<Status> attach(cluster::Attachment attachment) override { return feed_.attach(std::move(attachment)); }
+  // The runtime waits for a DEL, and the address cools for longer than any retry: two seconds must do.
+  Task<Status> detach(cluster::AttachmentKey key) override { return feed_.detach(std::move(key), 2s); }
+
+ private:
+  cluster::Feed& feed_;
+};
+
+}  // namespace
+
+std::unique_ptr<Plane> plane_of(cluster::Feed& feed) { return std::make_unique<FeedPlane>(feed); }
+
+}  // namespace causeway::pod

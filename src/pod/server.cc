@@ -1,0 +1,235 @@
+#include "pod/server.h"
+
+#include <random>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "pod/spool.h"
+
+namespace causeway::pod {
+namespace {
+
+constexpr uint32_t kMinMtuV6 = 1280;  // RFC 8200 section 5: IPv6 is off on a link below it
+
+std::unexpected<CniError> refuse(CniCode code, std::string message, std::string details = {}) {
+  return std::unexpected(CniError{code, std::move(message), std::move(details)});
+}
+
+cluster::Attachment attachment_of(const Record& record, IfIndex host) {
+  return {.key = record.key,
+          .pod = record.pod,
+          .pod_uid = record.pod_uid,
+          .addresses = record.addresses,
+          .host_ifname = host_ifname(record.key),
+          .host_ifindex = host,
+          .host_mac = gateway_mac(),
+          .pod_mac = mac_of(record.addresses.front()),
+          .netns_cookie = record.netns_cookie};
+}
+
+AddResult result_of(const Record& record, uint32_t mtu) {
+  return {.host_ifname = host_ifname(record.key),
+          .host_mac = gateway_mac(),
+          .ifname = record.key.ifname,
+          .mac = mac_of(record.addresses.front()),
+          .sandbox = record.netns_path,
+          .mtu = mtu,
+          .addresses = record.addresses};
+}
+
+Reaper::Place place_of(const Record& record) { return {record.netns, record.key.ifname}; }
+
+std::string name_of(const Record& record) {
+  if (record.pod.name.empty()) return "container " + to_string(record.key);
+  return fmt::format("Pod {} ({})", record.pod, record.key);
+}
+
+// The Pod's namespace: the descriptor that came along, or the path. Checked to be one, and not the node's own.
+Result<std::shared_ptr<Fd>> open_namespace(const std::shared_ptr<Fd>& given, const std::string& path) {
+  auto fd = TRY(netns::open(given && *given ? "/proc/self/fd/" + std::to_string(given->get()) : path));
+  const auto own = TRY(netns::open_self());
+  if (TRY(netns::id_of(fd.get())) == TRY(netns::id_of(own.get())))
+    return fail(Errc::Invalid, "{} is the node's own network namespace", path);
+  return std::make_shared<Fd>(std::move(fd));
+}
+
+}  // namespace
+
+// An ADD on its way: unless it is kept, its link is discarded and its addresses come back, in this order.
+class CniServer::Attempt {
+ public:
+  Attempt(CniServer& server, Lease lease) : server_(server), lease_(std::move(lease)) {}
+  Attempt(const Attempt&) = delete;
+  ~Attempt() {
+    if (kept_ || !wired_) return;
+    const Record& record = lease_.record();
+    if (auto gone = server_.wiring_.discard(host_ifname(record.key)); !gone)
+      log::error("undo the ADD of {}: {}", name_of(record), gone.error().message());
+    server_.reaper_.add(place_of(record));
+    lease_.mark_used(server_.loop_.now());
+  }
+  const Record& record() const { return lease_.record(); }
+  void set_wired() { wired_ = true; }
+  Status keep(uint64_t netns_cookie) {
+    TRY(lease_.commit(netns_cookie));
+    kept_ = true;
+    return ok();
+  }
+
+ private:
+  CniServer& server_;
+  Lease lease_;
+  bool wired_ = false;
+  bool kept_ = false;
+};
+
+CniServer::CniServer(Loop& loop, WorkerPool& workers, Storage& storage, Wiring& wiring, Plane& plane, ServerOptions options)
+    : loop_(loop), workers_(workers), storage_(storage), wiring_(wiring), plane_(plane), options_(std::move(options)),
+      turns_(loop), reaper_(loop, workers, wiring), scope_(loop) {}
+
+void CniServer::set_network(NodeNetwork network) {
+  network_ = std::move(network);
+  if (ipam_) ipam_->set_blocks(network_.pod_cidrs, loop_.now());
+}
+
+Status CniServer::ready() const {
+  if (!ipam_) return fail(Errc::Unavailable, "the agent is starting");
+  if (!network_.not_ready.empty()) return fail(Errc::Unavailable, "{}", network_.not_ready);
+  return ipam_->available(loop_.now());
+}
+
+Task<Reply> CniServer::serve(Call call) {
+  const CniVersion version = version_of(call.request.field[wire::kConfig].value_or(""));
+  const auto command = parse_command(call.request);
+  if (!command) co_return error_reply(command.error(), version);
+  CniResult<Reply> reply = refuse(CniCode::Failed, "not served");
+  switch (*command) {
+    case Command::Add: reply = co_await add(call); break;
+    case Command::Del: reply = co_await del(call); break;
+    case Command::Status: reply = status(call.request); break;
+    case Command::Version: reply = version_reply(version); break;
+  }
+  if (reply) co_return std::move(*reply);
+  if (*command != Command::Status)
+    log::warning("CNI {} of {}: {}: {}", *call.request.field[wire::kCommand], call.request.field[wire::kContainer].value_or("?"),
+                 reply.error().message, reply.error().details);
+  co_return error_reply(reply.error(), version);
+}
+
+CniResult<Reply> CniServer::status(const RawRequest& request) const {
+  if (auto config = parse_config(request.field[wire::kConfig].value_or("")); !config) return std::unexpected(config.error());
+  if (auto state = ready(); !state) return refuse(CniCode::NotAvailable, "no Pod can be connected now", state.error().message());
+  return empty_reply();
+}
+
+Task<CniResult<Reply>> CniServer::add(Call call) {
+  const auto& field = call.request.field;
+  auto key = parse_key(call.request);
+  if (!key) co_return std::unexpected(key.error());
+  const std::string path = field[wire::kNetns].value_or("");
+  if (path.empty()) co_return refuse(CniCode::InvalidEnvironment, "CNI_NETNS is not set");
+  auto args = parse_args(field[wire::kArgs].value_or(""));
+  if (!args) co_return std::unexpected(args.error());
+  auto config = parse_config(field[wire::kConfig].value_or(""));
+  if (!config) co_return std::unexpected(config.error());
+  if (!ipam_ || !network_.not_ready.empty())
+    co_return refuse(CniCode::TryAgainLater, "no Pod can be connected now", ipam_ ? network_.not_ready : "the agent is starting");
+  const uint32_t mtu = config->mtu.value_or(network_.mtu);
+  for (const auto& cidr : network_.pod_cidrs)
+    if (cidr.family() == Family::V6 && mtu < kMinMtuV6)
+      co_return refuse(CniCode::InvalidConfig, fmt::format("mtu {} is below {}, which the IPv6 of Pod CIDR {} needs", mtu, kMinMtuV6, cidr));
+  auto netns = open_namespace(call.netns, path);
+  if (!netns) co_return refuse(CniCode::InvalidEnvironment, "CNI_NETNS " + path + " cannot be used", netns.error().message());
+  const auto id = netns::id_of((*netns)->get());
+  if (!id) co_return std::unexpected(to_cni(id.error(), "CNI_NETNS " + path));
+
+  Record wish{.key = std::move(*key), .netns_path = path, .netns = *id, .pod = std::move(args->pod), .pod_uid = std::move(args->pod_uid)};
+  const std::string who = name_of(wish);
+  auto result = co_await connect({.record = std::move(wish), .netns = std::move(*netns), .mtu = mtu});
+  if (!result) {
+    const bool exists = result.error().code() == Errc::AlreadyExists;
+    co_return std::unexpected(to_cni(std::move(result.error()), exists ? who + " has an interface of that name already" : "cannot connect " + who));
+  }
+  co_return add_reply(*result, config->version);
+}
+
+Task<Result<AddResult>> CniServer::connect(WireRequest request) {
+  const Key key = request.record.key;
+  const uint32_t mtu = request.mtu;
+  const auto turn = CO_TRY(co_await turns_.take(key));
+  if (const auto* record = ipam_->find(key)) {
+    // A retry whose first answer was lost (the agent was killed behind its commit) gets that answer.
+    const Record known = *record;
+    auto attachment = CO_TRY(co_await present(known));
+    if (known.netns == request.record.netns && attachment) {
+      CO_TRY(co_await plane_.attach(std::move(*attachment)), "data path");
+      co_return result_of(known, mtu);
+    }
+    CO_TRY(co_await disconnect(key));
+  }
+  CO_TRY(co_await reaper_.cleared(place_of(request.record)));
+
+  Attempt attempt(*this, CO_TRY(ipam_->reserve(std::move(request.record), loop_.now())));
+  request.record = attempt.record();
+  const Wired wired = CO_TRY(CO_TRY(co_await workers_.run([wiring = &wiring_, request] { return wiring->wire(request); })), "link");
+  attempt.set_wired();
+  request.record.netns_cookie = wired.netns_cookie;
+  CO_TRY(co_await plane_.attach(attachment_of(request.record, wired.host)), "data path");
+  if (auto committed = attempt.keep(wired.netns_cookie); !committed) {
+    if (auto undone = co_await plane_.detach(key); !undone) log::error("undo the ADD of {}: {}", name_of(request.record), undone.error().message());
+    co_return fail(std::move(committed.error()));
+  }
+  co_return result_of(request.record, mtu);
+}
+
+Task<Result<std::optional<cluster::Attachment>>> CniServer::present(Record record) {
+  if (record.state != State::Committed) co_return std::nullopt;
+  const auto host = CO_TRY(CO_TRY(co_await workers_.run([wiring = &wiring_, record] { return wiring->find(record); })));
+  if (!host) co_return std::nullopt;
+  co_return attachment_of(record, *host);
+}
+
+Task<CniResult<Reply>> CniServer::del(Call call) {
+  // Whatever the configuration says now: what an ADD made under another one must go all the same.
+  auto key = parse_key(call.request);
+  if (!key) co_return std::unexpected(key.error());
+  if (!ipam_) co_return refuse(CniCode::TryAgainLater, "the agent is starting");
+  auto turn = co_await turns_.take(*key);
+  if (!turn) co_return std::unexpected(to_cni(std::move(turn.error()), "DEL"));
+  if (auto done = co_await disconnect(*key); !done) co_return std::unexpected(to_cni(std::move(done.error()), "DEL"));
+  co_return empty_reply();
+}
+
+// The caller holds the key's turn. Goes on over every failure: the address cools, and what is left of the link dies
+// with the Pod's namespace. Only cancellation is an error.
+Task<Status> CniServer::disconnect(Key key) {
+  const auto* found = ipam_->find(key);
+  if (!found) co_return ok();
+  const Record record = *found;
+  if (auto detached = co_await plane_.detach(key); !detached) {
+    if (detached.error().code() == Errc::Cancelled) co_return detached;
+    log::warning("disconnect {}: data path: {}", name_of(record), detached.error().message());
+  }
+  if (auto discarded = wiring_.discard(host_ifname(key)); !discarded)
+    log::warning("disconnect {}: {}", name_of(record), discarded.error().message());
+  reaper_.add(place_of(record));
+  suspects_.erase(key);
+  if (auto released = ipam_->release(key, loop_.now()); !released)
+    log::error("disconnect {}: {}; a restarted agent frees the address when it finds the Pod gone", name_of(record), released.error().message());
+  co_return ok();
+}
+
+std::string CniServer::render() const {
+  std::string text = network_.not_ready.empty() ? "ready" : "not ready: " + network_.not_ready;
+  text += fmt::format("\nmtu {}\nlinks to delete {}\n", network_.mtu, reaper_.waiting());
+  if (ipam_) text += ipam_->render(loop_.now());
+  return text;
+}
+
+Result<IpamOptions> this_boot() {
+  auto boot_id = TRY(read_file("/proc/sys/kernel/random/boot_id"));
+  if (!boot_id.empty() && boot_id.back() == '\n') boot_id.pop_back();
+  return IpamOptions{.boot_id = std::move(boot_id), .seed = std::random_device()()};
+}
+
+}  // namespace causeway::pod

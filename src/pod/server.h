@@ -1,0 +1,95 @@
+// The CNI server of a node: ADD, DEL, STATUS and VERSION, whoever brings them (Listener does).
+//
+//   pod::CniServer cni(loop, workers, storage, wiring, plane, {.spool = ...});
+//   CO_TRY(co_await cni.start());        // journal, what the kernel has, spool: from here on nothing is given twice
+//   cni.set_network({.pod_cidrs = ..., .mtu = ...});
+//   auto listener = CO_TRY(listen(loop, cni, "/run/causeway/agent.sock"));
+//
+// ADD reads from top to bottom in add(): reserve, wire, attach, commit, answer; each step is undone by a guard unless
+// the last one succeeded.
+#pragma once
+
+#include "async/scope.h"
+#include "async/worker_pool.h"
+#include "pod/cni_reply.h"
+#include "pod/ipam.h"
+#include "pod/plane.h"
+#include "pod/reaper.h"
+#include "pod/turns.h"
+#include "pod/wiring.h"
+
+namespace causeway::pod {
+
+struct ServerOptions {
+  IpamOptions ipam;
+  std::string spool = wire::kDefaultSpool;
+  Duration collect_every = 60s;  // garbage collection of attachments whose Pod vanished without a DEL
+};
+
+// What an ADD needs to know of the node; it changes while the agent runs.
+struct NodeNetwork {
+  std::vector<Cidr> pod_cidrs;
+  uint32_t mtu = 1500;    // of a Pod's interface, bytes
+  std::string not_ready;  // why no Pod can be connected now; "" when it can
+};
+
+// A call with the descriptor of the Pod's namespace, if one came along.
+struct Call {
+  RawRequest request;
+  std::shared_ptr<Fd> netns;
+};
+
+class CniServer {
+ public:
+  // Borrows everything; one server for each journal.
+  CniServer(Loop& loop, WorkerPool& workers, Storage& storage, Wiring& wiring, Plane& plane, ServerOptions options);
+
+  // Brings journal and kernel to agree, hands what lives to the plane, and works the spool off. Before serve().
+  Task<Status> start();
+  // New Pod CIDRs are used from the next ADD on; Pods that live keep their addresses.
+  void set_network(NodeNetwork network);
+
+  // Never fails: errors are answers too.
+  Task<Reply> serve(Call call);
+
+  // Ok, or why STATUS says that no ADD can be served.
+  Status ready() const;
+  // One pass of garbage collection, and the spool: at start and every collect_every.
+  Task<Status> collect();
+  // For people: network, blocks, attachments, links that wait to be deleted.
+  std::string render() const;
+  size_t attachments() const { return ipam_ ? ipam_->records().size() : 0; }
+
+ private:
+  class Attempt;
+
+  Task<CniResult<Reply>> add(Call call);
+  Task<CniResult<Reply>> del(Call call);
+  CniResult<Reply> status(const RawRequest& request) const;
+
+  Task<Result<AddResult>> connect(WireRequest request);
+  Task<Result<std::optional<cluster::Attachment>>> present(Record record);
+  Task<Status> disconnect(Key key);
+  Task<Status> reconcile();
+  Task<Status> drain_spool();
+  Task<Status> collect_forever();
+  Task<Result<bool>> is_stale(Record record);
+
+  Loop& loop_;
+  WorkerPool& workers_;
+  Storage& storage_;
+  Wiring& wiring_;
+  Plane& plane_;
+  ServerOptions options_;
+  NodeNetwork network_{.not_ready = "the agent is starting"};
+  std::unique_ptr<Ipam> ipam_;
+  Turns turns_;
+  Reaper reaper_;
+  std::map<Key, uint64_t> suspects_;  // stale in the last pass: generation
+  Scope scope_;                       // last: its tasks end first
+};
+
+// Reads /proc/sys/kernel/random/boot_id and draws a seed.
+Result<IpamOptions> this_boot();
+
+}  // namespace causeway::pod

@@ -1,0 +1,111 @@
+// What the CNI server does besides answering: bring journal and kernel to agree at start, work off the spool, and
+// collect attachments whose Pod vanished without a DEL.
+#include <set>
+
+#include "base/log.h"
+#include "pod/server.h"
+#include "pod/spool.h"
+
+namespace causeway::pod {
+
+Task<Status> CniServer::start() {
+  // Finished aliases only: a link without one belongs to an ADD that never got so far.
+  const auto observe = [this]() -> Result<std::vector<Record>> {
+    std::vector<Record> records;
+    for (auto& link : TRY(wiring_.observe()))
+      if (link.record && link.name == host_ifname(link.record->key)) records.push_back(std::move(*link.record));
+    return records;
+  };
+  ipam_ = CO_TRY(Ipam::open(storage_, options_.ipam, observe));
+  ipam_->set_blocks(network_.pod_cidrs, loop_.now());
+  CO_TRY(co_await reconcile(), "bring the journal of addresses and the kernel to agree");
+  CO_TRY(co_await collect());
+  scope_.spawn("collect attachments", collect_forever());
+  co_return ok();
+}
+
+// The journal says what shall be, links say what is. An ADD that was cut off is undone; a link that nobody knows is
+// deleted; what is whole on both sides lives, and the plane hears of it.
+Task<Status> CniServer::reconcile() {
+  CO_TRY(CO_TRY(co_await workers_.run([wiring = &wiring_] { return wiring->reap(); })));
+  auto links = CO_TRY(CO_TRY(co_await workers_.run([wiring = &wiring_] { return wiring->observe(); })));
+  std::vector<cluster::Attachment> living;
+  std::set<std::string> known;
+  std::vector<Key> unfinished;
+  for (const auto& [key, record] : ipam_->records()) {
+    if (record.state == State::Reserved) {
+      unfinished.push_back(key);
+      continue;
+    }
+    known.insert(host_ifname(key));
+    if (auto attachment = CO_TRY(co_await present(record))) living.push_back(std::move(*attachment));
+    else log::warning("the link of {} is gone; its addresses are kept until its DEL", key);
+  }
+  for (const auto& link : links) {
+    if (known.contains(link.name)) continue;
+    log::info("link {} is left over from an ADD that did not end; it is deleted", link.name);
+    CO_TRY(wiring_.discard(link.name));
+    reaper_.add({{}, link.name});
+  }
+  for (const auto& key : unfinished) CO_TRY(ipam_->release(key, loop_.now()));
+  plane_.restore(std::move(living));
+  co_return ok();
+}
+
+Task<Status> CniServer::drain_spool() {
+  for (const auto& del : CO_TRY(read_spool(options_.spool))) {
+    const auto turn = CO_TRY(co_await turns_.take(del.key));
+    const auto* record = ipam_->find(del.key);
+    if (record && record->begun <= del.when) CO_TRY(co_await disconnect(del.key));
+    CO_TRY(remove_spooled(del));
+  }
+  co_return ok();
+}
+
+// A namespace takes its veth along when it dies, so an attachment is stale only when both are gone, and stays so for
+// two passes: a runtime's DEL may be on its way.
+Task<Result<bool>> CniServer::is_stale(Record record) {
+  co_return CO_TRY(co_await workers_.run([wiring = &wiring_, record]() -> bool {
+    const auto link = wiring->find(record);
+    return link && !*link && !wiring->namespace_lives(record);
+  }));
+}
+
+Task<Status> CniServer::collect() {
+  // A failed spool must not keep the rest from being collected.
+  if (auto drained = co_await drain_spool(); !drained) {
+    if (drained.error().code() == Errc::Cancelled) co_return drained;
+    log::warning("{}", drained.error().message());
+  }
+  std::vector<Record> candidates;
+  for (const auto& [key, record] : ipam_->records())
+    if (record.state == State::Committed) candidates.push_back(record);
+  std::map<Key, uint64_t> suspects;
+  for (const auto& record : candidates) {
+    if (!CO_TRY(co_await is_stale(record))) continue;
+    const auto before = suspects_.find(record.key);
+    if (before == suspects_.end() || before->second != record.generation) {
+      suspects.emplace(record.key, record.generation);
+      continue;
+    }
+    const auto turn = CO_TRY(co_await turns_.take(record.key));
+    const auto* now = ipam_->find(record.key);
+    if (!now || now->generation != record.generation) continue;
+    log::info("{} is gone without a DEL; its addresses are free", record.key);
+    CO_TRY(co_await disconnect(record.key));
+  }
+  suspects_ = std::move(suspects);
+  co_return ok();
+}
+
+Task<Status> CniServer::collect_forever() {
+  for (;;) {
+    CO_TRY(co_await loop_.sleep(options_.collect_every));
+    if (auto collected = co_await collect(); !collected) {
+      if (collected.error().code() == Errc::Cancelled) co_return collected;
+      log::warning("collect attachments: {}", collected.error().message());
+    }
+  }
+}
+
+}  // namespace causeway::pod

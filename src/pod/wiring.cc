@@ -1,0 +1,205 @@
+#include "pod/wiring.h"
+
+#include <sys/socket.h>
+
+#include <mutex>
+
+#include "base/log.h"
+#include "pod/cni_reply.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+namespace causeway::pod {
+namespace {
+
+using netlink::Change;
+using netlink::Rtnetlink;
+
+class KernelDoors final : public Doors {
+ public:
+  Result<std::unique_ptr<Rtnetlink>> node() override { return netlink::open_rtnetlink(); }
+  Result<std::unique_ptr<Rtnetlink>> pod() override { return netlink::open_rtnetlink(); }
+};
+
+bool has(const Record& record, Family family) {
+  for (const auto& ip : record.addresses)
+    if (ip.family() == family) return true;
+  return false;
+}
+
+// A veth that is deleted unless it is kept.
+class NewVeth {
+ public:
+  NewVeth(Rtnetlink& net, std::string name) : net_(&net), name_(std::move(name)) {}
+  NewVeth(NewVeth&& other) noexcept : net_(std::exchange(other.net_, nullptr)), name_(std::move(other.name_)) {}
+  ~NewVeth() {
+    if (!net_) return;
+    if (auto deleted = net_->apply_one(netlink::DeleteLink{name_}); !deleted)
+      log::error("undo a failed ADD: {}", deleted.error().message());
+  }
+  void keep() { net_ = nullptr; }
+
+ private:
+  Rtnetlink* net_;
+  std::string name_;
+};
+
+// IPv6 in the Pod: on, and without anything that comes by itself.
+Status set_pod_sysctls(const Record& record) {
+  if (!has(record, Family::V6)) return ok();
+  const std::string conf = "ipv6/conf/" + record.key.ifname + "/";
+  TRY(netns::write_sysctl(conf + "disable_ipv6", "0"), "IPv6 in the Pod");
+  return netns::write_sysctl(conf + "accept_ra", "0");
+}
+
+Status set_host_sysctls(const std::string& name, const Record& record) {
+  const std::string v4 = "ipv4/conf/" + name + "/";
+  TRY(netns::write_sysctl(v4 + "forwarding", "1"));
+  // Source addresses are checked at the veth by the program there; the kernel's own check sees asymmetric paths (a
+  // packet that came in encapsulated) and would drop them.
+  TRY(netns::write_sysctl(v4 + "rp_filter", "0"));
+  if (!has(record, Family::V6)) return ok();
+  const std::string v6 = "ipv6/conf/" + name + "/";
+  TRY(netns::write_sysctl(v6 + "disable_ipv6", "0"));
+  TRY(netns::write_sysctl(v6 + "accept_ra", "0"));  // a Pod must not move the node's routes
+  return netns::write_sysctl(v6 + "forwarding", "1");
+}
+
+Result<uint64_t> cookie_here() {
+  Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket) return fail_errno(errno, "open a socket");
+  uint64_t cookie = 0;
+  socklen_t size = sizeof cookie;
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) != 0) return 0;  // before kernel 5.14
+  return cookie;
+}
+
+// The Pod's end: up, addresses without duplicate detection (DAD would cost a second), the gateway as a permanent
+// neighbour and the way to everywhere through it. Runs inside the Pod's namespace; its cookie comes back.
+Result<uint64_t> wire_pod_end(Doors& doors, const Record& record) {
+  auto net = TRY(doors.pod());
+  const auto eth0 = TRY(net->link(record.key.ifname)).index;
+  TRY(set_pod_sysctls(record));
+  std::vector<Change> changes{
+      netlink::SetLink{.link = "lo", .up = true},
+      netlink::SetLink{.link = eth0, .ipv6_autoconf = false},  // before it is up: the Pod has its own address and no other
+      netlink::SetLink{.link = eth0, .up = true},
+  };
+  for (const auto& ip : record.addresses) {
+    const Ip gateway = gateway_of(ip.family());
+    changes.push_back(netlink::PutAddress{{.link = eth0, .ip = ip, .prefix = ip.bits()}});
+    changes.push_back(netlink::PutNeighbour{{.link = eth0, .ip = gateway, .mac = gateway_mac()}});
+    changes.push_back(netlink::PutRoute{{.destination = Cidr(ip.is_v4() ? Ip() : Ip::v6(std::array<uint8_t, 16>{}), 0),
+                                         .gateway = gateway, .link = eth0, .onlink = true}});
+  }
+  TRY(net->apply_all(changes));
+  return cookie_here();
+}
+
+// The node's end: who it belongs to, quiet, up, and the Pod as a permanent neighbour.
+Status wire_node_end(Rtnetlink& net, IfIndex host, const Record& record, const Mac& pod_mac) {
+  std::vector<Change> changes{
+      netlink::SetLink{.link = host, .alias = alias_of(record), .ipv6_autoconf = false},
+      netlink::SetLink{.link = host, .up = true},
+  };
+  for (const auto& ip : record.addresses) changes.push_back(netlink::PutNeighbour{{.link = host, .ip = ip, .mac = pod_mac}});
+  return net.apply_all(changes);
+}
+
+class KernelWiring final : public Wiring {
+ public:
+  explicit KernelWiring(std::unique_ptr<Doors> doors) : doors_(std::move(doors)) {}
+
+  Result<Wired> wire(WireRequest request) override {
+    auto net = TRY(node_door());
+    const Record& record = request.record;
+    const std::string name = host_ifname(record.key);
+    const Mac pod_mac = mac_of(record.addresses.front());
+    TRY(net->apply_one(netlink::CreateVeth{
+        {.name = name, .mac = gateway_mac(), .mtu = request.mtu, .group = kPodGroup},
+        {.name = record.key.ifname, .mac = pod_mac, .mtu = request.mtu, .netns_fd = request.netns->get()}}));
+    NewVeth veth(*net, name);
+    const IfIndex host = TRY(net->link(name)).index;
+    TRY(set_host_sysctls(name, record));
+    const auto cookie = TRY(netns::call_in(request.netns->get(), [&] { return wire_pod_end(*doors_, record); }));
+    TRY(wire_node_end(*net, host, record, pod_mac));
+    veth.keep();
+    return_door(std::move(net));
+    return Wired{.host = host, .netns_cookie = cookie};
+  }
+
+  Status discard(std::string host_ifname) override {
+    auto net = TRY(node_door());
+    auto moved = net->apply_one(netlink::SetLink{.link = host_ifname, .group = kReapGroup});
+    if (!moved && moved.error().code() != Errc::NotFound) return moved;
+    return_door(std::move(net));
+    return ok();
+  }
+
+  Status reap() override {
+    auto net = TRY(node_door());
+    TRY(net->apply_one(netlink::DeleteGroup{kReapGroup}));
+    return_door(std::move(net));
+    return ok();
+  }
+
+  Result<std::vector<HostLink>> observe() override {
+    auto net = TRY(node_door());
+    std::vector<HostLink> all;
+    for (auto& link : TRY(net->links()))
+      if (link.group == kPodGroup) all.push_back({link.index, link.name, parse_alias(link.alias)});
+    return_door(std::move(net));
+    return all;
+  }
+
+  Result<std::optional<IfIndex>> find(Record record) override {
+    auto net = TRY(node_door());
+    auto link = net->link(host_ifname(record.key));
+    if (!link && link.error().code() != Errc::NotFound) return fail(std::move(link.error()));
+    return_door(std::move(net));
+    if (!link || link->group != kPodGroup || !link->up) return std::nullopt;
+    const auto alias = parse_alias(link->alias);
+    if (!alias || alias->generation != record.generation || alias->key != record.key) return std::nullopt;
+    return link->index;
+  }
+
+  bool namespace_lives(Record record) override {
+    const auto netns = netns::open(record.netns_path);
+    if (!netns) return false;
+    const auto id = netns::id_of(netns->get());
+    return id && *id == record.netns;
+  }
+
+ private:
+  // A door serves one thread at a time; those that are free are kept.
+  Result<std::unique_ptr<Rtnetlink>> node_door() {
+    {
+      std::lock_guard lock(mutex_);
+      if (!free_.empty()) {
+        auto door = std::move(free_.back());
+        free_.pop_back();
+        return door;
+      }
+    }
+    return doors_->node();
+  }
+  void return_door(std::unique_ptr<Rtnetlink> door) {
+    std::lock_guard lock(mutex_);
+    free_.push_back(std::move(door));
+  }
+
+  std::unique_ptr<Doors> doors_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Rtnetlink>> free_;
+};
+
+}  // namespace
+
+std::unique_ptr<Doors> kernel_doors() { return std::make_unique<KernelDoors>(); }
+std::unique_ptr<Wiring> kernel_wiring(std::unique_ptr<Doors> doors) { return std::make_unique<KernelWiring>(std::move(doors)); }
+
+Mac gateway_mac() { return mac_of(gateway_of(Family::V4)); }
+
+}  // namespace causeway::pod

@@ -1,0 +1,71 @@
+// The kernel's side of one Pod: a veth from the node into its namespace, with addresses, routes and neighbours. The
+// seam between the CNI server and Linux. Every call blocks for about a millisecond and belongs on a worker thread; all
+// may be made from several threads at once.
+#pragma once
+
+#include <memory>
+
+#include "base/fd.h"
+#include "kernel/netlink/rtnetlink.h"
+#include "pod/record.h"
+
+namespace causeway::pod {
+
+// Every Pod's link on the node is of this group from its first moment on (`ip link show group 51776`).
+inline constexpr uint32_t kPodGroup = 0xca40;
+// Links that wait for their deletion: many go in one message, at the price of one.
+inline constexpr uint32_t kReapGroup = 0xca41;
+
+struct WireRequest {
+  Record record;              // key, addresses and generation
+  std::shared_ptr<Fd> netns;  // of the Pod
+  uint32_t mtu = 0;           // bytes
+};
+
+struct Wired {
+  IfIndex host{};            // the node's end
+  uint64_t netns_cookie = 0;
+};
+
+// A Pod's link as the kernel has it.
+struct HostLink {
+  IfIndex index{};
+  std::string name;
+  std::optional<Record> record;  // of its alias; empty: it was never finished
+};
+
+class Wiring {
+ public:
+  virtual ~Wiring() = default;
+
+  // Makes the Pod's link. On error nothing of it is left. AlreadyExists: the Pod has an interface of that name.
+  virtual Result<Wired> wire(WireRequest request) = 0;
+  // Hands the link over to reap(): quick. No such link is fine.
+  virtual Status discard(std::string host_ifname) = 0;
+  // Deletes what was discarded (20 ms for one, 60 ms for a hundred).
+  virtual Status reap() = 0;
+  // All links of kPodGroup.
+  virtual Result<std::vector<HostLink>> observe() = 0;
+  // The link of this attachment, if it is whole and of this life (generation).
+  virtual Result<std::optional<IfIndex>> find(Record record) = 0;
+  // Whether the namespace of this attachment is still there, under its path.
+  virtual bool namespace_lives(Record record) = 0;
+};
+
+// Opens doors to rtnetlink; a test's may fail on purpose.
+class Doors {
+ public:
+  virtual ~Doors() = default;
+  virtual Result<std::unique_ptr<netlink::Rtnetlink>> node() = 0;
+  // Called on a thread that is inside the Pod's namespace.
+  virtual Result<std::unique_ptr<netlink::Rtnetlink>> pod() = 0;
+};
+std::unique_ptr<Doors> kernel_doors();
+
+// Works in the network namespace of the threads that call.
+std::unique_ptr<Wiring> kernel_wiring(std::unique_ptr<Doors> doors = kernel_doors());
+
+// The MAC of the node's end of every Pod's link: that of the gateway, which all Pods share.
+Mac gateway_mac();
+
+}  // namespace causeway::pod
