@@ -22,7 +22,7 @@ done
 [[ ${#names[@]} -gt 0 ]] || usage_error "bench: which? ($known)"
 bash tools/dev/setup.sh --quiet
 mkdir -p build/bench
-targets=(causeway causeway-cni)
+targets=(product)
 for name in "${names[@]}"; do targets+=("bench_$name"); done
 build_preset release "${targets[@]}" >build/bench/build.log 2>&1 || { tail -n 60 build/bench/build.log >&2; die "bench: the build failed"; }
 failed=0

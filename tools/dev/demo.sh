@@ -14,7 +14,7 @@ step "build"
 # Silent unless it fails: what counts is what comes after.
 log=build/demo-build.log
 mkdir -p build
-if [[ -t 1 ]]; then build_preset release causeway causeway-cni; else
-  build_preset release causeway causeway-cni >"$log" 2>&1 || { tail -n 60 "$log" >&2; die "demo: the build failed; all of it is in $log"; }
+if [[ -t 1 ]]; then build_preset release product; else
+  build_preset release product >"$log" 2>&1 || { tail -n 60 "$log" >&2; die "demo: the build failed; all of it is in $log"; }
 fi
 exec build/release/apps/causeway lab demo "$@"

@@ -81,8 +81,8 @@ def build(tests):
     for preset in sorted({t.preset for t in tests}):
         here = [t for t in tests if t.preset == preset]
         targets = [t.name for t in here if t.built]
-        if preset == 'release' and (ROOT / 'apps/CMakeLists.txt').exists():
-            targets += ['causeway', 'causeway-cni']
+        if preset == 'release':
+            targets.append('product')
         if not targets:
             continue
         print(colour(f'==> build {preset}: {len(targets)} targets', 1), flush=True)
