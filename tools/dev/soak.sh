@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# ./dev soak NAME [--minutes N] [OPTION…]: a long run, outside ./dev test; without a name: lists them.
+#
+# Each is test/soak/NAME.py, and its --help names its options. It prints one line for each round and ends with
+# "N passed, N failed" (rounds); exit code 1 when an invariant broke. Default: 30 minutes.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$root"
+known=$(for file in test/soak/*.py; do name=$(basename "$file" .py); [[ $name == lab ]] || echo "$name"; done | tr '\n' ' ')
+case "${1:-}" in
+  -h | --help) help_of "${BASH_SOURCE[0]}"; exit 0 ;;
+  "") printf '%s\n' $known; exit 0 ;;
+esac
+name=$1
+shift
+[[ " $known " == *" $name "* ]] || usage_error "soak: there is no '$name' ($known)"
+[[ $(id -u) == 0 ]] || die "soak: not root: a lab's nodes are network namespaces, and making them needs root"
+bash tools/dev/setup.sh --quiet
+mkdir -p build
+build_preset release product >build/soak-build.log 2>&1 || { tail -n 60 build/soak-build.log >&2; die "soak: the build failed"; }
+exec python3 "test/soak/$name.py" "$@"
