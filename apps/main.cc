@@ -3,18 +3,28 @@
 
 #include "apps/agent.h"
 #include "apps/apiserver.h"
+#include "apps/controller.h"
+#include "apps/lab.h"
 
 using namespace causeway;
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "workload") return apps::run_workload(argv + 1);
   CLI::App program("Causeway: the network of a Kubernetes cluster", "causeway");
   program.require_subcommand(1);
   apps::AgentOptions agent;
   apps::ApiserverOptions apiserver;
+  apps::ControllerOptions controller;
   CLI::App* run_agent = apps::add_agent_command(program, agent);
   CLI::App* run_apiserver = apps::add_apiserver_command(program, apiserver);
+  CLI::App* run_controller = apps::add_controller_command(program, controller);
+  std::function<int()> run_lab;
+  apps::add_lab_command(program, run_lab);
+  // Only so that --help names it: it is handled above.
+  program.add_subcommand("workload", "what runs in a lab's Pods, and its client: causeway workload connect");
   CLI11_PARSE(program, argc, argv);
   if (run_agent->parsed()) return apps::run_agent(std::move(agent));
   if (run_apiserver->parsed()) return apps::run_apiserver(std::move(apiserver));
-  return 1;
+  if (run_controller->parsed()) return apps::run_controller(std::move(controller));
+  return run_lab ? run_lab() : 1;
 }
