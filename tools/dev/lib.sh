@@ -16,11 +16,11 @@ else
 fi
 step() { echo "${bold}==> $*${plain}"; }
 
-# build_preset PRESET [TARGET…]: configures once, then builds.
+# build_preset PRESET [TARGET…]: configures where it must, then builds.
 build_preset() {
   local preset=$1
   shift
-  if [[ ! -f build/$preset/build.ninja ]]; then
+  if [[ ! -f build/$preset/build.ninja || CMakePresets.json -nt build/$preset/build.ninja ]]; then
     mkdir -p build
     cmake --preset "$preset" >"build/configure-$preset.log" 2>&1 ||
       { cat "build/configure-$preset.log" >&2; die "cmake --preset $preset failed"; }

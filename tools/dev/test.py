@@ -41,20 +41,22 @@ def colour(text, code):
 
 
 def configure(preset):
+    """build/PRESET, configured, and brought up to date: a new file may mean a new test."""
     folder = ROOT / 'build' / preset
-    if not (folder / 'build.ninja').exists():
-        done = subprocess.run(['cmake', '--preset', preset], cwd=ROOT, stdin=subprocess.DEVNULL, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        if done.returncode:
-            sys.exit(f'{done.stdout}\ntest: cmake --preset {preset} failed')
+    ready = folder / 'build.ninja'
+    if not ready.exists() or ready.stat().st_mtime < (ROOT / 'CMakePresets.json').stat().st_mtime:
+        command = ['cmake', '--preset', preset]
+    else:
+        command = ['ninja', '-C', folder, 'build.ninja']
+    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+    if done.returncode:
+        sys.exit(f'{done.stdout}\ntest: configuring build/{preset} failed')
     return folder
 
 
 def listed(preset):
-    """The tests of a configured tree. The tree is brought up to date first: a new file may mean a new test."""
-    folder = configure(preset)
-    subprocess.run(['ninja', '-C', folder, 'build.ninja'], stdin=subprocess.DEVNULL, capture_output=True)
-    out = subprocess.run(['ctest', '--show-only=json-v1'], cwd=folder, capture_output=True, text=True, check=True)
+    out = subprocess.run(['ctest', '--show-only=json-v1'], cwd=configure(preset), capture_output=True, text=True, check=True)
     return [Test(preset, entry) for entry in json.loads(out.stdout)['tests']]
 
 
