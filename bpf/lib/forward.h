@@ -107,7 +107,8 @@ cold bool node_address(__u32 ifindex, __u8 family, struct ip_addr *out) {
 cold int answer(struct __sk_buff *ctx, struct packet *p, enum answer what, __u32 mtu, __u32 ifindex,
                              enum where where) {
   struct ip_addr from;
-  if (!node_address(ifindex, p->family, &from)) from = p->dst;
+  /* In the node's name, but not to itself: the kernel drops what comes in from its own address. */
+  if (!node_address(ifindex, p->family, &from) || addr_equal(&from, &p->src)) from = p->dst;
   count(ctx, what == ANSWER_TOO_BIG ? COUNT_TOO_BIG : COUNT_UNREACHABLE);
   if (!make_answer(ctx, p, what, mtu, &from)) return DROP;
   struct pod_value *pod = find_pod(NET_THIS_CLUSTER, &p->dst);

@@ -7,15 +7,10 @@
 
 enum answer { ANSWER_TOO_BIG, ANSWER_UNREACHABLE };
 
-/* How much of the offending packet is quoted. Not the RFC's maximum: enough for every receiver to find its socket. Sizes
- * from which the kernel can still cut (a transport checksum that is yet to be filled must stay inside). */
+/* How much of the offending packet is quoted at most. Not the RFCs' maximum: enough for every receiver to find its socket,
+ * and for the kernel to cut there (a transport checksum that is yet to be filled must stay inside). A smaller packet is
+ * quoted whole: the kernel does not cut what came encapsulated. */
 enum { QUOTE_MAX = 88 };
-
-static __always_inline __u32 quote_length(__u8 family, __u32 length) {
-  if (length >= QUOTE_MAX) return QUOTE_MAX;
-  if (family == 6) return length >= 60 ? 60 : length >= 48 ? 48 : 0;
-  return length >= 68 ? 68 : length >= 40 ? 40 : length >= 28 ? 28 : 0;
-}
 
 static __always_inline __u16 fold(__u64 sum) {
   sum = (sum & 0xffffffff) + (sum >> 32);
@@ -41,10 +36,12 @@ cold bool make_answer(struct __sk_buff *ctx, struct packet *p, enum answer what,
   if (!may_answer(ctx, p)) return false;
   __u8 family = p->family;
   __u32 length = CTX_READ(ctx, len);
-  __u32 quote = quote_length(family, length - ETH_LEN);
-  if (!quote || quote > QUOTE_MAX) return false;
+  __u32 quote = length - ETH_LEN;
   struct ip_addr sender = p->src;
-  if (bpf_skb_change_tail(ctx, ETH_LEN + quote, 0)) return false;
+  if (quote > QUOTE_MAX) {
+    quote = QUOTE_MAX;
+    if (bpf_skb_change_tail(ctx, ETH_LEN + quote, 0)) return false;
+  }
   if (bpf_skb_adjust_room(ctx, family == 4 ? IP4_LEN + 8 : IP6_LEN + 8, BPF_ADJ_ROOM_MAC, 0)) return false;
 
   struct {
@@ -55,7 +52,7 @@ cold bool make_answer(struct __sk_buff *ctx, struct packet *p, enum answer what,
     __u8 quote[QUOTE_MAX];
   } icmp = {};
   __u32 at = ETH_LEN + (family == 4 ? IP4_LEN : IP6_LEN);
-  if (quote > QUOTE_MAX || bpf_skb_load_bytes(ctx, at + 8, icmp.quote, quote)) return false;
+  if (!quote || quote > QUOTE_MAX || bpf_skb_load_bytes(ctx, at + 8, icmp.quote, quote)) return false;
   if (family == 4) {
     icmp.type = ICMP4_UNREACHABLE;
     icmp.code = what == ANSWER_TOO_BIG ? 4 : 1; /* fragmentation needed (RFC 1191) : host unreachable */
@@ -169,6 +166,7 @@ static __always_inline struct ct_value *find_quoted(const struct quoted *q, stru
   answers->sport = q->flow.key.dport;
   answers->dport = q->flow.key.sport;
   answers->proto = q->flow.key.proto;
+  answers->reserved[0] = answers->reserved[1] = answers->reserved[2] = 0;
   return bpf_map_lookup_elem(&conntrack, answers);
 }
 

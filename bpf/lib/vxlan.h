@@ -46,11 +46,29 @@ static __always_inline void fill_inner(struct __sk_buff *ctx, struct inner_heade
   inner->eth.h_proto = p->family == 4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
 }
 
+enum { EALREADY_ = 114 };
+
+/* Room for `overhead` bytes of outer headers of family `outer`. */
+static __always_inline long make_room(struct __sk_buff *ctx, const struct packet *p, __u8 outer, __u32 overhead, __u64 layers) {
+  const __u64 common = BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HLEN) |
+                       BPF_F_ADJ_ROOM_ENCAP_L2_ETH;
+  long err = bpf_skb_adjust_room(ctx, overhead, BPF_ADJ_ROOM_MAC, common | layers);
+  if (likely(err != -EALREADY_)) return err;
+  /* It came encapsulated, and the kernel keeps that mark when the headers are taken away: an ICMP error that we made of
+   * such a packet. Never a large send, so plain bytes do; skb->protocol has to follow by other means. */
+  if (p->family == outer) return bpf_skb_adjust_room(ctx, overhead, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
+  /* It inserts or removes the 20 bytes in which the headers differ: what it removes must be ours, not the packet's. */
+  if (outer == 6) {
+    err = bpf_skb_change_proto(ctx, bpf_htons(ETH_P_IPV6), 0);
+    return err ?: bpf_skb_adjust_room(ctx, overhead - 20, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
+  }
+  err = bpf_skb_adjust_room(ctx, overhead + 20, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
+  return err ?: bpf_skb_change_proto(ctx, bpf_htons(ETH_P_IP), 0);
+}
+
 /* Puts the outer headers in front and sends the packet to the route's VTEP. FIXED_GSO: what fits was checked, segments stay
  * as they are. */
 static __always_inline int encapsulate(struct __sk_buff *ctx, const struct packet *p, const struct route_value *route) {
-  const __u64 common = BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HLEN) |
-                       BPF_F_ADJ_ROOM_ENCAP_L2_ETH;
   __u32 length = CTX_READ(ctx, len) - ETH_LEN;
   if (addr_is4(&route->vtep)) {
     struct outer4 outer = {};
@@ -69,7 +87,7 @@ static __always_inline int encapsulate(struct __sk_buff *ctx, const struct packe
     for (int i = 0; i < 10; i++) sum += words[i];
     sum = (sum & 0xffff) + (sum >> 16);
     outer.ip.check = ~((sum & 0xffff) + (sum >> 16));
-    if (bpf_skb_adjust_room(ctx, OVERHEAD4, BPF_ADJ_ROOM_MAC, common | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4) ||
+    if (make_room(ctx, p, 4, OVERHEAD4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4) ||
         bpf_skb_store_bytes(ctx, ETH_LEN, &outer, sizeof(outer), 0))
       return drop(ctx, DROP_WRITE_FAILED);
   } else {
@@ -81,7 +99,7 @@ static __always_inline int encapsulate(struct __sk_buff *ctx, const struct packe
     outer.ip.hop_limit = 64;
     __builtin_memcpy(&outer.ip.saddr, &route->source, 16);
     __builtin_memcpy(&outer.ip.daddr, &route->vtep, 16);
-    if (bpf_skb_adjust_room(ctx, OVERHEAD6, BPF_ADJ_ROOM_MAC, common | BPF_F_ADJ_ROOM_ENCAP_L3_IPV6) ||
+    if (make_room(ctx, p, 6, OVERHEAD6, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6) ||
         bpf_skb_store_bytes(ctx, ETH_LEN, &outer, sizeof(outer), 0))
       return drop(ctx, DROP_WRITE_FAILED);
   }
