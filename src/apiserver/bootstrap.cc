@@ -1,0 +1,88 @@
+#include <boost/json.hpp>
+
+#include <algorithm>
+
+#include "apiserver/background.h"
+#include "kube/api/node.h"
+#include "kube/api/service.h"
+
+namespace causeway::apiserver {
+
+namespace {
+
+Call call_to(Verb verb, const kube::KindInfo& info, std::string ns, std::string name) {
+  return {.verb = verb, .kind = &kind_of(info), .ns = std::move(ns), .name = std::move(name)};
+}
+
+// Creates the object unless one of its name is there.
+Task<Status> ensure(Context context, kube::KindInfo info, std::string ns, json::object object) {
+  const std::string name(text_at(object, "metadata.name"));
+  object["apiVersion"] = kube::api_version(info);
+  object["kind"] = info.kind;
+  if (context.store.exists(storage_of(kind_of(info)), {ns, name})) co_return ok();
+  Call call = call_to(Verb::Create, info, std::move(ns), "");
+  auto created = co_await create_object(context, std::move(call), Body{.object = std::move(object)}, false);
+  if (!created) co_return fail(Errc::Internal, "create {} {}: {}", info.kind, name, created.error().status.message);
+  co_return ok();
+}
+
+json::object kubernetes_service(const ServiceAddresses& addresses, uint16_t port) {
+  return {{"metadata", {{"name", "kubernetes"}, {"labels", {{"component", "apiserver"}, {"provider", "kubernetes"}}}}},
+          {"spec",
+           {{"type", "ClusterIP"},
+            {"clusterIP", to_string(addresses.first())},
+            {"ports", json::array{json::object{{"name", "https"}, {"protocol", "TCP"}, {"port", 443}, {"targetPort", port}}}}}}};
+}
+
+json::object kubernetes_slice(Family family, const std::vector<Endpoint>& endpoints, std::string_view name) {
+  json::array shown;
+  uint16_t port = 0;
+  for (const Endpoint& endpoint : endpoints) {
+    if (endpoint.ip.family() != family) continue;
+    port = endpoint.port;
+    shown.push_back({{"addresses", json::array{to_string(endpoint.ip)}}, {"conditions", {{"ready", true}}}});
+  }
+  return {{"metadata", {{"name", name}, {"labels", {{"kubernetes.io/service-name", "kubernetes"}}}}},
+          {"addressType", family == Family::V6 ? "IPv6" : "IPv4"},
+          {"endpoints", std::move(shown)},
+          {"ports", json::array{json::object{{"name", "https"}, {"protocol", "TCP"}, {"port", port}}}}};
+}
+
+// The addresses may be others than when the store was made.
+Task<Status> ensure_slice(Context context, json::object slice) {
+  const std::string name(text_at(slice, "metadata.name"));
+  const kube::KindInfo info = kube::EndpointSlice::kKind;
+  const ObjectPtr old = context.store.latest(storage_of(kind_of(info)), {"default", name});
+  if (!old) co_return co_await ensure(context, info, "default", std::move(slice));
+  auto tree = parse_object(old->json);
+  Body body{.object = *tree};
+  body.object["endpoints"] = slice["endpoints"];
+  body.object["ports"] = slice["ports"];
+  Call call = call_to(Verb::Update, info, "default", name);
+  auto updated = co_await commit_update(context, std::move(call), old, std::move(*tree), std::move(body), false);
+  if (!updated) co_return fail(Errc::Internal, "update EndpointSlice {}: {}", name, updated.error().status.message);
+  co_return ok();
+}
+
+}  // namespace
+
+Task<Status> bootstrap(Context context, std::vector<Endpoint> advertise) {
+  for (std::string_view name : {"default", "kube-node-lease", "kube-public", "kube-system"}) {
+    json::object object{{"metadata", {{"name", name}}}};
+    CO_TRY(co_await ensure(context, kube::Namespace::kKind, "", std::move(object)));
+  }
+  const uint16_t port = advertise.empty() ? 6443 : advertise.front().port;
+  CO_TRY(co_await ensure(context, kube::Service::kKind, "default", kubernetes_service(context.addresses, port)));
+  for (Family family : {Family::V4, Family::V6}) {
+    const bool any = std::any_of(advertise.begin(), advertise.end(),
+                                 [&](const Endpoint& endpoint) { return endpoint.ip.family() == family; });
+    if (!any) continue;
+    // The slice of the Service's own family has its name.
+    const bool primary = family == context.addresses.ranges().front().family();
+    const std::string name = primary ? "kubernetes" : family == Family::V4 ? "kubernetes-ipv4" : "kubernetes-ipv6";
+    CO_TRY(co_await ensure_slice(context, kubernetes_slice(family, advertise, name)));
+  }
+  co_return ok();
+}
+
+}  // namespace causeway::apiserver

@@ -1,0 +1,116 @@
+// The columns of Service, EndpointSlice and NetworkPolicy.
+#include <boost/json.hpp>
+
+#include "apiserver/columns.h"
+
+namespace causeway::apiserver {
+
+namespace {
+
+constexpr Column kServiceColumns[] = {
+    kName,
+    {"Type", "How the service is exposed."},
+    {"Cluster-IP", "The address inside the cluster."},
+    {"External-IP", "Addresses outside the cluster."},
+    {"Port(s)", "The ports of the service."},
+    kAge,
+    {"Selector", "Label selector of the pods.", "string", 1},
+};
+constexpr Column kSliceColumns[] = {
+    kName,
+    {"AddressType", "IPv4, IPv6 or FQDN."},
+    {"Ports", "The ports of every endpoint."},
+    {"Endpoints", "The addresses of the endpoints."},
+    kAge,
+};
+constexpr Column kPolicyColumns[] = {
+    kName,
+    {"Pod-Selector", "Label selector of the pods that the policy isolates."},
+    kAge,
+};
+
+void append(std::string& text, std::string_view part) {
+  if (!text.empty()) text += ',';
+  text += part;
+}
+
+std::string texts(const json::array& values) {
+  std::string text;
+  for (const json::value& value : values)
+    if (value.is_string()) append(text, view(value.get_string()));
+  return text;
+}
+
+std::string external_ip(const json::object& service) {
+  const std::string_view type = text_at(service, "spec.type");
+  if (type == "ExternalName") return std::string(text_at(service, "spec.externalName"));
+  std::string external = texts(array_at(service, "spec.externalIPs"));
+  if (type != "LoadBalancer") return or_none(std::move(external));
+  std::string text;
+  for (const json::value& ingress : array_at(service, "status.loadBalancer.ingress")) {
+    if (!ingress.is_object()) continue;
+    const std::string_view ip = text_at(ingress.get_object(), "ip");
+    append(text, ip.empty() ? text_at(ingress.get_object(), "hostname") : ip);
+  }
+  if (!external.empty()) append(text, external);
+  return text.empty() ? "<pending>" : text;
+}
+
+std::string service_ports(const json::object& service) {
+  std::string text;
+  for (const json::value& entry : array_at(service, "spec.ports")) {
+    if (!entry.is_object()) continue;
+    const json::object& port = entry.get_object();
+    const int64_t node_port = int_at(port, "nodePort");
+    append(text, fmt::format("{}{}/{}", int_at(port, "port"), node_port > 0 ? fmt::format(":{}", node_port) : "",
+                             text_at(port, "protocol", "TCP")));
+  }
+  return or_none(std::move(text));
+}
+
+json::array service_cells(const json::object& service, WallTime now) {
+  return {name_of(service),
+          text_at(service, "spec.type"),
+          or_none(std::string(text_at(service, "spec.clusterIP"))),
+          external_ip(service),
+          service_ports(service),
+          age_of(service, now),
+          format_labels(object_at(service, "spec.selector"))};
+}
+
+std::string slice_ports(const json::object& slice) {
+  std::string text;
+  for (const json::value& port : array_at(slice, "ports"))
+    if (port.is_object())
+      append(text, find_at(port.get_object(), "port") ? std::to_string(int_at(port.get_object(), "port")) : "*");
+  return text.empty() ? "<unset>" : text;
+}
+
+std::string slice_endpoints(const json::object& slice) {
+  constexpr size_t kShown = 3;
+  std::string text;
+  size_t count = 0;
+  for (const json::value& endpoint : array_at(slice, "endpoints")) {
+    if (!endpoint.is_object()) continue;
+    for (const json::value& address : array_at(endpoint.get_object(), "addresses"))
+      if (address.is_string() && ++count <= kShown) append(text, view(address.get_string()));
+  }
+  if (count > kShown) text += fmt::format(" + {} more...", count - kShown);
+  return text.empty() ? "<unset>" : text;
+}
+
+json::array slice_cells(const json::object& slice, WallTime now) {
+  return {name_of(slice), text_at(slice, "addressType"), slice_ports(slice), slice_endpoints(slice), age_of(slice, now)};
+}
+
+json::array policy_cells(const json::object& policy, WallTime now) {
+  return {name_of(policy), format_selector(object_at(policy, "spec.podSelector")), age_of(policy, now)};
+}
+
+}  // namespace
+
+TableView service_table() { return {kServiceColumns, service_cells}; }
+TableView endpoint_slice_table() { return {kSliceColumns, slice_cells}; }
+TableView network_policy_table() { return {kPolicyColumns, policy_cells}; }
+
+}  // namespace causeway::apiserver
