@@ -23,6 +23,10 @@ CAUSEWAY_KIND(Event);
 CAUSEWAY_KIND(ConfigMap);
 CAUSEWAY_KIND(Secret);
 
+CAUSEWAY_PART(PartialObject);
+CAUSEWAY_PART(OwnerReference);
+template Result<WatchEvent<PartialObject>> decode_watch_event<PartialObject>(std::string_view);
+template Result<ListMeta> decode_list_items<PartialObject>(std::string, const std::function<void(PartialObject&&)>&);
 CAUSEWAY_PART(ObjectMeta);
 CAUSEWAY_PART(LabelSelector);
 CAUSEWAY_PART(PodSpec);

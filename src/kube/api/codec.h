@@ -1,5 +1,5 @@
 // Typed objects from and to JSON. Explicitly instantiated in codec.cc for every kind of types.h, for LabelSelector,
-// PodSpec, ObjectMeta and ApiStatus; anything else does not link.
+// PartialObject, ObjectMeta, ApiStatus and some more parts; anything else does not link.
 //
 // encode() writes only the fields we know: right for objects we create and for patches, wrong for a PUT of somebody
 // else's object, whose other fields it would drop. Change those by a patch.

@@ -61,6 +61,8 @@ CAUSEWAY_FIELDS(ObjectReference, f("kind", &S::kind), f("namespace", &S::ns), f(
                 f("fieldPath", &S::field_path));
 CAUSEWAY_FIELDS(ListMeta, f("resourceVersion", &S::resource_version), f("continue", &S::continue_token),
                 f("remainingItemCount", &S::remaining_item_count));
+CAUSEWAY_FIELDS(PartialObject, f("apiVersion", &S::api_version), f("kind", &S::kind),
+                always("metadata", &S::metadata));
 CAUSEWAY_FIELDS(StatusCause, f("reason", &S::reason), f("message", &S::message), f("field", &S::field));
 CAUSEWAY_FIELDS(StatusDetails, f("name", &S::name), f("group", &S::group), f("kind", &S::kind), f("uid", &S::uid),
                 f("causes", &S::causes), f("retryAfterSeconds", &S::retry_after_seconds));

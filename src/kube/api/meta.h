@@ -113,6 +113,14 @@ struct ListMeta {
   bool operator==(const ListMeta&) const = default;
 };
 
+// Any object, seen by its metadata alone.
+struct PartialObject {
+  std::string api_version;
+  std::string kind;
+  ObjectMeta metadata;
+  bool operator==(const PartialObject&) const = default;
+};
+
 // The answer of the API to a request that failed (and to some that did not).
 struct StatusCause {
   std::string reason;

@@ -1,0 +1,61 @@
+// All controllers of a cluster, and the copies of its objects that they share.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+
+#include "control/deployments.h"
+#include "control/evictions.h"
+#include "control/garbage.h"
+#include "control/node_ipam.h"
+#include "control/replica_sets.h"
+#include "control/scheduler.h"
+
+namespace causeway::control {
+
+// Named as kube-controller-manager's --controllers names them, where it has them.
+enum class Controller { NodeIpam, Deployment, ReplicaSet, Scheduler, GarbageCollector, TaintEviction };
+inline constexpr Controller kAllControllers[] = {Controller::NodeIpam,  Controller::Deployment,       Controller::ReplicaSet,
+                                                 Controller::Scheduler, Controller::GarbageCollector, Controller::TaintEviction};
+std::string_view to_string(Controller controller);  // "node-ipam-controller"
+
+// "*,-scheduler", "node-ipam-controller": names, all of them, all but some. Errors: Invalid, naming those there are.
+Result<std::set<Controller>> parse_controllers(std::string_view text);
+
+struct ControllersOptions {
+  std::set<Controller> enabled;
+  std::optional<NodeCidrs> node_cidrs;  // needed by NodeIpam
+  std::string host;                     // source of the Events
+};
+
+// A Lease that shows another program doing this work, or "" (a real cluster has its own controllers and scheduler).
+Task<Result<std::string>> find_rival(kube::Client& api, std::set<Controller> enabled);
+
+class Controllers {
+ public:
+  // Borrows both. What is enabled is there after start().
+  Controllers(Loop& loop, kube::Client& api, ControllersOptions options);
+  void start();
+
+  // Why it does not work yet, or "": which kinds are not known.
+  std::string waiting_for() const;
+  const NodeCidrs* node_cidrs() const { return ipam_ ? &ipam_->cidrs() : nullptr; }
+  // What the controllers know, for people.
+  std::string page() const;
+
+ private:
+  kube::EventRecorder ipam_events_, deployment_events_, replica_set_events_, scheduler_events_, eviction_events_;
+  kube::Cache<kube::Node> nodes_;
+  kube::Cache<kube::Pod> pods_;
+  kube::Cache<kube::ReplicaSet> sets_;
+  kube::Cache<kube::Deployment> deployments_;
+  std::optional<NodeIpam> ipam_;
+  std::optional<Scheduler> scheduler_;
+  std::optional<ReplicaSets> replica_sets_;
+  std::optional<Deployments> rollouts_;
+  std::optional<Evictions> evictions_;
+  std::optional<GarbageCollector> garbage_;
+};
+
+}  // namespace causeway::control

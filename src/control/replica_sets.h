@@ -1,0 +1,46 @@
+// The ReplicaSet controller: keeps as many Pods as each ReplicaSet wants.
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "control/key_queue.h"
+#include "control/replicas.h"
+#include "kube/client/cache.h"
+#include "kube/client/events.h"
+
+namespace causeway::control {
+
+class ReplicaSets {
+ public:
+  // Borrows everything. Registers with the caches, which start later.
+  ReplicaSets(Loop& loop, kube::Client& api, kube::Cache<kube::ReplicaSet>& sets, kube::Cache<kube::Pod>& pods,
+              kube::EventRecorder& events);
+
+ private:
+  // What we did and the cache does not show yet. Decisions wait for it, else the same Pod is made twice.
+  struct Expected {
+    std::set<std::string> created;  // names
+    std::set<std::string> deleted;
+    TimePoint since{};
+    bool empty() const { return created.empty() && deleted.empty(); }
+  };
+  static constexpr Duration kPatience = 30s;   // an event that never came: decide on what the cache shows
+  static constexpr size_t kParallel = 8;       // requests of one ReplicaSet at once
+
+  void pod_changed(const kube::Pod* old, const kube::Pod* now);
+  Task<Status> reconcile(kube::Ref ref);
+  Task<Status> create(kube::ReplicaSet set, size_t count);
+  Task<Status> remove(kube::ReplicaSet set, std::vector<kube::Pod> pods);
+
+  Loop& loop_;
+  kube::Client& api_;
+  kube::Cache<kube::ReplicaSet>& sets_;
+  kube::Cache<kube::Pod>& pods_;
+  kube::EventRecorder& events_;
+  std::map<std::string, std::set<kube::Ref>> owned_;   // ReplicaSet uid -> its Pods
+  std::map<std::string, Expected> expected_;           // ReplicaSet uid
+  KeyQueue queue_;  // last: its tasks use the above
+};
+
+}  // namespace causeway::control
