@@ -255,7 +255,8 @@ class Keeper {
     // The cgroup namespace began at the node's cgroup, hence this is paths_.nodelet().
     steps.push_back({.kind = Step::Kind::Mkdir, .a = "/sys/fs/cgroup/nodelet"});
     steps.push_back({.kind = Step::Kind::WriteIfDiffers, .a = "/sys/fs/cgroup/nodelet/cgroup.procs", .b = "0"});
-    std::vector<std::string> argv{std::string(kProgramFolder) + "/causeway", "lab", "node", "--node", node.name, "--fabric", plan_.spec.fabric};
+    std::vector<std::string> argv{std::string(kProgramFolder) + "/causeway", "lab", "node", "--node", node.name, "--fabric", plan_.spec.fabric,
+                                  "--cluster-cidr", cluster_cidr(plan_)};
     for (const Ip& ip : node.addresses) {
       argv.push_back("--address");
       argv.push_back(to_string(ip));

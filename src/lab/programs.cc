@@ -1,5 +1,7 @@
 #include "lab/programs.h"
 
+#include "lab/root.h"
+
 namespace causeway::lab {
 
 namespace {
@@ -34,8 +36,11 @@ std::vector<std::string> controller_argv(const std::string& programs, const Path
   return argv;
 }
 
-std::vector<std::string> agent_argv(const std::string& node, const std::string& fabric) {
-  return {"/usr/lib/causeway/causeway", "agent", "--node-name", node, "--kubeconfig", "/etc/causeway/kubeconfig", "--fabric", fabric};
+std::string cluster_cidr(const Plan& plan) { return joined(plan.pod_cidrs); }
+
+std::vector<std::string> agent_argv(const std::string& node, const std::string& fabric, const std::string& cluster_cidr) {
+  return {std::string(kProgramFolder) + "/causeway", "agent", "--node", node, "--kubeconfig", "/etc/causeway/kubeconfig",
+          "--fabric", fabric, "--cluster-cidr", cluster_cidr};
 }
 
 std::vector<std::string> clean_environment() {

@@ -73,7 +73,7 @@ class Nodelet {
  private:
   Result<Child> spawn_agent() {
     auto cgroup = TRY(open_cgroup("/sys/fs/cgroup/agent"));
-    return spawn({.argv = agent_argv(options_.node, options_.fabric), .env = clean_environment(), .cgroup_fd = cgroup.get(),
+    return spawn({.argv = agent_argv(options_.node, options_.fabric, options_.cluster_cidr), .env = clean_environment(), .cgroup_fd = cgroup.get(),
                   .descriptors = {{1, 1}, {2, 2}}});
   }
 

@@ -11,6 +11,7 @@ struct NodeletOptions {
   std::string node;
   std::vector<std::string> addresses;  // the node's own, the primary family first
   std::string fabric = "auto";
+  std::string cluster_cidr;            // handed to the agent
 };
 
 // Runs for ever: the node ends with it. Returns an exit status when it cannot start.

@@ -1,0 +1,19 @@
+// `causeway lab` and `causeway workload`: clusters of namespaces on one machine.
+#pragma once
+
+#include <functional>
+
+namespace CLI {
+class App;
+}
+
+namespace causeway::apps {
+
+// Adds `lab` with its commands; the one that was given is put into `chosen`, to be called for the exit status.
+CLI::App* add_lab_command(CLI::App& program, std::function<int()>& chosen);
+
+// `causeway workload ...` is the program causeway-workload beside this one: it must start in a millisecond, hence
+// before any flag is parsed. Returns only when it cannot be started.
+int run_workload(char** argv);
+
+}  // namespace causeway::apps

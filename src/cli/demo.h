@@ -1,0 +1,33 @@
+// The checks of the demo: each is a question to the running cluster, answered by packets.
+#pragma once
+
+#include <functional>
+
+#include <string>
+#include <vector>
+
+#include "cli/enter.h"
+#include "kube/client/client.h"
+
+namespace causeway::cli {
+
+// What the checks know of the cluster: read once, after everything is Ready.
+struct World {
+  lab::LabState state;
+  lab::Plan plan;
+  std::vector<kube::Node> nodes;
+  std::vector<kube::Pod> pods;               // Ready, with a network of their own
+  std::vector<const kube::Pod*> free;        // of these, those that no NetworkPolicy selects
+};
+
+struct Check {
+  std::string text;     // "every Pod reaches every Pod on its node: 24 connections, source unchanged"
+  std::string problem;  // empty: passed
+};
+using Report = std::function<void(const Check&)>;
+
+Task<Result<World>> observe_world(kube::Client& api, lab::LabState state);
+// Runs all checks, each family of the lab for itself; returns how many failed.
+int run_checks(const World& world, const Report& report);
+
+}  // namespace causeway::cli

@@ -1,0 +1,167 @@
+#include "lab/lifecycle.h"
+
+#include <fcntl.h>
+#include <linux/version.h>
+#include <sys/mount.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+
+#include "base/file.h"
+#include "lab/cgroup.h"
+#include "lab/programs.h"
+#include "lab/spawn.h"
+
+namespace causeway::lab {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool file_systems_have(const std::string& name) {
+  auto text = read_file("/proc/filesystems");
+  return text && text->find("\t" + name + "\n") != std::string::npos;
+}
+
+// Reads the keeper's lines until it says "up" or "failed".
+Status follow_keeper(int fd, const Progress& progress, const Paths& paths) {
+  std::string pending;
+  char buffer[4096];
+  for (;;) {
+    const ssize_t size = ::read(fd, buffer, sizeof buffer);
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0) return fail(Errc::Internal, "the keeper ended; its log is {}", paths.log("keeper"));
+    pending.append(buffer, static_cast<size_t>(size));
+    for (size_t end = 0; (end = pending.find('\n')) != std::string::npos; pending.erase(0, end + 1)) {
+      const std::string line = pending.substr(0, end);
+      if (line == "up") return ok();
+      if (line.starts_with("step ")) progress(line.substr(5));
+      if (line.starts_with("failed ")) return fail(Errc::Io, "{}", line.substr(7));
+    }
+  }
+}
+
+Status start_keeper(const Spec& spec, const Paths& paths, const Progress& progress) {
+  std::error_code error;
+  fs::create_directories(paths.state + "/log", error);
+  if (error) return fail_errno(error.value(), "make " + paths.state + "/log");
+  auto cgroup = TRY(open_cgroup(paths.process("keeper")));
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
+  Fd read_end(ends[0]);
+  Fd write_end(ends[1]);
+  Fd log(::open(paths.log("keeper").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+  if (!log) return fail_errno(errno, "open " + paths.log("keeper"));
+  TRY(spawn({.argv = {TRY(program_folder()) + "/causeway", "lab", "keeper", "--name", spec.name, "--report", "3"},
+             .env = clean_environment(),
+             .cgroup_fd = cgroup.get(),
+             .directory = "/",
+             .descriptors = {{log.get(), 1}, {log.get(), 2}, {write_end.get(), 3}}}),
+      "start the keeper");
+  write_end.reset();
+  return follow_keeper(read_end.get(), progress, paths);
+}
+
+Status remove_lab(const Paths& paths) {
+  TRY(kill_cgroup(paths.cgroup));
+  TRY(wait_until_empty(paths.cgroup, 10s));
+  TRY(remove_cgroup(paths.cgroup));
+  // The folder above is shared by all labs: the last one removes it.
+  ::rmdir(fs::path(paths.cgroup).parent_path().c_str());
+  std::error_code error;
+  fs::remove_all(paths.state, error);
+  if (error) return fail_errno(error.value(), "remove " + paths.state);
+  return ok();
+}
+
+}  // namespace
+
+Status check_machine() {
+  if (::geteuid() != 0) return fail(Errc::Denied, "a lab makes namespaces, cgroups and BPF programs: run this as root");
+  struct utsname system {};
+  ::uname(&system);
+  int major = 0, minor = 0;
+  std::sscanf(system.release, "%d.%d", &major, &minor);
+  if (major < 6 || (major == 6 && minor < 1)) return fail(Errc::Unsupported, "Linux {} is too old: the lab needs 6.1 or newer", system.release);
+  const std::string cgroups = TRY(find_cgroup_root());
+  TRY(open_cgroup(cgroups + "/causeway-lab"), "the lab needs a writable cgroup2 file system");
+  if (::access((cgroups + "/causeway-lab/cgroup.kill").c_str(), W_OK) != 0)
+    return fail(Errc::Unsupported, "the cgroup2 file system at {} has no cgroup.kill", cgroups);
+  for (const char* name : {"overlay", "bpf"})
+    if (!file_systems_have(name))
+      return fail(Errc::Unsupported, "the kernel has no {} file system{}", name, std::string_view(name) == "overlay" ? " (try: modprobe overlay)" : "");
+  const std::string programs = TRY(program_folder());
+  for (const char* program : {"causeway-cni", "causeway-workload"})
+    if (::access((programs + "/" + program).c_str(), X_OK) != 0)
+      return fail(Errc::NotFound, "{}/{} is missing: it belongs beside the causeway binary", programs, program);
+  return ok();
+}
+
+Status up(const Spec& spec, const Progress& progress) {
+  TRY(plan(spec));
+  TRY(check_machine());
+  const Paths paths = TRY(paths_of(spec.name));
+  const auto operation = TRY(try_lock(operation_lock(spec.name)));
+  if (!operation) return fail(Errc::AlreadyExists, "another command is bringing the lab \"{}\" up or down", spec.name);
+  if (keeper_alive(paths))
+    return fail(Errc::AlreadyExists, "the lab \"{}\" is up already: `causeway lab down --name {}` ends it", spec.name, spec.name);
+  std::error_code error;
+  const bool known = fs::exists(paths.spec(), error);
+  if (known) {
+    const Spec before = TRY(read_spec(paths));
+    if (before != spec)
+      return fail(Errc::Invalid, "the lab \"{}\" has lost its keeper and was made with other options: repair it with those, or `causeway lab down --name {}` first",
+                  spec.name, spec.name);
+    progress("repairing");
+  } else {
+    // Whatever an interrupted command left under this name is nobody's.
+    TRY(remove_lab(paths));
+    fs::create_directories(paths.state, error);
+    if (error) return fail_errno(error.value(), "make " + paths.state);
+    TRY(replace_file(paths.spec(), encode(spec)));
+  }
+  auto started = start_keeper(spec, paths, progress);
+  if (!started && !known)
+    if (auto removed = remove_lab(paths); !removed)
+      return fail(std::move(started.error()).with("{} (and then: {})", "bring the lab up", removed.error().message()));
+  return started;
+}
+
+Status down(const std::string& lab) {
+  Spec shell;
+  shell.name = lab;
+  TRY(plan(shell));  // a name that cannot be never becomes a path
+  const Paths paths = TRY(paths_of(lab));
+  std::error_code error;
+  if (!fs::exists(paths.state, error) && !fs::exists(paths.cgroup, error))
+    return fail(Errc::NotFound, "there is no lab \"{}\"; `causeway lab ls` lists them", lab);
+  if (::geteuid() != 0) return fail(Errc::Denied, "a lab belongs to root: run this as root");
+  const auto operation = TRY(try_lock(operation_lock(lab)));
+  if (!operation) return fail(Errc::AlreadyExists, "another command is bringing the lab \"{}\" up or down", lab);
+  TRY(remove_lab(paths), "lab {}", lab);
+  fs::remove(operation_lock(lab), error);
+  ::rmdir(kStateRoot);
+  return ok();
+}
+
+bool LabState::whole() const {
+  return keeper && apiserver != 0 && controller != 0 &&
+         std::ranges::all_of(nodes, [](const NodeState& node) { return node.nodelet != 0 && node.agent != 0; });
+}
+
+Result<LabState> observe(const std::string& lab) {
+  const Paths paths = TRY(paths_of(lab));
+  std::error_code error;
+  if (!fs::exists(paths.spec(), error)) return fail(Errc::NotFound, "there is no lab \"{}\"; `causeway lab ls` lists them, `causeway lab up` makes one", lab);
+  LabState state{.spec = TRY(read_spec(paths)), .paths = paths, .keeper = keeper_alive(paths)};
+  state.apiserver = process_in(paths.process("apiserver"));
+  state.controller = process_in(paths.process("controller"));
+  for (const auto& node : TRY(plan(state.spec)).nodes)
+    state.nodes.push_back({node.name, process_in(paths.nodelet(node.name)), process_in(paths.agent(node.name))});
+  return state;
+}
+
+}  // namespace causeway::lab

@@ -1,0 +1,28 @@
+"""The demo, from nothing to every check passed, and nothing left of it."""
+import sys
+
+import lab
+
+FAMILY = sys.argv[2]
+NAME = f'tdemo-{FAMILY}'
+
+
+def test_demo_passes_every_check_and_leaves_nothing():
+    before = lab.machine()
+    done = lab.run('lab', 'demo', '--name', NAME, '--ip-family', FAMILY, '--down', check=False)
+    print(done.stdout + done.stderr)
+    assert done.returncode == 0, 'the demo failed'
+    assert 'all checks passed' in done.stdout
+    for line in ['Pod to Pod on one node', 'Pod to Pod across nodes of one subnet', 'Pod to Pod across subnets',
+                 'node to Pod on it', 'node to Pod on other nodes', 'Pod to its node', 'Pod to other nodes',
+                 'Pod to a host outside of the cluster', 'containers of one Pod over lo',
+                 'pod/network-optimized not run: forbidden sysctl', 'no matches for kind "PodSecurityPolicy"']:
+        assert line in done.stdout, f'the demo did not say: {line}'
+    if FAMILY == 'dual':
+        assert 'across subnets, source unchanged (IPv4)' in done.stdout or '(IPv4)' in done.stdout
+        assert '(IPv6)' in done.stdout
+    assert lab.leftovers(NAME) == []
+    assert lab.machine() == before
+
+
+lab.main(sys.modules[__name__])

@@ -1,0 +1,95 @@
+"""Labs come, are repaired, stand beside each other, and go without a trace."""
+import os
+import signal
+import subprocess
+import sys
+
+import lab
+from lab import Lab, run, until
+
+
+def test_up_and_down_leave_nothing():
+    before = lab.machine()
+    with Lab('tlife', '--nodes', '2') as one:
+        assert lab.machine() == before, 'the host itself has something of the lab'
+        one.create_pod('a')
+        one.wait_ready('a')
+    assert lab.leftovers('tlife') == []
+    assert lab.machine() == before
+
+
+def test_a_lab_that_is_up_is_refused_in_one_sentence():
+    with Lab('tlife', '--nodes', '1'):
+        again = run('lab', 'up', '--name', 'tlife', '--nodes', '1', check=False)
+        assert again.returncode == 1
+        assert again.stderr.strip().splitlines() == [
+            'error: the lab "tlife" is up already: `causeway lab down --name tlife` ends it'], again.stderr
+
+
+def test_two_labs_stand_beside_each_other():
+    with Lab('tlife-a', '--nodes', '2') as a, Lab('tlife-b', '--nodes', '2') as b:
+        for one in (a, b):
+            one.create_pod('p')
+        # The same addresses in both: they never meet.
+        assert a.wait_ready('p')['status']['podIP'] and b.wait_ready('p')['status']['podIP']
+        assert a.server != b.server
+        listed = run('lab', 'ls').stdout
+        assert 'tlife-a' in listed and 'tlife-b' in listed
+        run('lab', 'down', '--name', 'tlife-a')
+        b.exec('node-1', 'true')
+    assert lab.leftovers('tlife-a') == [] and lab.leftovers('tlife-b') == []
+
+
+def test_up_repairs_a_lab_whose_keeper_was_killed_and_disturbs_no_pod():
+    with Lab('tlife', '--nodes', '2') as one:
+        one.create_pod('p')
+        before = one.wait_ready('p')
+        sandbox = one.pids(one.sandbox(before))
+        one.kill('keeper')
+        one.kill('apiserver')  # nobody is there to start it again
+        until('the keeper is gone', 5, lambda: not one.pids('keeper'))
+        one.up()
+        after = one.pod('p')
+        assert after['metadata']['uid'] == before['metadata']['uid']
+        assert one.pids(one.sandbox(after)) == sandbox, 'the Pod was started again'
+        assert lab.container(after)['restartCount'] == 0
+        one.create_pod('q')
+        one.wait_ready('q')
+
+
+def test_a_node_that_is_killed_starts_again_with_its_pods():
+    with Lab('tlife', '--nodes', '2') as one:
+        one.create_pod('p', nodeName='node-1')
+        before = one.wait_ready('p')
+        one.kill('nodes/node-1/nodelet')
+        after = one.wait_pod('p', lambda pod: lab.ready(pod) and lab.container(pod).get('restartCount', 0) > 0, 'started again', 30)
+        assert after['metadata']['uid'] == before['metadata']['uid']
+        one.exec('node-2', 'causeway', 'workload', 'connect', f'{after["status"]["podIP"]}:8080')
+
+
+def test_down_ends_a_lab_of_which_everything_was_killed():
+    before = lab.machine()
+    with Lab('tlife', '--nodes', '2') as one:
+        one.create_pod('p')
+        one.wait_ready('p')
+        for path in ['keeper', 'apiserver', 'controller', 'nodes/node-1/nodelet', 'net/router', 'net/outside']:
+            one.kill(path)
+    assert lab.leftovers('tlife') == []
+    assert lab.machine() == before
+
+
+def test_an_interrupted_up_is_repaired_or_ended():
+    process = subprocess.Popen([lab.CAUSEWAY, 'lab', 'up', '--name', 'tlife', '--nodes', '2'], stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    run('lab', 'down', '--name', 'tlife')
+    assert lab.leftovers('tlife') == []
+
+
+def test_down_of_what_does_not_exist_says_so():
+    done = run('lab', 'down', '--name', 'tnothing', check=False)
+    assert done.returncode == 1 and done.stderr.startswith('error: there is no lab "tnothing"'), done.stderr
+
+
+lab.main(sys.modules[__name__])
