@@ -35,7 +35,7 @@ cold int to_outside(struct __sk_buff *ctx, struct packet *p) {
   __u32 mtu = 0;
   if (bpf_check_mtu(ctx, ifindex, &mtu, 0, 0) > 0 && mtu && !fits(ctx, p, mtu)) {
     if (p->may_fragment) return to_stack(ctx);
-    return answer(ctx, p, ANSWER_TOO_BIG, mtu, ifindex, AT_INGRESS);
+    return answer(ctx, p, mtu, ifindex, AT_INGRESS);
   }
   struct bpf_redir_neigh neighbour = {.nh_family = fib.family};
   if (fib.family == AF_INET_) neighbour.ipv4_nh = fib.ipv4_dst;
@@ -82,13 +82,13 @@ int from_pod(struct __sk_buff *ctx) {
       if (!config.overlay) return to_stack(ctx);
       break;
     case ROUTE_NATIVE: break;
-    case ROUTE_LOCAL_PODS: return answer(ctx, &p, ANSWER_UNREACHABLE, 0, 0, AT_INGRESS);
+    case ROUTE_LOCAL_PODS: return answer(ctx, &p, 0, 0, AT_INGRESS);
     default: return to_stack(ctx);
   }
   if (unlikely(!fits(ctx, &p, route->mtu))) {
     // The stack cuts it by the kernel's route, and the uplink's egress program sends the pieces on.
     if (p.may_fragment) return to_stack(ctx);
-    return answer(ctx, &p, ANSWER_TOO_BIG, route->mtu, route->ifindex, AT_INGRESS);
+    return answer(ctx, &p, route->mtu, route->ifindex, AT_INGRESS);
   }
   if (!decrement_ttl(ctx, &p)) return drop(ctx, DROP_WRITE_FAILED);
   return route->kind == ROUTE_OVERLAY ? send_overlay(ctx, &p, route) : send_native(ctx, route);

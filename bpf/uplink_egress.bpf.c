@@ -28,7 +28,8 @@ cold int error_from_pod(struct __sk_buff *ctx, struct packet *p, const struct ip
 }
 
 // `flags`: CT_F_NODE for the node's own flows, which keep their address and, but for a clash, their port.
-cold int masquerade(struct __sk_buff *ctx, struct packet *p, const struct ip_addr *to, __u32 flags) {
+global int masquerade(struct __sk_buff *ctx, struct packet *p, const struct ip_addr *to, __u32 flags) {
+  if (!p || !to) return DROP;
   struct flow flow;
   if (!find_transport(ctx, p)) return flags ? NEXT : drop(ctx, DROP_MALFORMED);
   flow_of(ctx, p, NET_THIS_CLUSTER, &flow);
@@ -83,10 +84,10 @@ int uplink_egress(struct __sk_buff *ctx) {
       case ROUTE_OVERLAY:
         // From node to node nothing is wrapped; only a Pod's packet goes encapsulated to a node.
         if (!config.overlay || (route->flags & ROUTE_F_NODE && !find_pod(NET_THIS_CLUSTER, &p.src))) return NEXT;
-        if (unlikely(!fits(ctx, &p, route->mtu))) return answer(ctx, &p, ANSWER_TOO_BIG, route->mtu, ifindex, AT_EGRESS);
+        if (unlikely(!fits(ctx, &p, route->mtu))) return answer(ctx, &p, route->mtu, ifindex, AT_EGRESS);
         return send_overlay(ctx, &p, route);
       case ROUTE_LOCAL_PODS:
-        return answer(ctx, &p, ANSWER_UNREACHABLE, 0, ifindex, AT_EGRESS);
+        return answer(ctx, &p, 0, ifindex, AT_EGRESS);
       default: return NEXT;
     }
   }

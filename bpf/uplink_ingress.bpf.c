@@ -15,11 +15,12 @@ cold int from_tunnel(struct __sk_buff *ctx, struct packet *p) {
   if (likely(pod)) return to_pod(ctx, p, pod);
   struct route_value *route = find_route(NET_THIS_CLUSTER, &p->dst);
   if (route && route->kind == ROUTE_THIS_NODE) return to_stack(ctx);
-  return answer(ctx, p, ANSWER_UNREACHABLE, 0, CTX_READ(ctx, ifindex), AT_INGRESS);
+  return answer(ctx, p, 0, CTX_READ(ctx, ifindex), AT_INGRESS);
 }
 
 // From outside of the cluster to a Pod's own address: remembered, so that the Pod's replies keep that address.
-cold int note_inbound(struct __sk_buff *ctx, struct packet *p) {
+global int note_inbound(struct __sk_buff *ctx, struct packet *p) {
+  if (!p) return DROP_MALFORMED;
   struct flow flow;
   if (!find_transport(ctx, p)) return DROP_MALFORMED;
   flow_of(ctx, p, NET_THIS_CLUSTER, &flow);
@@ -51,7 +52,8 @@ cold int error_to_masqueraded(struct __sk_buff *ctx, struct packet *p) {
 }
 
 // To one of the node's addresses: is it the reply to something masqueraded?
-cold int to_node(struct __sk_buff *ctx, struct packet *p) {
+global int to_node(struct __sk_buff *ctx, struct packet *p) {
+  if (!p) return DROP;
   struct flow flow;
   if (!find_transport(ctx, p)) return NEXT;
   flow_of(ctx, p, NET_THIS_CLUSTER, &flow);

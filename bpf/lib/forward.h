@@ -70,7 +70,8 @@ static __always_inline bool fits(struct __sk_buff *ctx, const struct packet *p, 
   return header + segment <= mtu;
 }
 
-cold int send_overlay(struct __sk_buff *ctx, const struct packet *p, const struct route_value *route) {
+global int send_overlay(struct __sk_buff *ctx, const struct packet *p, const struct route_value *route) {
+  if (!p || !route) return DROP;
   __u32 ifindex = route->ifindex;
   struct ip_addr next_hop = route->next_hop;
   count(ctx, COUNT_TO_OVERLAY);
@@ -103,14 +104,14 @@ cold bool node_address(__u32 ifindex, __u8 family, struct ip_addr *out) {
 }
 
 /* Answers with an ICMP error, which finds its own way to the sender: a Pod here, the node, another node, or out by the
- * device that it came from. `ifindex`: the uplink that could not carry the packet. */
-cold int answer(struct __sk_buff *ctx, struct packet *p, enum answer what, __u32 mtu, __u32 ifindex,
-                             enum where where) {
+ * device that it came from. `mtu`: what would fit, 0: there is no such Pod. `ifindex`: the uplink that was to carry it. */
+global int answer(struct __sk_buff *ctx, struct packet *p, __u32 mtu, __u32 ifindex, enum where where) {
+  if (!p) return DROP;
   struct ip_addr from;
   /* In the node's name, but not to itself: the kernel drops what comes in from its own address. */
   if (!node_address(ifindex, p->family, &from) || addr_equal(&from, &p->src)) from = p->dst;
-  count(ctx, what == ANSWER_TOO_BIG ? COUNT_TOO_BIG : COUNT_UNREACHABLE);
-  if (!make_answer(ctx, p, what, mtu, &from)) return DROP;
+  count(ctx, mtu ? COUNT_TOO_BIG : COUNT_UNREACHABLE);
+  if (!make_answer(ctx, p, mtu, &from)) return DROP;
   struct pod_value *pod = find_pod(NET_THIS_CLUSTER, &p->dst);
   if (pod) return deliver(ctx, pod, where);
   __u32 device = CTX_READ(ctx, ifindex);

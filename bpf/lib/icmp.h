@@ -5,8 +5,6 @@
 
 #include "lib/nat.h"
 
-enum answer { ANSWER_TOO_BIG, ANSWER_UNREACHABLE };
-
 /* How much of the offending packet is quoted at most. Not the RFCs' maximum: enough for every receiver to find its socket,
  * and for the kernel to cut there (a transport checksum that is yet to be filled must stay inside). A smaller packet is
  * quoted whole: the kernel does not cut what came encapsulated. */
@@ -29,10 +27,9 @@ static __always_inline bool may_answer(struct __sk_buff *ctx, const struct packe
   return classify_icmp(p->proto, type) == ICMP_REQUEST || classify_icmp(p->proto, type) == ICMP_REPLY;
 }
 
-/* Turns the packet into the error about itself, from `from` to its sender; the Ethernet header is turned round. False: the
- * packet must not or cannot be answered (and may be damaged: drop it). */
-cold bool make_answer(struct __sk_buff *ctx, struct packet *p, enum answer what, __u32 mtu,
-                                   const struct ip_addr *from) {
+/* Turns the packet into the error about itself, from `from` to its sender: too big, or unreachable when `mtu` is 0. The
+ * Ethernet header is turned round. False: the packet must not or cannot be answered (and may be damaged: drop it). */
+cold bool make_answer(struct __sk_buff *ctx, struct packet *p, __u32 mtu, const struct ip_addr *from) {
   if (!may_answer(ctx, p)) return false;
   __u8 family = p->family;
   __u32 length = CTX_READ(ctx, len);
@@ -55,12 +52,12 @@ cold bool make_answer(struct __sk_buff *ctx, struct packet *p, enum answer what,
   if (!quote || quote > QUOTE_MAX || bpf_skb_load_bytes(ctx, at + 8, icmp.quote, quote)) return false;
   if (family == 4) {
     icmp.type = ICMP4_UNREACHABLE;
-    icmp.code = what == ANSWER_TOO_BIG ? 4 : 1; /* fragmentation needed (RFC 1191) : host unreachable */
+    icmp.code = mtu ? 4 : 1; /* fragmentation needed (RFC 1191) : host unreachable */
   } else {
-    icmp.type = what == ANSWER_TOO_BIG ? ICMP6_TOO_BIG : ICMP6_UNREACHABLE;
-    icmp.code = what == ANSWER_TOO_BIG ? 0 : 3; /* address unreachable */
+    icmp.type = mtu ? ICMP6_TOO_BIG : ICMP6_UNREACHABLE;
+    icmp.code = mtu ? 0 : 3; /* address unreachable */
   }
-  if (what == ANSWER_TOO_BIG) icmp.info = bpf_htonl(mtu);
+  if (mtu) icmp.info = bpf_htonl(mtu);
   __u32 payload = 8 + quote;
   __u64 sum = bpf_csum_diff(NULL, 0, (__be32 *)&icmp, sizeof(icmp), 0); /* beyond the quote: zeros */
 

@@ -21,6 +21,8 @@
 
 /* A function of its own: off the fast path, or with a frame that others should not carry (512 bytes for a whole chain). */
 #define cold static __attribute__((noinline, unused))
+/* The same, verified by itself and once, whoever calls it: pointers are to be checked for NULL first. */
+#define global __attribute__((noinline))
 
 const volatile struct datapath_config config = {
     .ipv4 = 1, .ipv6 = 1, .overlay = 1, .masquerade = 1, .vni = 1, .vxlan_port = 4789,

@@ -1,6 +1,5 @@
 #include "world.h"
 
-#include <doctest/doctest.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
@@ -11,6 +10,7 @@
 
 #include <cstdio>
 #include <fstream>
+#include <stdexcept>
 
 #include "datapath/rows.h"
 #include "kernel/bpf/pins.h"
@@ -19,14 +19,19 @@ namespace causeway::test {
 
 namespace {
 
+// A test without its world is no test: the exception ends it, and names what is missing.
+void demand(bool fulfilled, const std::string& what) {
+  if (!fulfilled) throw std::runtime_error("test world: " + what);
+}
+
 Fd open_own(const char* file) { return Fd(::open(file, O_RDONLY)); }  // inherited by `ip`
 
 // The tests' own bpffs in a private mount namespace: gone with the process.
 const std::string& pin_root() {
   static const std::string root = [] {
-    REQUIRE(::unshare(CLONE_NEWNS) == 0);
-    REQUIRE(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0);
-    REQUIRE(::mount("bpf", "/sys/fs/bpf", "bpf", 0, nullptr) == 0);
+    demand(::unshare(CLONE_NEWNS) == 0, "a mount namespace (root?)");
+    demand(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "private mounts");
+    demand(::mount("bpf", "/sys/fs/bpf", "bpf", 0, nullptr) == 0, "a bpffs");
     return std::string("/sys/fs/bpf/cw");
   }();
   return root;
@@ -40,21 +45,21 @@ Ip ip_of(const std::string& text) { return Ip::parse(text).value(); }
 
 template <class T>
 T must(Result<T> result) {
-  if (!result) FAIL(result.error().message());
+  if (!result) demand(false, result.error().message());
   return std::move(*result);
 }
 void must(Status status) {
-  if (!status) FAIL(status.error().message());
+  if (!status) demand(false, status.error().message());
 }
 
 }  // namespace
 
 Ns::Ns() {
   Fd back = open_own("/proc/thread-self/ns/net");
-  REQUIRE(::unshare(CLONE_NEWNET) == 0);
+  demand(::unshare(CLONE_NEWNET) == 0, "a network namespace (root?)");
   fd_ = open_own("/proc/thread-self/ns/net");
   shell(*this, "ip link set lo up");
-  REQUIRE(::setns(back.get(), CLONE_NEWNET) == 0);
+  demand(::setns(back.get(), CLONE_NEWNET) == 0, "the way back");
   sysctl(*this, "ipv4/conf/all/rp_filter", "0");
   sysctl(*this, "ipv4/conf/default/rp_filter", "0");
   sysctl(*this, "ipv4/ping_group_range", "0 2147483647");
@@ -64,7 +69,9 @@ Ns::Ns() {
   sysctl(*this, "ipv6/icmp/ratelimit", "0");
 }
 
-In::In(const Ns& ns) : back_(open_own("/proc/thread-self/ns/net")) { REQUIRE(::setns(ns.fd(), CLONE_NEWNET) == 0); }
+In::In(const Ns& ns) : back_(open_own("/proc/thread-self/ns/net")) {
+  demand(::setns(ns.fd(), CLONE_NEWNET) == 0, "into a namespace");
+}
 In::~In() { ::setns(back_.get(), CLONE_NEWNET); }
 
 std::string path(const Ns& ns) { return fmt::format("/proc/{}/fd/{}", ::getpid(), ns.fd()); }
@@ -73,8 +80,7 @@ void ip(const Ns& ns, const std::string& batch) {
   In in(ns);
   FILE* pipe = ::popen("ip -batch -", "w");
   ::fputs(batch.c_str(), pipe);
-  INFO(batch);
-  REQUIRE(::pclose(pipe) == 0);
+  demand(::pclose(pipe) == 0, "ip refused:\n" + batch);
 }
 
 std::string shell(const Ns& ns, const std::string& command) {
@@ -106,6 +112,20 @@ uint64_t Node::counted(abi::counter_reason reason) const { return must(plane->co
 
 World::World(const Setup& setup) : setup_(setup) {
   const std::string root = pin_root();
+  auto open = [&](Node& node) {
+    node.pins = fmt::format("{}/node-{}-{}", root, ::getpid(), node.number);
+    open_plane(node, setup);
+  };
+  if (setup.wire) {
+    ip(a.ns, fmt::format("link add eth0 type veth peer name eth0 netns {}\n", path(b.ns)));
+    wire_node(a, 1);
+    wire_node(b, 2);
+    for (Node* node : {&a, &b}) open(*node);
+    add_pod(a);
+    add_pod(a);
+    add_pod(b);
+    return;
+  }
   outside4 = ip_of("203.0.113.2");
   outside6 = ip_of("2001:db8:f::2");
   ip(router, fmt::format("link add br0 type bridge\nlink set br0 up\n"
@@ -118,10 +138,7 @@ World::World(const Setup& setup) : setup_(setup) {
               "route add default via 203.0.113.1\nroute add default via 2001:db8:f::1\n");
   int number = 0;
   for (Node* node : {&a, &b, &c}) wire_node(*node, ++number);
-  for (Node* node : {&a, &b, &c}) {
-    node->pins = fmt::format("{}/node-{}-{}", root, ::getpid(), node->number);
-    open_plane(*node, setup);
-  }
+  for (Node* node : {&a, &b, &c}) open(*node);
   add_pod(a);
   add_pod(a);
   add_pod(b);
@@ -130,6 +147,7 @@ World::World(const Setup& setup) : setup_(setup) {
 
 World::~World() {
   for (Node* node : {&a, &b, &c}) {
+    if (!node->plane) continue;
     In in(node->ns);
     node->plane.reset();
     (void)datapath::Datapath::remove_all(node->pins);
@@ -145,7 +163,7 @@ void World::wire_node(Node& node, int number) {
   node.pods6 = must(Cidr::parse(fmt::format("fd00:10:{}::/64", number)));
   std::string link = fmt::format("link add n{0} type veth peer name eth0 netns {1}\nlink set n{0} up\n", number, path(node.ns));
   link += far ? "addr add 198.51.100.1/24 dev n3\naddr add 2001:db8:2::1/64 dev n3 nodad\n" : fmt::format("link set n{} master br0\n", number);
-  ip(router, link);
+  if (!setup_.wire) ip(router, link);
   for (auto name : {"ipv4/ip_forward", "ipv6/conf/all/forwarding"}) sysctl(node.ns, name, "1");
   std::string router4 = far ? "198.51.100.1" : "192.0.2.1", router6 = far ? "2001:db8:2::1" : "2001:db8:1::1";
   ip(node.ns, fmt::format("link set eth0 up\naddr add {}/24 dev eth0\naddr add {}/64 dev eth0 nodad\n"
@@ -205,7 +223,7 @@ void World::open_plane(Node& node, const Setup& setup) {
 
 void World::write_routes(Node& node) {
   for (Node* remote : {&a, &b, &c})
-    if (remote != &node) write_remote(node, *remote, setup_.fabric);
+    if (remote != &node && remote->number) write_remote(node, *remote, setup_.fabric);
   std::vector<std::pair<abi::route_key, abi::route_value>> rows;
   for (Family family : kFamilies) {
     Cidr pods = family == Family::V4 ? node.pods4 : node.pods6;

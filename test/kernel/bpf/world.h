@@ -56,6 +56,7 @@ struct Setup {
   int pod_mtu = 0;                 // 0: what the overlay leaves (1430)
   std::vector<datapath::PortRange> nat_ports = {};
   bool track_node_flows = false;
+  bool wire = false;               // only a and b, joined by one veth: no bridge, router, outside
 };
 std::string name_of(const Setup& setup);
 
