@@ -328,7 +328,7 @@ TEST_CASE("a lost journal is rebuilt from the links, and no living address is gi
 // Not a test: `pod_kernel --no-skip -tc="figures*"` prints what a call costs on this machine.
 TEST_CASE("figures: ADD and DEL, one after the other and eight at once" * doctest::skip()) {
   World world;
-  REQUIRE(world.start_agent());
+  REQUIRE(world.start_agent({"10.1.0.0/22", "fd00:1::/64"}));
   constexpr int kPods = 200;
   for (int i = 0; i < kPods; ++i) world.make_pod("p" + std::to_string(i));
   const auto print = [](const char* what, std::vector<double> times) {
