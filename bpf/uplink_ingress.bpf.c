@@ -18,6 +18,14 @@ cold int from_tunnel(struct __sk_buff *ctx, struct packet *p) {
   return answer(ctx, p, 0, CTX_READ(ctx, ifindex), AT_INGRESS);
 }
 
+// Worth asking whether it comes from outside? An established TCP connection never is: the Pod's replies keep its row alive.
+static __always_inline bool may_open(struct __sk_buff *ctx, const struct packet *p) {
+  if (p->proto != IPPROTO_TCP || p->fragment != FRAGMENT_NONE) return true;
+  __u8 flags;
+  if (bpf_skb_load_bytes(ctx, p->transport + 13, &flags, 1)) return true;
+  return flags & (TCP_SYN | TCP_FIN | TCP_RST);
+}
+
 // From outside of the cluster to a Pod's own address: remembered, so that the Pod's replies keep that address.
 global int note_inbound(struct __sk_buff *ctx, struct packet *p) {
   if (!p) return DROP_MALFORMED;
@@ -88,7 +96,7 @@ int uplink_ingress(struct __sk_buff *ctx) {
   }
   struct pod_value *pod = find_pod(NET_THIS_CLUSTER, &p.dst);
   if (pod) {
-    if (config.masquerade && !find_route(NET_THIS_CLUSTER, &p.src)) {
+    if (config.masquerade && may_open(ctx, &p) && !find_route(NET_THIS_CLUSTER, &p.src)) {
       __u32 reason = note_inbound(ctx, &p);
       if (reason) return drop(ctx, reason);
     }

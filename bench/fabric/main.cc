@@ -41,7 +41,8 @@ int main(int argc, char** argv) try {
   BareVeth veth;
   Bridge bridge;
   BridgeVxlan vxlan;
-  test::World native({.wire = true}), overlay({.fabric = test::Fabric::Overlay4, .wire = true});
+  // Each with the MTU that its network allows, as the bare veth has it.
+  test::World native({.pod_mtu = 1500, .wire = true}), overlay({.fabric = test::Fabric::Overlay4, .pod_mtu = 1450, .wire = true});
   const std::array<Path, 6> paths = {
       veth.path(),
       between(native.a1(), native.a2()),

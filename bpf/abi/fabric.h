@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Where packets go that are not for a Pod of this node: maps `routes` (LPM trie), `peers` and `uplinks` (hashes). */
+/* Where packets go that are not for a Pod of this node: maps `routes`, `peers` and `uplinks` (hashes). */
 #ifndef CAUSEWAY_ABI_FABRIC_H
 #define CAUSEWAY_ABI_FABRIC_H
 
@@ -9,16 +9,37 @@ ABI_BEGIN
 
 enum { ROUTES_MAX = 65536, PEERS_MAX = 16384, UPLINKS_MAX = 64 };
 
-/* Longest prefix wins. A destination without a row is outside of the cluster. */
+/* Longest prefix wins. A destination without a row is outside of the cluster.
+ * A hash with the prefix length in the key, asked once for each prefix length in use (`route_lengths`), longest first: a cluster
+ * has two or three, a hash lookup costs some 30 ns at any size, and the kernel's LPM trie 150 and more. */
 struct route_key {
   __u32 prefixlen;       /* 32 (net) + 128 for an IPv6 host, 32 + 96 + n for an IPv4 prefix of n bits */
   __u32 net;
-  struct ip_addr addr;
+  struct ip_addr addr;   /* bits beyond the prefix are 0 */
 #ifdef __cplusplus
   ABI_COMPARE(route_key);
 #endif
 };
 ABI_LAYOUT(struct route_key, 24);
+
+/* Map `route_lengths` (array of one): the prefix lengths of the rows, longest first; prefixlen 0 ends the list. A length
+ * without a row is harmless, a row without its length is not found. */
+enum { ROUTE_LENGTHS_MAX = 8 };
+struct route_mask {
+  __u32 prefixlen;       /* as in route_key */
+  struct ip_addr mask;
+#ifdef __cplusplus
+  ABI_COMPARE(route_mask);
+#endif
+};
+struct route_lengths {
+  struct route_mask v4[ROUTE_LENGTHS_MAX];
+  struct route_mask v6[ROUTE_LENGTHS_MAX];
+#ifdef __cplusplus
+  ABI_COMPARE(route_lengths);
+#endif
+};
+ABI_LAYOUT(struct route_lengths, 2 * ROUTE_LENGTHS_MAX * 20);
 
 enum route_kind {
   ROUTE_OVERLAY = 1,     /* another node, by VXLAN to `vtep` */

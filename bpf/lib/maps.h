@@ -3,7 +3,7 @@
 #ifndef CAUSEWAY_LIB_MAPS_H
 #define CAUSEWAY_LIB_MAPS_H
 
-#include "lib/prelude.h"
+#include "lib/addr.h"
 
 #include "abi/ct.h"
 #include "abi/fabric.h"
@@ -20,13 +20,21 @@ struct {
 } pods SEC(".maps");
 
 struct {
-  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(type, BPF_MAP_TYPE_HASH);
   __uint(map_flags, BPF_F_NO_PREALLOC);
   __uint(max_entries, ROUTES_MAX);
   __type(key, struct route_key);
   __type(value, struct route_value);
   __uint(pinning, LIBBPF_PIN_BY_NAME);
 } routes SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct route_lengths);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} route_lengths SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
@@ -100,9 +108,21 @@ static __always_inline struct pod_value *find_pod(__u32 net, const struct ip_add
   return bpf_map_lookup_elem(&pods, &key);
 }
 
-static __always_inline struct route_value *find_route(__u32 net, const struct ip_addr *addr) {
-  struct route_key key = {.prefixlen = 32 + 128, .net = net, .addr = *addr};
-  return bpf_map_lookup_elem(&routes, &key);
+/* The row of the longest prefix that holds the address. */
+cold struct route_value *find_route(__u32 net, const struct ip_addr *addr) {
+  struct route_key key = {.net = net, .addr = *addr};
+  __u32 zero = 0;
+  struct route_lengths *lengths = bpf_map_lookup_elem(&route_lengths, &zero);
+  if (!lengths) return NULL;
+  const struct route_mask *list = addr_is4(addr) ? lengths->v4 : lengths->v6;
+  for (int i = 0; i < ROUTE_LENGTHS_MAX; i++) {
+    key.prefixlen = list[i].prefixlen;
+    if (!key.prefixlen) return NULL;
+    for (int w = 0; w < 4; w++) key.addr.word[w] &= list[i].mask.word[w];
+    struct route_value *route = bpf_map_lookup_elem(&routes, &key);
+    if (route) return route;
+  }
+  return NULL;
 }
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "datapath/conntrack.h"
 #include "datapath/programs.h"
+#include "datapath/routes.h"
 #include "kernel/bpf/attach.h"
 #include "kernel/bpf/map.h"
 #include "kernel/bpf/pins.h"
@@ -130,7 +131,7 @@ struct Datapath::Impl {
   Attach mode = Attach::Tcx;
   Programs programs;
   std::optional<bpf::Map<abi::pod_key, abi::pod_value>> pods;
-  std::optional<bpf::Map<abi::route_key, abi::route_value>> routes;
+  std::optional<RouteTable> routes;
   std::optional<bpf::Map<abi::peer_key, abi::peer_value>> peers;
   std::optional<bpf::Map<uint32_t, abi::uplink_value>> uplinks;
   std::optional<bpf::Map<abi::ct_key, abi::ct_value>> conntrack;
@@ -155,7 +156,9 @@ struct Datapath::Impl {
 
   Status open_maps() {
     pods = TRY((open_map<abi::pod_key, abi::pod_value>(options.pins, "pods")));
-    routes = TRY((open_map<abi::route_key, abi::route_value>(options.pins, "routes")));
+    auto rows = TRY((open_map<abi::route_key, abi::route_value>(options.pins, "routes")));
+    auto lengths = TRY((open_map<uint32_t, abi::route_lengths>(options.pins, "route_lengths")));
+    routes = TRY(RouteTable::open(std::move(rows), std::move(lengths)));
     peers = TRY((open_map<abi::peer_key, abi::peer_value>(options.pins, "peers")));
     uplinks = TRY((open_map<uint32_t, abi::uplink_value>(options.pins, "uplinks")));
     conntrack = TRY((open_map<abi::ct_key, abi::ct_value>(options.pins, "conntrack")));
