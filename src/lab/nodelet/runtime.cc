@@ -59,7 +59,9 @@ Status check_sysctls(const kube::Pod& pod) {
     if (net && pod.spec.host_network) return fail(Errc::Denied, "forbidden sysctl: \"{}\" not allowed with host net enabled", name);
     // A node is a network namespace of its own: what the kernel keeps for the whole machine is not there.
     std::error_code error;
-    if (net && !fs::exists(sysctl_path(name), error))
+    // What is not kept per namespace is absent there, or shown read-only (net.core.rmem_max since 6.9).
+    const auto mode = fs::status(sysctl_path(name), error).permissions();
+    if (net && (!fs::exists(sysctl_path(name), error) || (mode & fs::perms::owner_write) == fs::perms::none))
       return fail(Errc::Denied, "forbidden sysctl: the kernel does not keep \"{}\" per network namespace; it holds for the whole machine", name);
   }
   return ok();
