@@ -29,11 +29,11 @@ namespace causeway::apps {
 
 namespace {
 
-constexpr Duration kAuditEvery = 60s;   // somebody else may change routes, maps and hooks
-constexpr Duration kSweepEvery = 60s;   // expired flows leave conntrack
-constexpr Duration kSettle = 200ms;     // links change in bursts
-constexpr Duration kLookAgain = 5s;     // while something is missing
-constexpr size_t kWorkers = 2;          // blocking calls of the Pods' wiring
+constexpr Duration kAuditEvery = 60s;  // somebody else may change routes, maps and hooks
+constexpr Duration kSweepEvery = 60s;  // expired flows leave conntrack
+constexpr Duration kSettle = 200ms;    // links change in bursts
+constexpr Duration kLookAgain = 5s;    // while something is missing
+constexpr size_t kWorkers = 2;         // blocking calls of the Pods' wiring
 
 fabric::Options fabric_options(const AgentOptions& options) {
   return {.mode = options.fabric,
@@ -105,12 +105,14 @@ struct Ground {
     ground.net = TRY(netlink::open_rtnetlink());
     ground.links = TRY(netlink::open_watch(loop, {netlink::Watched::Links, netlink::Watched::Addresses}));
     TRY(bpf::mount_bpffs("/sys/fs/bpf"), "mount a bpffs on /sys/fs/bpf");
-    ground.datapath = TRY(datapath::Datapath::open({.pins = options.pins + "/v" + std::to_string(abi::ABI_VERSION),
-                                                    .features = TRY(features_of(options)),
-                                                    .conntrack_entries = options.conntrack_entries}),
+    ground.datapath = TRY(datapath::Datapath::open({
+                            .pins = options.pins + "/v" + std::to_string(abi::ABI_VERSION),
+                            .features = TRY(features_of(options))
+                            , .conntrack_entries = options.conntrack_entries
+                          }),
                           "data path");
     ground.journal = TRY(pod::open_file_storage(options.run + "/ipam/journal"), "address journal");
-    ground.cni = {.ipam = TRY(pod::this_boot()), .spool = options.run + "/spool"};
+    ground.cni = {.ipam = TRY(pod::this_boot()), .spool = options.run + "/spool" };
     return ground;
   }
 };
@@ -196,7 +198,8 @@ class Agent {
     for (;;) {
       if (!model_.self()) {
         const std::string trouble = watches_.trouble();
-        wait_for(fmt::format("the API server has no Node {} yet{}{}", options_.node, trouble.empty() ? "" : ": ", trouble));
+        wait_for(
+            fmt::format("the API server has no Node {} yet{}{}", options_.node, trouble.empty() ? "" : ": ", trouble));
       } else if (auto facts = read_facts()) {
         log::info("node {}: uplink {} mtu {}", options_.node, facts->uplink.name, facts->uplink.mtu);
         model_.set_facts(std::move(*facts));
@@ -216,9 +219,10 @@ class Agent {
         if (auto set = fabric::set_sysctls(model_.facts().uplink.name, families_of(model_.self()->pod_cidrs)); !set)
           missing = set.error().message();
       }
-      cni_.set_network({.pod_cidrs = missing.empty() ? model_.self()->pod_cidrs : std::vector<Cidr>{},
-                        .mtu = missing.empty() ? fabric::pod_mtu(model_.facts(), *model_.self(), fabric_options(options_)) : 0,
-                        .not_ready = missing});
+      cni_.set_network(
+          {.pod_cidrs = missing.empty() ? model_.self()->pod_cidrs : std::vector<Cidr>{},
+           .mtu = missing.empty() ? fabric::pod_mtu(model_.facts(), *model_.self(), fabric_options(options_)) : 0,
+           .not_ready = missing});
       wait_for(missing);
       if (missing.empty() && !announced_) CO_TRY(announce());
     }
@@ -229,8 +233,10 @@ class Agent {
     if (!self) return fmt::format("the API server has no Node {} any more", options_.node);
     if (std::string refused = fabric::refusal(*self, model_); !refused.empty()) return refused;
     if (self->pod_cidrs.empty())
-      return fmt::format("Node {} has no spec.podCIDRs yet: node IPAM gives them (causeway controller, or "
-                         "kube-controller-manager --allocate-node-cidrs)", options_.node);
+      return fmt::format(
+          "Node {} has no spec.podCIDRs yet: node IPAM gives them (causeway controller, or "
+          "kube-controller-manager --allocate-node-cidrs)",
+          options_.node);
     if (!feed_.applied_once()) return "the first tables are being applied";
     for (const auto& consumer : feed_.consumers()) {
       if (!consumer.error.empty()) return consumer.name + ": " + consumer.error;
@@ -291,8 +297,9 @@ class Agent {
       if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
       const unsigned long port = std::strtoul(options_.observe.c_str() + colon + 1, nullptr, 10);
       if (port == 0 || port > UINT16_MAX) return fail(Errc::Invalid, "--observe {}: no port", options_.observe);
-      public_server_ = TRY(http::Server::listen(loop_, {.address = address, .port = static_cast<uint16_t>(port)}, public_),
-                           "--observe {}", options_.observe);
+      public_server_ =
+          TRY(http::Server::listen(loop_, {.address = address, .port = static_cast<uint16_t>(port)}, public_),
+              "--observe {}", options_.observe);
     }
     // Only root may connect: the pages name Pods and addresses.
     const mode_t before = ::umask(0177);

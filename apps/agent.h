@@ -32,11 +32,11 @@ struct AgentOptions {
   bool verbose = false;
 
   // Where things are; production's, the same in a lab, which gives each node mounts of its own.
-  std::string run = "/run/causeway";             // sockets, IPAM journal, snapshot; tmpfs
+  std::string run = "/run/causeway";  // sockets, IPAM journal, snapshot; tmpfs
   std::string pins = "/sys/fs/bpf/causeway";
   std::string cni_config = "/etc/cni/net.d";
   std::string cni_bin = "/opt/cni/bin";
-  std::string plugin;                            // causeway-cni to install; "" is the one beside this program
+  std::string plugin;  // causeway-cni to install; "" is the one beside this program
 };
 
 // Adds `agent` with its flags; parsing it fills `options`. Returns the subcommand.

@@ -38,7 +38,8 @@ Result<std::vector<Cidr>> parse_cluster_cidrs(std::string_view text) {
 
 Result<datapath::PortRange> parse_ports(std::string_view text) {
   unsigned first = 0, last = 0;
-  if (std::sscanf(std::string(text).c_str(), "%u-%u", &first, &last) != 2 || first == 0 || first > last || last > UINT16_MAX)
+  if (std::sscanf(std::string(text).c_str(), "%u-%u", &first, &last) != 2 || first == 0 || first > last ||
+      last > UINT16_MAX)
     return fail(Errc::Invalid, "\"{}\" is no port range such as 30000-32767", text);
   return datapath::PortRange{static_cast<uint16_t>(first), static_cast<uint16_t>(last)};
 }
@@ -51,24 +52,33 @@ CLI::App* add_agent_command(CLI::App& program, AgentOptions& options) {
   app->add_option("--kubeconfig", options.kubeconfig,
                   "how to reach the API server (default: $KUBECONFIG, the Pod's service account, ~/.kube/config)");
   parsed(app, "--fabric", options.fabric, fabric::parse_mode,
-         "node to node: vxlan, host-gw, or auto: host-gw where nodes share a link, else vxlan")->default_str("auto");
+         "node to node: vxlan, host-gw, or auto: host-gw where nodes share a link, else vxlan")
+      ->default_str("auto");
   parsed(app, "--attach", options.attach, datapath::parse_attach,
-         "how programs are attached: tcx (kernel 6.6), clsact, or auto")->default_str("auto");
+         "how programs are attached: tcx (kernel 6.6), clsact, or auto")
+      ->default_str("auto");
   parsed(app, "--cluster-cidr", options.cluster_cidrs, parse_cluster_cidrs,
          "addresses of all Pods, one CIDR for each family; never masqueraded");
   parsed(app, "--non-masquerade-cidrs", options.non_masquerade_cidrs, parse_cidrs,
          "destinations outside of the cluster that see the Pods' own addresses");
-  app->add_flag("--masquerade,!--no-masquerade", options.masquerade, "Pods leave the cluster with the node's address (default: yes)");
-  parsed(app, "--node-port-range", options.node_ports, parse_ports, "ports that masquerade keeps free")->default_str("30000-32767");
-  app->add_option("--uplink", options.uplink, "device to the other nodes (default: the one that has the Node's address)");
+  app->add_flag("--masquerade,!--no-masquerade", options.masquerade,
+                "Pods leave the cluster with the node's address (default: yes)");
+  parsed(app, "--node-port-range", options.node_ports, parse_ports, "ports that masquerade keeps free")
+      ->default_str("30000-32767");
+  app->add_option("--uplink", options.uplink,
+                  "device to the other nodes (default: the one that has the Node's address)");
   app->add_option("--vxlan-port", options.vxlan_port, "UDP port, the same on all nodes")->capture_default_str();
   app->add_option("--vni", options.vni, "VXLAN network identifier, the same on all nodes")->capture_default_str();
   app->add_option("--conntrack-entries", options.conntrack_entries, "rows of connection tracking, two for each flow")
-      ->capture_default_str()->check(CLI::Range(1024u, 16u << 20));
-  app->add_option("--observe", options.observe, "address of /metrics, /healthz and /readyz; empty is off")->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(1024u, 16u << 20));
+  app->add_option("--observe", options.observe, "address of /metrics, /healthz and /readyz; empty is off")
+      ->capture_default_str();
   app->add_option("--run-dir", options.run, "sockets, address journal, snapshot; on tmpfs")->capture_default_str();
-  app->add_option("--pin-dir", options.pins, "maps and programs that outlive the agent; on bpffs")->capture_default_str();
-  app->add_option("--cni-config-dir", options.cni_config, "where the runtime looks for networks")->capture_default_str();
+  app->add_option("--pin-dir", options.pins, "maps and programs that outlive the agent; on bpffs")
+      ->capture_default_str();
+  app->add_option("--cni-config-dir", options.cni_config, "where the runtime looks for networks")
+      ->capture_default_str();
   app->add_option("--cni-bin-dir", options.cni_bin, "where the runtime looks for plugins")->capture_default_str();
   app->add_option("--cni-plugin", options.plugin, "the causeway-cni to install (default: the one beside this program)");
   app->add_flag("-v,--verbose", options.verbose, "log more");

@@ -14,18 +14,26 @@ std::vector<Metric> metrics_of(const AgentParts& parts) {
   auto number = [](auto value) { return static_cast<double>(value); };
 
   Metric objects{"causeway_model_objects", "Objects of the model, by kind.", MetricKind::Gauge, {}};
-  auto count = [&](std::string kind, size_t size) { objects.samples.push_back({{{"kind", std::move(kind)}}, number(size)}); };
+  auto count = [&](std::string kind, size_t size) {
+    objects.samples.push_back({{{"kind", std::move(kind)}}, number(size)});
+  };
   count("node", parts.model.nodes().size());
   count("pod", parts.model.pods().size());
   count("attachment", parts.model.attachments().size());
   out.push_back(std::move(objects));
-  out.push_back({"causeway_model_generation", "Changes of the model since the start.", MetricKind::Counter,
+  out.push_back({"causeway_model_generation",
+                 "Changes of the model since the start.",
+                 MetricKind::Counter,
                  {{{}, number(static_cast<uint64_t>(parts.model.generation()))}}});
 
-  Metric acknowledged{"causeway_consumer_acknowledged_generation", "Generation of the model that the kernel holds.", MetricKind::Gauge, {}};
+  Metric acknowledged{"causeway_consumer_acknowledged_generation",
+                      "Generation of the model that the kernel holds.",
+                      MetricKind::Gauge,
+                      {}};
   Metric failures{"causeway_consumer_failures", "Objects that could not be applied, now.", MetricKind::Gauge, {}};
   Metric applies{"causeway_consumer_applies_total", "Times that tables were applied.", MetricKind::Counter, {}};
-  Metric retries{"causeway_consumer_retries_total", "Times that applying failed and was put off.", MetricKind::Counter, {}};
+  Metric retries{
+      "causeway_consumer_retries_total", "Times that applying failed and was put off.", MetricKind::Counter, {}};
   for (const auto& consumer : parts.feed.consumers()) {
     const std::map<std::string, std::string> labels{{"consumer", consumer.name}};
     acknowledged.samples.push_back({labels, number(static_cast<uint64_t>(consumer.acknowledged))});
@@ -46,7 +54,9 @@ std::vector<Metric> metrics_of(const AgentParts& parts) {
   }
   for (Metric* metric : {&synced, &requests, &events}) out.push_back(std::move(*metric));
 
-  out.push_back({"causeway_fabric_writes_total", "Rows written to the kernel.", MetricKind::Counter,
+  out.push_back({"causeway_fabric_writes_total",
+                 "Rows written to the kernel.",
+                 MetricKind::Counter,
                  {{{}, number(parts.fabric.writes())}}});
 
   if (auto counters = parts.datapath.counters()) {
@@ -69,12 +79,14 @@ std::string feed_page(const AgentParts& parts) {
     out += fmt::format("{} acknowledged {} of {}, applied {} times, {} retries\n", consumer.name, consumer.acknowledged,
                        parts.model.generation(), consumer.applies, consumer.retries);
     if (!consumer.error.empty()) out += "  " + consumer.error + "\n";
-    for (const auto& failure : consumer.failures) out += fmt::format("  {}: {}\n", failure.object, failure.error.message());
+    for (const auto& failure : consumer.failures)
+      out += fmt::format("  {}: {}\n", failure.object, failure.error.message());
   }
   for (const auto& state : parts.watches.states())
-    out += fmt::format("watch {}: {} objects, {}, resourceVersion {}, {} lists, {} watches, {} events{}{}\n", state.kind,
-                       state.objects, kube::to_string(state.health.phase), state.health.resource_version, state.health.lists,
-                       state.health.watches, state.health.events, state.health.error.empty() ? "" : ": ", state.health.error);
+    out += fmt::format("watch {}: {} objects, {}, resourceVersion {}, {} lists, {} watches, {} events{}{}\n",
+                       state.kind, state.objects, kube::to_string(state.health.phase), state.health.resource_version,
+                       state.health.lists, state.health.watches, state.health.events,
+                       state.health.error.empty() ? "" : ": ", state.health.error);
   return out;
 }
 
@@ -92,7 +104,8 @@ std::string counters_page(const AgentParts& parts) {
   std::string out;
   for (const auto& [reason, counter] : *counters)
     if (counter.packets)
-      out += fmt::format("{:>12} packets {:>14} bytes  {}\n", counter.packets, counter.bytes, datapath::counter_text(reason));
+      out += fmt::format("{:>12} packets {:>14} bytes  {}\n", counter.packets, counter.bytes,
+                         datapath::counter_text(reason));
   return out;
 }
 

@@ -34,7 +34,9 @@ std::string conflist(const std::string& socket) {
     {{ "type": "{}"{} }}
   ]
 }}
-)", kPluginName, socket == pod::wire::kDefaultSocket ? "" : fmt::format(", \"agentSocket\": \"{}\"", socket));
+)",
+                     kPluginName,
+                     socket == pod::wire::kDefaultSocket ? "" : fmt::format(", \"agentSocket\": \"{}\"", socket));
 }
 
 Status install_cni(const CniInstall& what) {

@@ -17,8 +17,8 @@ struct CniInstall {
   std::string socket;         // of the agent
 };
 
-// The network configuration list. cniVersion is for runtimes that know no cniVersions (containerd 1.6 and 1.7); newer ones
-// take the highest of both that they speak (docs/decisions/cni-version.md). CHECK and GC are not served yet.
+// The network configuration list. cniVersion is for runtimes that know no cniVersions (containerd 1.6 and 1.7); newer
+// ones take the highest of both that they speak (docs/decisions/cni-version.md). CHECK and GC are not served yet.
 std::string conflist(const std::string& socket);
 // Writes only what differs. Both files are renamed within their folder: a plugin that is running is never overwritten
 // ("text file busy"), and containerd reloads on a rename but not on a creation. Errors name the file.

@@ -25,16 +25,14 @@ Status Applier::observe() {
   std::map<Cidr, abi::route_value> routes;
   for (const auto& [key, value] : TRY(doors_.routes.dump(), "read map routes"))
     if (key.net == abi::NET_THIS_CLUSTER) routes.emplace(datapath::prefix_of(key), value);
-  desired_.routes.compare(routes, [&](const Route& row, const abi::route_value& actual) {
-    return encode(row, options_.vni) == actual;
-  });
+  desired_.routes.compare(
+      routes, [&](const Route& row, const abi::route_value& actual) { return encode(row, options_.vni) == actual; });
 
   std::map<Ip, abi::peer_value> peers;
   for (const auto& [key, value] : TRY(doors_.peers.dump(), "read map peers"))
     peers.emplace(datapath::from_abi(key.addr), value);
-  desired_.peers.compare(peers, [](const std::string&, const abi::peer_value& actual) {
-    return actual == abi::peer_value{};
-  });
+  desired_.peers.compare(peers,
+                         [](const std::string&, const abi::peer_value& actual) { return actual == abi::peer_value{}; });
 
   std::map<Ip, abi::pod_value> pods;
   for (const auto& [key, value] : TRY(doors_.pods.dump(), "read map pods"))
@@ -44,9 +42,8 @@ Status Applier::observe() {
   std::map<IfIndex, abi::uplink_value> uplinks;
   for (const auto& [ifindex, value] : TRY(doors_.uplinks.dump(), "read map uplinks"))
     uplinks.emplace(IfIndex{ifindex}, value);
-  desired_.uplinks.compare(uplinks, [](const UplinkRow& row, const abi::uplink_value& actual) {
-    return encode(row) == actual;
-  });
+  desired_.uplinks.compare(uplinks,
+                           [](const UplinkRow& row, const abi::uplink_value& actual) { return encode(row) == actual; });
 
   std::set<IfIndex> partial;
   auto hooks = TRY(doors_.hooks.observe(partial), "see what is attached");
@@ -101,7 +98,9 @@ struct Applier::Pass {
   }
 
   template <class K>
-  static std::string print(const K& key) { return std::string(to_string(key)); }
+  static std::string print(const K& key) {
+    return std::string(to_string(key));
+  }
   static std::string print(const NeighbourKey& key) { return to_string(key.ip); }
 
   // The whole batch at once; row by row only to find out which one failed.
@@ -135,20 +134,25 @@ struct Applier::Pass {
   }
 
   void uplinks(bool puts) {
-    map("uplink", self.desired_.uplinks, puts, self.doors_.uplinks, [&](auto&) { return self.nodes_synced_; },
-        [](IfIndex ifindex) { return static_cast<uint32_t>(ifindex); }, [](const UplinkRow& row) { return encode(row); });
+    map(
+        "uplink", self.desired_.uplinks, puts, self.doors_.uplinks, [&](auto&) { return self.nodes_synced_; },
+        [](IfIndex ifindex) { return static_cast<uint32_t>(ifindex); },
+        [](const UplinkRow& row) { return encode(row); });
   }
   void routes(bool puts) {
-    map("route", self.desired_.routes, puts, self.doors_.routes, [&](auto&) { return self.nodes_synced_; },
+    map(
+        "route", self.desired_.routes, puts, self.doors_.routes, [&](auto&) { return self.nodes_synced_; },
         [](const Cidr& cidr) { return datapath::route_key(cidr); },
         [&](const Route& row) { return encode(row, self.options_.vni); });
   }
   void peers(bool puts) {
-    map("peer", self.desired_.peers, puts, self.doors_.peers, [&](auto&) { return self.nodes_synced_; },
+    map(
+        "peer", self.desired_.peers, puts, self.doors_.peers, [&](auto&) { return self.nodes_synced_; },
         [](const Ip& ip) { return datapath::peer_key(ip); }, [](const std::string&) { return abi::peer_value{}; });
   }
   void pods(bool puts) {
-    map("pod", self.desired_.pods, puts, self.doors_.pods, [&](auto&) { return self.attachments_synced_; },
+    map(
+        "pod", self.desired_.pods, puts, self.doors_.pods, [&](auto&) { return self.attachments_synced_; },
         [](const Ip& ip) { return datapath::pod_key(ip); }, [](const PodRow& row) { return encode(row); });
   }
   void hooks(bool puts) {
@@ -183,7 +187,8 @@ struct Applier::Pass {
         });
   }
   void neighbours(bool puts) {
-    net("neighbour", self.desired_.neighbours, puts, [&](auto&) { return self.nodes_synced_; },
+    net(
+        "neighbour", self.desired_.neighbours, puts, [&](auto&) { return self.nodes_synced_; },
         [](const NeighbourKey& key, const Mac* mac) -> netlink::Change {
           if (mac) return netlink::PutNeighbour{{key.ifindex, key.ip, *mac}};
           return netlink::DeleteNeighbour{key.ifindex, key.ip};

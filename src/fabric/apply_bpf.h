@@ -1,5 +1,5 @@
-// Brings maps, hooks and routes of the bpf plane to the desired tables: observe -> diff -> apply. What is in the kernel is
-// the checkpoint: a restarted agent compiles the same tables, finds no difference and writes nothing.
+// Brings maps, hooks and routes of the bpf plane to the desired tables: observe -> diff -> apply. What is in the kernel
+// is the checkpoint: a restarted agent compiles the same tables, finds no difference and writes nothing.
 #pragma once
 
 #include "cluster/feed/consumer.h"

@@ -53,7 +53,8 @@ struct Kernel {
   }
   Doors doors() { return {pods, routes, peers, uplinks, hooks, net}; }
   size_t writes() const {
-    return pods.writes + routes.writes + peers.writes + uplinks.writes + static_cast<size_t>(hooks.writes) + net.log.size();
+    return pods.writes + routes.writes + peers.writes + uplinks.writes + static_cast<size_t>(hooks.writes) +
+           net.log.size();
   }
   std::string render() const {
     std::string out;
@@ -71,8 +72,7 @@ struct Agent {
   cluster::Model model;
   Applier applier;
 
-  explicit Agent(Kernel& kernel)
-      : applier({.cluster_cidrs = {cidr("10.244.0.0/16")}}, kernel.doors()) {
+  explicit Agent(Kernel& kernel) : applier({.cluster_cidrs = {cidr("10.244.0.0/16")}}, kernel.doors()) {
     model.set_facts(observe_facts(kernel.net, "n1", {.addresses = {ip("192.0.2.1")}}).value());
   }
   void know_cluster() {
@@ -81,8 +81,8 @@ struct Agent {
     model.put(cluster::Node{.name = "n3", .addresses = {ip("198.51.100.3")}, .pod_cidrs = {cidr("10.244.3.0/24")}});
   }
   void know_pod(IfIndex veth) {
-    model.put(cluster::Attachment{.key = {"c1", "eth0"}, .pod = {"shop", "web"}, .addresses = {ip("10.244.1.5")},
-                                  .host_ifindex = veth});
+    model.put(cluster::Attachment{
+        .key = {"c1", "eth0"}, .pod = {"shop", "web"}, .addresses = {ip("10.244.1.5")}, .host_ifindex = veth});
   }
   void sync() {
     model.set_synced(Source::Nodes);
@@ -234,7 +234,8 @@ TEST_CASE("two attachments of one address: the second is refused by name") {
   Agent agent(kernel);
   agent.know_cluster();
   agent.know_pod(kernel.veth);
-  agent.model.put(cluster::Attachment{.key = {"c2", "eth0"}, .addresses = {ip("10.244.1.5")}, .host_ifindex = IfIndex{9}});
+  agent.model.put(
+      cluster::Attachment{.key = {"c2", "eth0"}, .addresses = {ip("10.244.1.5")}, .host_ifindex = IfIndex{9}});
   CHECK(agent.apply() == "attachment c2/eth0: its address 10.244.1.5 belongs to attachment c1/eth0\n");
   CHECK(kernel.pods.rows.begin()->second.ifindex == static_cast<uint32_t>(kernel.veth));
 }

@@ -83,8 +83,9 @@ Result<Route> route_to(const Node& node, const Cidr& prefix, bool node_address, 
   const NodeFacts& facts = model.facts();
   const Family family = prefix.family();
   Route route{.node_address = node_address, .node = node.name, .uplink = facts.uplink.ifindex};
-  const auto next_hop = node_address ? (facts.shares_link(prefix.address()) ? std::optional(prefix.address()) : std::nullopt)
-                                     : neighbour_of(node, facts, family);
+  const auto next_hop = node_address
+                            ? (facts.shares_link(prefix.address()) ? std::optional(prefix.address()) : std::nullopt)
+                            : neighbour_of(node, facts, family);
   if (options.mode != Mode::Vxlan && next_hop) {
     route.via = Via::Native;
     route.next_hop = next_hop;
@@ -98,8 +99,8 @@ Result<Route> route_to(const Node& node, const Cidr& prefix, bool node_address, 
                 family == Family::V4 ? "IPv4" : "IPv6", facts.uplink.name, facts.name);
   const auto tunnel = tunnel_to(node, model);
   if (!tunnel)
-    return fail(Errc::Unsupported, "it has no address of a family that {} has on {}: no tunnel can reach it", facts.name,
-                facts.uplink.name);
+    return fail(Errc::Unsupported, "it has no address of a family that {} has on {}: no tunnel can reach it",
+                facts.name, facts.uplink.name);
   if (family == Family::V6 && tunnel->mtu < kIpv6MinimumMtu)
     return fail(Errc::Unsupported, "{} has MTU {}: IPv6 in VXLAN needs {}", facts.uplink.name, facts.uplink.mtu,
                 kIpv6MinimumMtu + overhead(tunnel->vtep.family()));

@@ -1,4 +1,5 @@
-// From the model to the tables of the fabric. Pure: same model, same tables, on every node and in every order of events.
+// From the model to the tables of the fabric. Pure: same model, same tables, on every node and in every order of
+// events.
 #pragma once
 
 #include <set>
@@ -18,8 +19,8 @@ std::set<Key> all_keys(const cluster::Model& model);
 // The fold of compile_one over all keys: what incremental compilation must arrive at.
 Tables compile(const cluster::Model& model, const Options& options);
 
-// The MTU of a Pod's interface: what fits through the encapsulation to any node (RFC 7348 forbids VTEPs to fragment), or
-// the uplink's where nothing is encapsulated.
+// The MTU of a Pod's interface: what fits through the encapsulation to any node (RFC 7348 forbids VTEPs to fragment),
+// or the uplink's where nothing is encapsulated.
 uint32_t pod_mtu(const cluster::NodeFacts& facts, const cluster::Node& self, const Options& options);
 
 // Why this Node gets no rows; "" if it does.

@@ -25,13 +25,14 @@ struct Chaos {
 
   Cidr pod_cidr() {
     static const char* const kCidrs[] = {"10.244.0.0/24", "10.244.1.0/24", "10.244.2.0/24", "10.244.2.0/25",
-                                         "10.244.0.0/22", "192.0.2.0/26", "fd00:1::/64", "fd00:2::/64", "fd00::/16",
-                                         "10.244.9.9/32"};
+                                         "10.244.0.0/22", "192.0.2.0/26",  "fd00:1::/64",   "fd00:2::/64",
+                                         "fd00::/16",     "10.244.9.9/32"};
     return cidr(kCidrs[pick(std::size(kCidrs))]);
   }
   Ip address() {
-    static const char* const kAddresses[] = {"192.0.2.1", "192.0.2.2", "192.0.2.3", "198.51.100.1", "198.51.100.2",
-                                             "2001:db8::1", "2001:db8::2", "2001:db8:1::2", "10.244.2.200"};
+    static const char* const kAddresses[] = {"192.0.2.1",    "192.0.2.2",     "192.0.2.3",
+                                             "198.51.100.1", "198.51.100.2",  "2001:db8::1",
+                                             "2001:db8::2",  "2001:db8:1::2", "10.244.2.200"};
     return ip(kAddresses[pick(std::size(kAddresses))]);
   }
   void facts() {
@@ -46,8 +47,10 @@ struct Chaos {
   void step() {
     switch (pick(10)) {
       case 0: facts(); break;
-      case 1: case 2: model.remove_node(node_name()); break;
-      case 3: case 4: {
+      case 1:
+      case 2: model.remove_node(node_name()); break;
+      case 3:
+      case 4: {
         cluster::Attachment a{.key = {"c" + std::to_string(pick(5)), "eth0"}, .host_ifindex = IfIndex{10 + pick(5)}};
         a.addresses.push_back(Ip::v4(0x0af40005 + pick(4)));
         if (pick(2)) a.addresses.push_back(ip("fd00:1::5").plus(pick(3)));

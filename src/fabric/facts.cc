@@ -6,7 +6,9 @@ namespace causeway::fabric {
 
 namespace {
 
-bool is_global(const Ip& ip) { return !ip.is_loopback() && !ip.is_link_local() && !ip.is_multicast() && !ip.is_unspecified(); }
+bool is_global(const Ip& ip) {
+  return !ip.is_loopback() && !ip.is_link_local() && !ip.is_multicast() && !ip.is_unspecified();
+}
 
 Result<netlink::Link> choose(netlink::Rtnetlink& net, const std::vector<netlink::Address>& addresses,
                              const UplinkChoice& choice) {
@@ -20,7 +22,8 @@ Result<netlink::Link> choose(netlink::Rtnetlink& net, const std::vector<netlink:
         return TRY(net.link(route.link), "the device of the default route");
   std::string wanted;
   for (const Ip& ip : choice.addresses) wanted += fmt::format("{}{}", wanted.empty() ? "" : ", ", ip);
-  return fail(Errc::NotFound, "no device has an address of this node ({}) and there is no default route: name it with --uplink",
+  return fail(Errc::NotFound,
+              "no device has an address of this node ({}) and there is no default route: name it with --uplink",
               wanted.empty() ? "none is known" : wanted);
 }
 

@@ -7,8 +7,8 @@
 namespace causeway::fabric {
 
 struct UplinkChoice {
-  std::string device;        // by name; "" lets the addresses decide
-  std::vector<Ip> addresses; // of our Node object: the device that has one of them
+  std::string device;         // by name; "" lets the addresses decide
+  std::vector<Ip> addresses;  // of our Node object: the device that has one of them
 };
 
 // The device: the one named; else the one with an address of the Node; else the one of the default route. Errors:

@@ -13,7 +13,8 @@ http::Response Endpoint::answer(const http::Request& request) const {
   if (!target) return text(400, target.error().message() + "\n");
   if (request.method != "GET" && request.method != "HEAD") return text(405, "only GET is answered here\n");
   if (target->path == "/metrics")
-    return {.headers = {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, .body = render_metrics(collectors_)};
+    return {.headers = {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}},
+            .body = render_metrics(collectors_)};
   if (target->path == "/healthz") return text(200, "ok\n");
   if (target->path == "/readyz") {
     bool ready = true;

@@ -12,8 +12,8 @@ struct Check {
   std::function<std::string()> trouble;
 };
 
-// GET only. /healthz: the loop turns. /readyz: 200 when every check is well, else 503; both list the checks, one a line,
-// as Kubernetes' components do ("[+]feed ok", "[-]feed failed: reason").
+// GET only. /healthz: the loop turns. /readyz: 200 when every check is well, else 503; both list the checks, one a
+// line, as Kubernetes' components do ("[+]feed ok", "[-]feed failed: reason").
 class Endpoint final : public http::Handler {
  public:
   // Which pages: Public has no names of Pods or addresses of theirs in it and may stand on a TCP port; All is for the

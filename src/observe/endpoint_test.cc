@@ -5,7 +5,9 @@
 using namespace causeway;
 using namespace causeway::observe;
 
-static http::Response get(const Endpoint& endpoint, std::string target) { return endpoint.answer({.target = std::move(target)}); }
+static http::Response get(const Endpoint& endpoint, std::string target) {
+  return endpoint.answer({.target = std::move(target)});
+}
 
 TEST_CASE("metrics come in the Prometheus text format, sorted by name, with labels escaped") {
   Endpoint endpoint(Endpoint::Audience::Public);
@@ -13,9 +15,10 @@ TEST_CASE("metrics come in the Prometheus text format, sorted by name, with labe
     return std::vector<Metric>{{"causeway_b_total", "Later.", MetricKind::Counter, {{{{"why", "a \"b\"\n"}}, 3}}},
                                {"causeway_a", "First.", MetricKind::Gauge, {{{}, 1.5}}}};
   });
-  CHECK(get(endpoint, "/metrics").body ==
-        "# HELP causeway_a First.\n# TYPE causeway_a gauge\ncauseway_a 1.5\n"
-        "# HELP causeway_b_total Later.\n# TYPE causeway_b_total counter\ncauseway_b_total{why=\"a \\\"b\\\"\\n\"} 3\n");
+  CHECK(
+      get(endpoint, "/metrics").body ==
+      "# HELP causeway_a First.\n# TYPE causeway_a gauge\ncauseway_a 1.5\n"
+      "# HELP causeway_b_total Later.\n# TYPE causeway_b_total counter\ncauseway_b_total{why=\"a \\\"b\\\"\\n\"} 3\n");
 }
 
 TEST_CASE("readyz is 503 and names the check that fails; healthz does not ask them") {

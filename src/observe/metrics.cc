@@ -17,8 +17,10 @@ namespace {
 
 prometheus::MetricFamily family_of(Metric metric) {
   const bool counter = metric.kind == MetricKind::Counter;
-  prometheus::MetricFamily family{std::move(metric.name), std::move(metric.help),
-                                  counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge, {}};
+  prometheus::MetricFamily family{std::move(metric.name),
+                                  std::move(metric.help),
+                                  counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge,
+                                  {}};
   for (Sample& sample : metric.samples) {
     prometheus::ClientMetric out;
     for (auto& [name, value] : sample.labels) out.label.push_back({name, value});
@@ -53,16 +55,23 @@ std::vector<Metric> process_metrics() {
   if (auto statm = read_file("/proc/self/statm")) {
     long total = 0, resident = 0;
     if (std::sscanf(statm->c_str(), "%ld %ld", &total, &resident) == 2)
-      out.push_back({"process_resident_memory_bytes", "Resident memory size in bytes.", MetricKind::Gauge,
+      out.push_back({"process_resident_memory_bytes",
+                     "Resident memory size in bytes.",
+                     MetricKind::Gauge,
                      {{{}, static_cast<double>(resident) * static_cast<double>(::sysconf(_SC_PAGESIZE))}}});
   }
   rusage usage{};
   if (::getrusage(RUSAGE_SELF, &usage) == 0) {
-    auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; };
-    out.push_back({"process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", MetricKind::Counter,
+    auto seconds = [](const timeval& time) {
+      return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+    };
+    out.push_back({"process_cpu_seconds_total",
+                   "Total user and system CPU time spent in seconds.",
+                   MetricKind::Counter,
                    {{{}, seconds(usage.ru_utime) + seconds(usage.ru_stime)}}});
   }
-  out.push_back({"process_open_fds", "Number of open file descriptors.", MetricKind::Gauge, {{{}, count_open_files()}}});
+  out.push_back(
+      {"process_open_fds", "Number of open file descriptors.", MetricKind::Gauge, {{{}, count_open_files()}}});
   return out;
 }
 

@@ -53,7 +53,10 @@ std::vector<std::string> words_of(const std::string& line) {
 Result<cluster::LinkAddress> parse_link_address(const std::string& text) {
   const auto slash = text.find('/');
   if (slash == text.npos) return fail(Errc::Invalid, "\"{}\" has no prefix length", text);
-  return cluster::LinkAddress{TRY(Ip::parse(text.substr(0, slash))), std::stoi(text.substr(slash + 1))};
+  return cluster::LinkAddress {
+    TRY(Ip::parse(text.substr(0, slash)))
+    , std::stoi(text.substr(slash + 1))
+  };
 }
 
 struct World {
@@ -71,9 +74,12 @@ struct World {
       } else if (words[0] == "uplink") {
         facts.uplink.name = words.at(1);
         for (size_t i = 2; i < words.size(); ++i) {
-          if (words[i] == "index") facts.uplink.ifindex = IfIndex{static_cast<uint32_t>(std::stoul(words.at(++i)))};
-          else if (words[i] == "mtu") facts.uplink.mtu = static_cast<uint32_t>(std::stoul(words.at(++i)));
-          else facts.uplink.addresses.push_back(TRY(parse_link_address(words[i])));
+          if (words[i] == "index")
+            facts.uplink.ifindex = IfIndex{static_cast<uint32_t>(std::stoul(words.at(++i)))};
+          else if (words[i] == "mtu")
+            facts.uplink.mtu = static_cast<uint32_t>(std::stoul(words.at(++i)));
+          else
+            facts.uplink.addresses.push_back(TRY(parse_link_address(words[i])));
         }
         for (const auto& address : facts.uplink.addresses) facts.addresses.push_back(address.ip);
       } else if (words[0] == "address") {
@@ -98,10 +104,14 @@ struct World {
       if (!document.IsMap()) continue;
       const std::string kind = document["kind"].as<std::string>("");
       const std::string json = to_json(document);
-      if (kind == "Node") model.put(cluster::project(TRY(kube::decode<kube::Node>(json))));
-      else if (kind == "Pod") model.put(cluster::project(TRY(kube::decode<kube::Pod>(json))));
-      else if (kind == "Namespace") model.put(cluster::project(TRY(kube::decode<kube::Namespace>(json))));
-      else return fail(Errc::Invalid, "objects: no scenario uses kind \"{}\" yet", kind);
+      if (kind == "Node")
+        model.put(cluster::project(TRY(kube::decode<kube::Node>(json))));
+      else if (kind == "Pod")
+        model.put(cluster::project(TRY(kube::decode<kube::Pod>(json))));
+      else if (kind == "Namespace")
+        model.put(cluster::project(TRY(kube::decode<kube::Namespace>(json))));
+      else
+        return fail(Errc::Invalid, "objects: no scenario uses kind \"{}\" yet", kind);
     }
     return ok();
   }
@@ -171,13 +181,20 @@ Result<Scenario> run_scenario(const Scenario& scenario) {
   World world;
   Scenario out = scenario;
   for (Section& section : out.sections) {
-    if (section.name == "node") TRY(world.node(section.text));
-    else if (section.name == "objects") TRY(world.objects(section.text));
-    else if (section.name == "delete") TRY(world.remove(section.text));
-    else if (section.name == "attach") TRY(world.attach(section.text));
-    else if (section.name == "detach") TRY(world.detach(section.text));
-    else if (section.name == "fabric") section.text = TRY(world.fabric());
-    else return fail(Errc::Invalid, "unknown section \"{}\"", section.name);
+    if (section.name == "node")
+      TRY(world.node(section.text));
+    else if (section.name == "objects")
+      TRY(world.objects(section.text));
+    else if (section.name == "delete")
+      TRY(world.remove(section.text));
+    else if (section.name == "attach")
+      TRY(world.attach(section.text));
+    else if (section.name == "detach")
+      TRY(world.detach(section.text));
+    else if (section.name == "fabric")
+      section.text = TRY(world.fabric());
+    else
+      return fail(Errc::Invalid, "unknown section \"{}\"", section.name);
   }
   return out;
 }

@@ -23,8 +23,10 @@ TEST_CASE("every scenario gives its tables") {
       auto out = test::run_scenario(test::parse_scenario(*text));
       REQUIRE_MESSAGE(out, (out ? "" : out.error().message()));
       const std::string now = test::print_scenario(*out);
-      if (std::getenv("CAUSEWAY_UPDATE")) REQUIRE(replace_file(file, now));
-      else CHECK(now == *text);
+      if (std::getenv("CAUSEWAY_UPDATE"))
+        REQUIRE(replace_file(file, now));
+      else
+        CHECK(now == *text);
     }
   }
 }

@@ -10,7 +10,7 @@ struct Feed::Runner {
   Runner(Loop& loop, Consumer& consumer) : consumer(consumer), work(loop) {}
 
   Consumer& consumer;
-  Channel<bool> work;       // one item at most: "look at pending"
+  Channel<bool> work;  // one item at most: "look at pending"
   ChangeSet pending;
   Generation pending_generation{};
   ConsumerState state;

@@ -47,8 +47,8 @@ class Feed {
   struct ConsumerState {
     std::string name;
     Generation acknowledged{};
-    std::vector<Failure> failures;   // of the last apply()
-    std::string error;               // why the last apply() said nothing; "" if it did
+    std::vector<Failure> failures;  // of the last apply()
+    std::string error;              // why the last apply() said nothing; "" if it did
     uint64_t applies = 0;
     uint64_t retries = 0;
   };

@@ -7,7 +7,9 @@ using namespace causeway::cluster;
 
 TEST_CASE("a snapshot brings the Nodes back as they were") {
   Model model;
-  model.put(Node{.name = "n1", .created = 17, .addresses = {Ip::parse("192.0.2.1").value(), Ip::parse("2001:db8::1").value()},
+  model.put(Node{.name = "n1",
+                 .created = 17,
+                 .addresses = {Ip::parse("192.0.2.1").value(), Ip::parse("2001:db8::1").value()},
                  .pod_cidrs = {Cidr::parse("10.244.1.0/24").value()}});
   model.put(Node{.name = "n2"});
   const std::string text = encode_snapshot(model);

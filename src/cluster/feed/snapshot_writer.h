@@ -17,7 +17,7 @@ class SnapshotWriter final : public Consumer {
 
  private:
   std::string path_;
-  std::string text_;     // to be written
+  std::string text_;  // to be written
   std::string written_;
 };
 

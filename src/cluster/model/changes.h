@@ -28,8 +28,8 @@ struct ChangeSet {
   Before<PodKey, Pod> pods;
   Before<std::string, Namespace> namespaces;
   Before<AttachmentKey, Attachment> attachments;
-  bool facts = false;       // node facts changed: compile everything
-  bool synced = false;      // a source became complete: deletions may be due
+  bool facts = false;   // node facts changed: compile everything
+  bool synced = false;  // a source became complete: deletions may be due
 
   bool empty() const {
     return nodes.empty() && pods.empty() && namespaces.empty() && attachments.empty() && !facts && !synced;

@@ -108,7 +108,9 @@ TEST_CASE("a Node of the API becomes a Node of the model, in old notations too")
   kube::Node api;
   api.metadata.name = "n1";
   api.spec.pod_cidrs = {"10.244.1.7/24", "fd00:1::/64"};
-  api.status.addresses = {{"Hostname", "n1"}, {"InternalIP", "192.168.010.1"}, {"InternalIP", "2001:db8::1"},
+  api.status.addresses = {{"Hostname", "n1"},
+                          {"InternalIP", "192.168.010.1"},
+                          {"InternalIP", "2001:db8::1"},
                           {"ExternalIP", "203.0.113.1"}};
   Model model;
   model.put(project(api));

@@ -18,10 +18,10 @@ using Labels = std::map<std::string, std::string>;
 
 struct Node {
   std::string name;
-  int64_t created = 0;             // seconds since 1970; 0 is unknown
-  std::vector<Ip> addresses;       // InternalIP, in the order of status.addresses
-  std::vector<Cidr> pod_cidrs;     // none until node IPAM gave them; at most one for each family
-  std::string problem;             // a field that cannot be read, and why; "" if all is well
+  int64_t created = 0;          // seconds since 1970; 0 is unknown
+  std::vector<Ip> addresses;    // InternalIP, in the order of status.addresses
+  std::vector<Cidr> pod_cidrs;  // none until node IPAM gave them; at most one for each family
+  std::string problem;          // a field that cannot be read, and why; "" if all is well
   bool operator==(const Node&) const = default;
 
   // The first address of the family.
@@ -66,13 +66,13 @@ std::string to_string(const AttachmentKey& key);  // container/ifname
 struct Attachment {
   AttachmentKey key;
   PodKey pod;
-  std::string pod_uid;           // "" where the runtime does not pass it
-  std::vector<Ip> addresses;     // at most one for each family
+  std::string pod_uid;        // "" where the runtime does not pass it
+  std::vector<Ip> addresses;  // at most one for each family
   std::string host_ifname;
   IfIndex host_ifindex{};
-  Mac host_mac;                  // of the node's end of the veth
-  Mac pod_mac;                   // of the Pod's end
-  uint64_t netns_cookie = 0;     // SO_NETNS_COOKIE of the Pod; 0 is unknown
+  Mac host_mac;               // of the node's end of the veth
+  Mac pod_mac;                // of the Pod's end
+  uint64_t netns_cookie = 0;  // SO_NETNS_COOKIE of the Pod; 0 is unknown
   bool operator==(const Attachment&) const = default;
 };
 

@@ -51,8 +51,8 @@ Result<Cidr> parse_stored_cidr(std::string_view text) {
 Node project(const kube::Node& node) {
   Node out{.name = node.metadata.name};
   if (node.metadata.creation_timestamp)
-    out.created = std::chrono::duration_cast<std::chrono::seconds>(
-                      node.metadata.creation_timestamp->time_since_epoch()).count();
+    out.created =
+        std::chrono::duration_cast<std::chrono::seconds>(node.metadata.creation_timestamp->time_since_epoch()).count();
   for (const kube::NodeAddress& address : node.status.addresses) {
     if (address.type != "InternalIP") continue;
     if (auto ip = parse_stored_ip(address.address); ip && std::ranges::find(out.addresses, *ip) == out.addresses.end())

@@ -1,4 +1,5 @@
-// From the objects of the API to those of the model. Pure. What cannot be read is left out; a Node says so in `problem`.
+// From the objects of the API to those of the model. Pure. What cannot be read is left out; a Node says so in
+// `problem`.
 #pragma once
 
 #include "cluster/model/objects.h"

@@ -27,21 +27,26 @@ struct Agent {
   cluster::Model model;
   std::unique_ptr<fabric::Applier> applier;
 
-  Agent(World& world, Node& node, fabric::Mode mode) : node(node), net(netlink::open_rtnetlink_in(node.ns.fd()).value()) {
+  Agent(World& world, Node& node, fabric::Mode mode)
+      : node(node), net(netlink::open_rtnetlink_in(node.ns.fd()).value()) {
     hooks = fabric::hooks_of(*node.plane);
     applier = std::make_unique<fabric::Applier>(
-        options(mode), fabric::Doors{node.plane->pods(), node.plane->routes(), node.plane->peers(), node.plane->uplinks(),
-                                     *hooks, *net});
+        options(mode), fabric::Doors{node.plane->pods(), node.plane->routes(), node.plane->peers(),
+                                     node.plane->uplinks(), *hooks, *net});
     look();
     for (const Node* other : {&world.a, &world.b, &world.c})
-      model.put(cluster::Node{.name = name_of_node(*other), .created = other->number, .addresses = {other->ip4, other->ip6},
+      model.put(cluster::Node{.name = name_of_node(*other),
+                              .created = other->number,
+                              .addresses = {other->ip4, other->ip6},
                               .pod_cidrs = {other->pods4, other->pods6}});
     for (const auto& pod : node.pods) {
       In in(node.ns);
       const auto link = net->link(pod->host_side).value();
       auto row = node.plane->pods().get(datapath::pod_key(pod->ip4)).value();
-      cluster::Attachment attachment{.key = {pod->host_side, "eth0"}, .addresses = {pod->ip4, pod->ip6},
-                                     .host_ifindex = link.index, .host_mac = link.mac};
+      cluster::Attachment attachment{.key = {pod->host_side, "eth0"},
+                                     .addresses = {pod->ip4, pod->ip6},
+                                     .host_ifindex = link.index,
+                                     .host_mac = link.mac};
       if (row) std::copy(std::begin(row->mac), std::end(row->mac), attachment.pod_mac.bytes.begin());
       model.put(std::move(attachment));
     }
@@ -72,7 +77,9 @@ void wipe(World& world) {
     for (const auto& [key, value] : node->plane->routes().dump().value()) CHECK(node->plane->routes().remove(key));
     for (const auto& [key, value] : node->plane->peers().dump().value()) CHECK(node->plane->peers().remove(key));
     for (const auto& [key, value] : node->plane->uplinks().dump().value()) CHECK(node->plane->uplinks().remove(key));
-    shell(node->ns, "for f in 4 6; do ip -$f route | grep -E '^(10\\.244|fd00:10)' | while read r; do ip -$f route del $r; done; done");
+    shell(node->ns,
+          "for f in 4 6; do ip -$f route | grep -E '^(10\\.244|fd00:10)' | while read r; do ip -$f route del $r; done; "
+          "done");
   }
 }
 
@@ -83,8 +90,10 @@ std::string routes_of(const Node& node) {
 std::string talk(const Ns& client, const Ns& server, Ip to, Ip as) {
   std::string failures;
   auto judge = [&](const char* what, const Seen& seen) {
-    if (!seen.ok()) failures += fmt::format("{}: {}; ", what, seen.error);
-    else if (seen.client.ip != as) failures += fmt::format("{}: seen as {}; ", what, to_string(seen.client.ip));
+    if (!seen.ok())
+      failures += fmt::format("{}: {}; ", what, seen.error);
+    else if (seen.client.ip != as)
+      failures += fmt::format("{}: seen as {}; ", what, to_string(seen.client.ip));
   };
   judge("tcp", talk_tcp(client, server, to, 8080, 100'000));
   judge("udp", talk_udp(client, server, to, 8080));
@@ -132,9 +141,9 @@ TEST_CASE("packets go by the compiled tables, and a restarted agent writes nothi
       world.a.plane.reset();
       {
         In in(world.a.ns);
-        world.a.plane = datapath::Datapath::open({.pins = world.a.pins,
-                                                  .features = {.attach = attach},
-                                                  .conntrack_entries = 4096}).value();
+        world.a.plane =
+            datapath::Datapath::open({.pins = world.a.pins, .features = {.attach = attach}, .conntrack_entries = 4096})
+                .value();
       }
       Agent again(world, world.a, mode);
       CHECK(again.apply() == "");

@@ -54,7 +54,8 @@ struct World {
     ranges.cluster_cidr = "10.244.0.0/16";
     ipam = std::make_unique<control::NodeIpam>(loop, *api, *nodes, *events, control::NodeCidrs::make(ranges).value());
     scope = std::make_unique<Scope>(loop);
-    scope->spawn("server", [](apiserver::Server& server) -> Task<Status> { co_return co_await server.start(); }(*server));
+    scope->spawn("server",
+                 [](apiserver::Server& server) -> Task<Status> { co_return co_await server.start(); }(*server));
     nodes->start();
     for (int i = 0; i < kMachines; ++i) {
       auto& net = machines[i].kernel.net;
@@ -96,7 +97,8 @@ struct World {
     kube::Node node;
     node.metadata.name = name(i);
     node.status.addresses = {{"InternalIP", to_string(address(i))}};
-    std::string patch = fmt::format(R"({{"status":{{"addresses":[{{"type":"InternalIP","address":"{}"}}]}}}})", address(i));
+    std::string patch =
+        fmt::format(R"({{"status":{{"addresses":[{{"type":"InternalIP","address":"{}"}}]}}}})", address(i));
     scope->spawn("create node", create(*api, std::move(node), std::move(patch)));
     loop.advance(30ms);
   }
@@ -126,7 +128,8 @@ struct World {
                                    .addresses = {self->pod_cidrs[0].address().plus(2 + number)}};
     for (const auto& [key, other] : machine.answered)
       if (other.addresses == attachment.addresses) return;
-    attachment.host_ifindex = machine.kernel.net.add_link({.name = "cw" + std::to_string(next_pod), .kind = "veth", .up = true});
+    attachment.host_ifindex =
+        machine.kernel.net.add_link({.name = "cw" + std::to_string(next_pod), .kind = "veth", .up = true});
     machine.agent->scope.spawn("ADD", add(machine, std::move(attachment)));
     loop.advance(std::chrono::milliseconds(pick(20)));
   }
@@ -144,7 +147,9 @@ struct World {
     machine.agent->scope.spawn("DEL", del(machine, key));
     loop.advance(std::chrono::milliseconds(pick(20)));
   }
-  static Task<Status> del(Machine& machine, cluster::AttachmentKey key) { co_return co_await machine.agent->feed.detach(key); }
+  static Task<Status> del(Machine& machine, cluster::AttachmentKey key) {
+    co_return co_await machine.agent->feed.detach(key);
+  }
 
   void set_away(bool value) {
     away = wire->down = value;
@@ -154,11 +159,20 @@ struct World {
   void step() {
     const int i = static_cast<int>(pick(kMachines));
     switch (pick(12)) {
-      case 0: case 1: put_node(i); break;
-      case 2: if (pick(3) == 0) delete_node(i); break;
-      case 3: case 4: case 5: attach(i); break;
+      case 0:
+      case 1: put_node(i); break;
+      case 2:
+        if (pick(3) == 0) delete_node(i);
+        break;
+      case 3:
+      case 4:
+      case 5: attach(i); break;
       case 6: detach(i); break;
-      case 7: case 8: kill(i); start(i); break;
+      case 7:
+      case 8:
+        kill(i);
+        start(i);
+        break;
       case 9: set_away(!away); break;
       default: loop.advance(std::chrono::milliseconds(pick(3000)));
     }
@@ -179,7 +193,8 @@ struct World {
     for (const auto& [key, attachment] : machines[i].answered) model.put(attachment);
     std::vector<Ip> own;
     if (const auto* self = model.node(name(i))) own = self->addresses;
-    model.set_facts(fabric::observe_facts(machines[i].kernel.net, name(i), {.device = "eth0", .addresses = own}).value());
+    model.set_facts(
+        fabric::observe_facts(machines[i].kernel.net, name(i), {.device = "eth0", .addresses = own}).value());
     return fabric::compile(model, options());
   }
 };
@@ -189,7 +204,8 @@ std::string render_kernel(Kernel& kernel) {
   for (const auto& [key, value] : kernel.routes.rows) out += datapath::render(key, value) + "\n";
   for (const auto& [key, value] : kernel.peers.rows) out += datapath::render(key, value) + "\n";
   for (const auto& [key, value] : kernel.pods.rows) out += datapath::render(key, value) + "\n";
-  for (const auto& route : kernel.net.routes({.protocol = netlink::kRouteProtocol}).value()) out += to_string(route) + "\n";
+  for (const auto& route : kernel.net.routes({.protocol = netlink::kRouteProtocol}).value())
+    out += to_string(route) + "\n";
   for (const auto& [ifindex, hooks] : kernel.hooks.attached) out += fmt::format("hooks {} {}\n", ifindex, hooks);
   return out;
 }

@@ -1,4 +1,5 @@
-// A client's connection to a server in the same process, with the faults of a network: latency, and a server that is away.
+// A client's connection to a server in the same process, with the faults of a network: latency, and a server that is
+// away.
 #pragma once
 
 #include <random>
@@ -11,7 +12,7 @@ class Wire final : public http::Transport {
  public:
   Wire(Loop& loop, http::Handler& server, unsigned seed) : loop_(loop), server_(server), random_(seed) {}
 
-  bool down = false;      // requests fail, streams break at their next piece
+  bool down = false;  // requests fail, streams break at their next piece
   uint64_t requests = 0;
 
   Task<Result<http::Response>> send(http::Request request) override {
@@ -41,9 +42,12 @@ class Wire final : public http::Transport {
     std::optional<Error> refused;
 
     Status take(std::string_view piece) {
-      if (wire.down) refused.emplace(Errc::Unavailable, "connection reset");
-      else if (!on_data || response.status / 100 != 2) response.body += piece;
-      else if (auto taken = (*on_data)(piece); !taken) refused = std::move(taken.error());
+      if (wire.down)
+        refused.emplace(Errc::Unavailable, "connection reset");
+      else if (!on_data || response.status / 100 != 2)
+        response.body += piece;
+      else if (auto taken = (*on_data)(piece); !taken)
+        refused = std::move(taken.error());
       return refused ? Status(fail(*refused)) : ok();
     }
     Task<Status> send(http::Response whole) override {

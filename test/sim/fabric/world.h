@@ -1,4 +1,5 @@
-// A cluster in one thread: the embedded API server, node IPAM, and nodes whose kernels are fakes that outlive their agents.
+// A cluster in one thread: the embedded API server, node IPAM, and nodes whose kernels are fakes that outlive their
+// agents.
 #pragma once
 
 #include "apiserver/server.h"
@@ -47,8 +48,16 @@ struct Kernel {
 struct Agent {
   Agent(Loop& loop, http::Handler& server, Kernel& kernel, std::string node, const fabric::Options& options,
         std::string_view snapshot, std::vector<cluster::Attachment> journal, unsigned seed)
-      : loop(loop), wire(loop, server, seed), api(loop, wire), feed(loop, model), fabric(options, kernel.doors()),
-        watches(api, feed, node), scope(loop), kernel(kernel), node(std::move(node)), journal(std::move(journal)) {
+      : loop(loop),
+        wire(loop, server, seed),
+        api(loop, wire),
+        feed(loop, model),
+        fabric(options, kernel.doors()),
+        watches(api, feed, node),
+        scope(loop),
+        kernel(kernel),
+        node(std::move(node)),
+        journal(std::move(journal)) {
     if (auto nodes = cluster::decode_snapshot(snapshot))
       for (auto& known : *nodes) model.put(std::move(known));
     model.set_facts({.name = this->node});
