@@ -117,7 +117,7 @@ TEST_CASE("a Pod that is deleted or whose owner never existed is dealt with") {
   world.must("POST", "/api/v1/namespaces/default/configmaps",
              R"({"metadata":{"name":"lost","ownerReferences":[{"apiVersion":"apps/v1","kind":"Deployment","name":"web","uid":"other"}]}})");
   world.must("POST", "/api/v1/namespaces/default/configmaps",
-             R"({"metadata":{"name":"foreign","ownerReferences":[{"apiVersion":"example.com/v1","kind":"Thing","name":"web","uid":"other"}]}})");
+             R"({"metadata":{"name":"foreign","ownerReferences":[{"apiVersion":"example.com/v1","kind":"Thing","name":"web","uid":"another"}]}})");
   world.run(1s);
   std::string left;
   for (const auto& map : world.all<kube::ConfigMap>()) left += map.metadata.name + " ";

@@ -9,6 +9,7 @@
 
 #include "apiserver/server.h"
 #include "async/virtual_loop.h"
+#include "base/log.h"
 #include "control/controllers.h"
 
 namespace causeway::control {
@@ -89,6 +90,7 @@ class World {
   Duration boot = 100ms;  // from bound to Ready
 
   World() {
+    log::set_level(log::Level::Error);
     server = *apiserver::Server::open(loop, {.threads = 0, .seed = 7});
     Scope scope(loop);
     scope.spawn("start", server->start());
