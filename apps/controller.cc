@@ -64,6 +64,11 @@ class Program {
     public_.add(observe::Collector([this] { return metrics(); }));
   }
 
+  // What the controllers know, into the log (SIGUSR1).
+  void say_state() const {
+    log::info("state:\n{}", controllers_ ? controllers_->page() : std::string("not leading, or the API server is away\n"));
+  }
+
   Task<Status> run() {
     listen();
     CO_TRY(co_await refuse_rival());
@@ -156,7 +161,7 @@ int run_controller(ControllerOptions options) {
   auto run = [&]() -> Status {
     Plan plan = TRY(Plan::make(options));
     Program program(*loop, std::move(options), std::move(plan));
-    loop->on_signal({SIGTERM, SIGINT}, [&](int) { loop->stop(); });
+    loop->on_signal({SIGTERM, SIGINT, SIGUSR1}, [&](int signal) { signal == SIGUSR1 ? program.say_state() : loop->stop(); });
     auto ended = run_until_done(*loop, run_in_scope(program));
     if (!ended && ended.error().code() == Errc::Cancelled) return ok();  // a signal
     return ended;
