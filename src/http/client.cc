@@ -1,6 +1,7 @@
 #include "http/client.h"
 
 #include "base/log.h"
+#include "http/deadline.h"
 #include "http/exchange.h"
 #include "http/multi.h"
 
@@ -23,30 +24,12 @@ class Running {
   std::unique_ptr<Exchange> exchange_;
 };
 
-// Calls back when no one has pushed the deadline further.
-class Deadline {
- public:
-  Deadline(Loop& loop, Duration patience, Exchange& exchange) : loop_(loop), exchange_(exchange) { push(patience); }
-  void push(Duration patience) {
-    when_ = loop_.now() + patience;
-    if (!timer_ || when_ < armed_for_) arm();
-  }
-
- private:
-  void arm() {
-    armed_for_ = when_;
-    timer_ = loop_.call_at(when_, [this] {
-      timer_.reset();
-      if (loop_.now() < when_) return arm();
-      exchange_.timed_out = true;
-      exchange_.wake();
-    });
-  }
-  Loop& loop_;
-  Exchange& exchange_;
-  TimePoint when_{}, armed_for_{};
-  std::unique_ptr<Timer> timer_;
-};
+Deadline make_deadline(Client::Multi& multi, Exchange& exchange) {
+  return Deadline(multi.loop(), [&exchange] {
+    exchange.timed_out = true;
+    exchange.wake();
+  });
+}
 
 // Waits until libcurl or the deadline has something new.
 Task<Status> wait(Exchange& exchange) {
@@ -67,7 +50,8 @@ Task<Result<Response>> send_once(Client::Multi& multi, Request request, std::str
   Running running(multi, std::move(request));
   running->body_limit = multi.options().response_bytes;
   const auto patience = running->request.timeout;
-  Deadline deadline(multi.loop(), patience, *running);
+  auto deadline = make_deadline(multi, *running);
+  deadline.set(patience);
   CO_TRY(multi.add(*running, token));
   while (!running->result && !running->timed_out) CO_TRY(co_await wait(*running));
   if (!running->result) co_return fail(timeout_of(*running, multi.options(), patience));
@@ -78,18 +62,20 @@ Task<Result<Response>> send_once(Client::Multi& multi, Request request, std::str
 
 using OnData = std::move_only_function<Status(std::string_view)>;
 
-Task<Result<Response>> stream_once(Client::Multi& multi, Request request, std::string token, OnData& on_data, Duration idle) {
+Task<Result<Response>> stream_once(Client::Multi& multi, Request request, std::string token, OnData& on_data,
+                                   Duration idle) {
   Running running(multi, std::move(request));
   running->streaming = true;
   running->body_limit = multi.options().response_bytes;
   const auto patience = running->request.timeout;
-  Deadline deadline(multi.loop(), patience, *running);
+  auto deadline = make_deadline(multi, *running);
+  deadline.set(patience);
   CO_TRY(multi.add(*running, token));
   for (bool begun = false;;) {
     const bool good = running->headers_done && running->response.status / 100 == 2;
     if (good && (!begun || !running->body.empty())) {
       begun = true;
-      deadline.push(idle);
+      deadline.set(idle);
     }
     if (good && !running->body.empty()) {
       const auto data = std::exchange(running->body, {});
@@ -129,7 +115,8 @@ Task<Result<Response>> Client::send(Request request) {
   auto token = CO_TRY(token_of(multi.options(), false));
   auto response = CO_TRY(co_await send_once(multi, request, token));
   if (response.status == 401)
-    if (auto other = other_token(multi.options(), token)) co_return co_await send_once(multi, std::move(request), *other);
+    if (auto other = other_token(multi.options(), token))
+      co_return co_await send_once(multi, std::move(request), *other);
   co_return response;
 }
 

@@ -17,8 +17,8 @@ struct ClientTls {
   std::string ca_pem;           // whom to trust; empty: the machine's CAs
   std::string certificate_pem;  // with key_pem: who we are
   std::string key_pem;
-  std::string server_name;      // verified and sent as SNI instead of the URL's host; empty: the URL's host
-  bool insecure = false;        // anybody may be the server
+  std::string server_name;  // verified and sent as SNI instead of the URL's host; empty: the URL's host
+  bool insecure = false;    // anybody may be the server
 };
 
 struct ClientOptions {

@@ -12,6 +12,7 @@
 #include "async/asio.h"
 #include "async/scope.h"
 #include "base/log.h"
+#include "http/deadline.h"
 #include "http/output_queue.h"
 #include "http/response_head.h"
 
@@ -24,7 +25,6 @@ using boost::system::error_code;
 using Socket = asio::generic::stream_protocol::socket;
 using TlsStream = asio::ssl::stream<Socket>;
 
-constexpr TimePoint kNever = TimePoint::max();
 // A handler that writes waits above the first mark, until the queue is below the second.
 constexpr size_t kHighWater = 256 << 10;
 constexpr size_t kLowWater = 64 << 10;
@@ -38,7 +38,8 @@ class PlainSocket {
 
 class TlsSocket {
  public:
-  TlsSocket(Socket socket, const ConnectionContext& context) : ssl(own(context.tls.get())), stream(std::move(socket), ssl) {}
+  TlsSocket(Socket socket, const ConnectionContext& context)
+      : ssl(own(context.tls.get())), stream(std::move(socket), ssl) {}
   asio::ssl::context ssl;
   TlsStream stream;
   Socket& socket() { return stream.next_layer(); }
@@ -71,7 +72,7 @@ class HttpConnection final : public Connection,
 
   void start() override {
     if constexpr (kTls) {
-      set_read_deadline(limits_.handshake);
+      read_deadline_.set(limits_.handshake);
       transport_.stream.async_handshake(asio::ssl::stream_base::server, [self = self()](error_code error) {
         if (error || self->closed_) return self->end();
         self->read_identity();
@@ -142,7 +143,7 @@ class HttpConnection final : public Connection,
   void await_request(Duration patience) {
     stage_ = Stage::Reading;
     if (buffer_.size() > 0) return read_header();
-    set_read_deadline(patience);
+    read_deadline_.set(patience);
     fill();
   }
 
@@ -159,7 +160,7 @@ class HttpConnection final : public Connection,
   }
 
   void read_header() {
-    set_read_deadline(limits_.header);
+    read_deadline_.set(limits_.header);
     parser_.emplace();
     parser_->header_limit(static_cast<uint32_t>(limits_.header_bytes));
     parser_->body_limit(limits_.body_bytes);
@@ -172,7 +173,7 @@ class HttpConnection final : public Connection,
   }
 
   void read_body() {
-    set_read_deadline(limits_.body);
+    read_deadline_.set(limits_.body);
     if (parser_->get()[beast::http::field::expect] == "100-continue" && !parser_->is_done()) {
       output_.push("HTTP/1.1 100 Continue\r\n\r\n");
       flush();
@@ -226,7 +227,7 @@ class HttpConnection final : public Connection,
   }
 
   void handle() {
-    read_deadline_ = kNever;
+    read_deadline_.clear();
     stage_ = Stage::Handling;
     auto request = take_request();
     parser_.reset();
@@ -258,8 +259,7 @@ class HttpConnection final : public Connection,
         break;
       case Stage::Sent:
       case Stage::Reading:
-      case Stage::Finishing:
-        break;
+      case Stage::Finishing: break;
     }
     stage_ = Stage::Finishing;
     if (output_.empty()) return finished();
@@ -270,7 +270,7 @@ class HttpConnection final : public Connection,
     if (!keep_alive_) return linger();
     if (filling_) {
       stage_ = Stage::Reading;
-      return set_read_deadline(limits_.idle);
+      return read_deadline_.set(limits_.idle);
     }
     await_request(limits_.idle);
   }
@@ -279,7 +279,7 @@ class HttpConnection final : public Connection,
   // read what still comes, for a moment.
   void linger() {
     stage_ = Stage::Finishing;
-    set_read_deadline(2s);
+    read_deadline_.set(2s);
     if constexpr (kTls) {
       transport_.stream.async_shutdown([self = self()](error_code) { self->end(); });
     } else {
@@ -320,13 +320,14 @@ class HttpConnection final : public Connection,
   void flush() {
     if (writing_ || closed_ || output_.empty()) return;
     writing_ = true;
-    set_write_deadline();
+    write_deadline_.set(limits_.write);
     const auto piece = output_.lend_front();
-    transport_.stream.async_write_some(asio::buffer(piece.data(), piece.size()), [self = self()](error_code error, size_t size) {
-      self->writing_ = false;
-      if (error || self->closed_) return self->end();
-      self->written(size);
-    });
+    transport_.stream.async_write_some(asio::buffer(piece.data(), piece.size()),
+                                       [self = self()](error_code error, size_t size) {
+                                         self->writing_ = false;
+                                         if (error || self->closed_) return self->end();
+                                         self->written(size);
+                                       });
   }
 
   void written(size_t size) {
@@ -336,37 +337,21 @@ class HttpConnection final : public Connection,
       room_.reset();
     }
     if (!output_.empty()) return flush();
-    write_deadline_ = kNever;
+    write_deadline_.clear();
     if (stage_ == Stage::Finishing) finished();
   }
 
-  // Deadlines: one timer, armed for the earliest and never moved later by hand, so that a busy connection arms it rarely.
-
-  void set_read_deadline(Duration patience) {
-    read_deadline_ = loop_.now() + patience;
-    arm();
-  }
-  void set_write_deadline() {
-    write_deadline_ = loop_.now() + limits_.write;
-    arm();
-  }
-  void arm() {
-    const auto next = std::min(read_deadline_, write_deadline_);
-    if (next == kNever || (timer_ && armed_for_ <= next)) return;
-    armed_for_ = next;
-    timer_ = loop_.call_at(next, [this] {
-      auto keep = self();
-      timer_.reset();
-      if (std::min(read_deadline_, write_deadline_) <= loop_.now()) return end();
-      arm();
-    });
+  // Not from within the timer: the end may destroy it.
+  void give_up() {
+    loop_.post([self = self()] { self->end(); });
   }
 
   void end() {
     if (closed_) return;
     closed_ = true;
     auto keep = self();
-    timer_.reset();
+    read_deadline_.clear();
+    write_deadline_.clear();
     scope_.cancel();
     if (room_) room_->set(true);
     error_code ignored;
@@ -385,8 +370,8 @@ class HttpConnection final : public Connection,
   OutputQueue output_;
   std::optional<OneShot<bool>> room_;
   size_t low_water_ = 0;
-  TimePoint read_deadline_ = kNever, write_deadline_ = kNever, armed_for_ = kNever;
-  std::unique_ptr<Timer> timer_;
+  Deadline read_deadline_{loop_, [this] { give_up(); }};
+  Deadline write_deadline_{loop_, [this] { give_up(); }};
   Stage stage_ = Stage::Reading;
   unsigned version_ = 11;
   bool half_open_ = true, closed_ = false, filling_ = false, writing_ = false;
@@ -403,8 +388,8 @@ std::shared_ptr<Connection> make(std::shared_ptr<const ConnectionContext> contex
 
 }  // namespace
 
-std::shared_ptr<Connection> make_connection(std::shared_ptr<const ConnectionContext> context, Fd socket, std::string peer,
-                                            std::move_only_function<void(Connection*)> on_close) {
+std::shared_ptr<Connection> make_connection(std::shared_ptr<const ConnectionContext> context, Fd socket,
+                                            std::string peer, std::move_only_function<void(Connection*)> on_close) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
   ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size);

@@ -28,7 +28,7 @@ class Connection {
 };
 
 // `on_close` is called once, from the loop, when the connection ends by itself.
-std::shared_ptr<Connection> make_connection(std::shared_ptr<const ConnectionContext> context, Fd socket, std::string peer,
-                                            std::move_only_function<void(Connection*)> on_close);
+std::shared_ptr<Connection> make_connection(std::shared_ptr<const ConnectionContext> context, Fd socket,
+                                            std::string peer, std::move_only_function<void(Connection*)> on_close);
 
 }  // namespace causeway::http

@@ -61,9 +61,7 @@ int on_socket(void*, curl_socket_t socket, curlsocktype) {
   return CURL_SOCKOPT_OK;
 }
 
-curl_blob blob_of(const std::string& text) {
-  return {const_cast<char*>(text.data()), text.size(), CURL_BLOB_COPY};
-}
+curl_blob blob_of(const std::string& text) { return {const_cast<char*>(text.data()), text.size(), CURL_BLOB_COPY}; }
 
 void set_tls(CURL* easy, const ClientTls& tls) {
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, tls.insecure ? 0L : 1L);
@@ -102,7 +100,8 @@ void set_request(Exchange& exchange, const ClientOptions& options, const std::st
   if (!token.empty()) add_header(exchange, "Authorization", "Bearer " + token);
   // Without these two libcurl waits for a 100 Continue, and calls every body a form.
   exchange.headers = curl_slist_append(exchange.headers, "Expect:");
-  if (!request.headers.contains("Content-Type")) exchange.headers = curl_slist_append(exchange.headers, "Content-Type:");
+  if (!request.headers.contains("Content-Type"))
+    exchange.headers = curl_slist_append(exchange.headers, "Content-Type:");
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, exchange.headers);
 }
 
@@ -162,8 +161,9 @@ void prepare(Exchange& exchange, const ClientOptions& options, const Route& rout
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
   curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);  // rather share a connection than open another, where HTTP/2 allows
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-                   static_cast<long>(std::chrono::duration_cast<std::chrono::milliseconds>(options.connect_timeout).count()));
+  curl_easy_setopt(
+      easy, CURLOPT_CONNECTTIMEOUT_MS,
+      static_cast<long>(std::chrono::duration_cast<std::chrono::milliseconds>(options.connect_timeout).count()));
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 30L);
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 10L);
@@ -171,24 +171,22 @@ void prepare(Exchange& exchange, const ClientOptions& options, const Route& rout
 
 Error error_of(const Exchange& exchange, const ClientOptions& options) {
   const auto& request = exchange.request;
-  const auto what = fmt::format("{} {}{}", request.method, options.url, request.target.substr(0, request.target.find('?')));
-  if (exchange.over_limit) return Error(Errc::Exhausted, fmt::format("{}: the answer is longer than {} bytes", what, exchange.body_limit));
+  const auto what =
+      fmt::format("{} {}{}", request.method, options.url, request.target.substr(0, request.target.find('?')));
+  if (exchange.over_limit)
+    return Error(Errc::Exhausted, fmt::format("{}: the answer is longer than {} bytes", what, exchange.body_limit));
   const auto result = exchange.result.value_or(CURLE_OK);
   const std::string text = exchange.error_text.c_str()[0] ? exchange.error_text.c_str() : curl_easy_strerror(result);
   const auto message = what + ": " + text;
   switch (static_cast<int>(result)) {
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
-      return Error(Errc::Invalid, message);
+    case CURLE_UNSUPPORTED_PROTOCOL: return Error(Errc::Invalid, message);
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR:
-      return Error(Errc::Denied, message);
-    case CURLE_OPERATION_TIMEDOUT:
-      return Error(Errc::Timeout, message);
-    default:
-      return Error(Errc::Unavailable, message);
+    case CURLE_SSL_ISSUER_ERROR: return Error(Errc::Denied, message);
+    case CURLE_OPERATION_TIMEDOUT: return Error(Errc::Timeout, message);
+    default: return Error(Errc::Unavailable, message);
   }
 }
 

@@ -1,5 +1,5 @@
-// One request that libcurl works on. libcurl's callbacks only collect here; the task that awaits the exchange takes what
-// came outside of libcurl, so that it may do anything then, also drop the exchange.
+// One request that libcurl works on. libcurl's callbacks only collect here; the task that awaits the exchange takes
+// what came outside of libcurl, so that it may do anything then, also drop the exchange.
 #pragma once
 
 #include <curl/curl.h>

@@ -24,7 +24,8 @@ Result<std::string> percent_decode(std::string_view text, bool in_query) {
     } else if (text[at] != '%') {
       decoded += text[at];
     } else {
-      if (text.size() - at < 3) return fail(Errc::Invalid, "a percent sign is not followed by two digits in {:?}", text);
+      if (text.size() - at < 3)
+        return fail(Errc::Invalid, "a percent sign is not followed by two digits in {:?}", text);
       const int high = hex_digit(text[at + 1]), low = hex_digit(text[at + 2]);
       if (high < 0 || low < 0) return fail(Errc::Invalid, "a percent sign is not followed by two digits in {:?}", text);
       decoded += static_cast<char>(high << 4 | low);
@@ -52,7 +53,8 @@ bool Target::has(std::string_view name) const {
 }
 
 Result<Target> parse_target(std::string_view target) {
-  if (target.empty() || target[0] != '/') return fail(Errc::Invalid, "the request target {:?} does not begin with '/'", target);
+  if (target.empty() || target[0] != '/')
+    return fail(Errc::Invalid, "the request target {:?} does not begin with '/'", target);
   target = target.substr(0, target.find('#'));
   const auto mark = target.find('?');
   Target parsed;
@@ -67,7 +69,8 @@ Result<Target> parse_target(std::string_view target) {
     if (pair.empty()) continue;
     const auto equals = pair.find('=');
     auto key = TRY(percent_decode(pair.substr(0, equals), true), "query");
-    auto value = equals == std::string_view::npos ? std::string() : TRY(percent_decode(pair.substr(equals + 1), true), "query");
+    auto value =
+        equals == std::string_view::npos ? std::string() : TRY(percent_decode(pair.substr(equals + 1), true), "query");
     parsed.query.emplace_back(std::move(key), std::move(value));
   }
   return parsed;

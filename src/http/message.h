@@ -49,9 +49,9 @@ class Transport {
   virtual ~Transport() = default;
   // One exchange. An HTTP error status is a Response, not an Error.
   virtual Task<Result<Response>> send(Request request) = 0;
-  // A long answer: `on_data` gets the body of a 2xx answer piece by piece, in order; an error of its own ends the stream
-  // and is returned. A non-2xx answer is returned whole, as by send(). Returns the Response (2xx: empty body) at the end of the stream.
-  // `idle` ends it with Timeout when no byte came for so long.
+  // A long answer: `on_data` gets the body of a 2xx answer piece by piece, in order; an error of its own ends the
+  // stream and is returned. A non-2xx answer is returned whole, as by send(). Returns the Response (2xx: empty body) at
+  // the end of the stream. `idle` ends it with Timeout when no byte came for so long.
   virtual Task<Result<Response>> stream(Request request, std::move_only_function<Status(std::string_view)> on_data,
                                         Duration idle) = 0;
 };

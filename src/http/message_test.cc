@@ -1,6 +1,7 @@
+#include "http/message.h"
+
 #include <doctest/doctest.h>
 
-#include "http/message.h"
 #include "http/output_queue.h"
 #include "http/response_head.h"
 
@@ -48,8 +49,9 @@ TEST_CASE("header names compare without case") {
 TEST_CASE("a header value cannot smuggle a line in") {
   const auto head = format_head(200, {{"X", "a\r\nEvil: 1"}, {"content-length", "7"}}, Framing::Length, 3, false,
                                 WallTime(std::chrono::seconds(784111777)));
-  CHECK(head == "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nX: a  Evil: 1\r\n"
-                "Connection: close\r\nContent-Length: 3\r\n\r\n");
+  CHECK(head ==
+        "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nX: a  Evil: 1\r\n"
+        "Connection: close\r\nContent-Length: 3\r\n\r\n");
 }
 
 TEST_CASE("small pieces are joined behind what is being sent") {

@@ -29,13 +29,15 @@ class Client::Multi::Socket : public std::enable_shared_from_this<Socket> {
   void arm(bool& armed, asio::posix::descriptor_base::wait_type type, int event) {
     if (armed) return;
     armed = true;
-    descriptor_.async_wait(type, [self = shared_from_this(), &armed, type, event](const boost::system::error_code& error) {
-      armed = false;
-      if (!self->multi_ || error == asio::error::operation_aborted || !(self->wanted_ & event)) return;
-      const auto socket = self->descriptor_.native_handle();
-      self->multi_->act(socket, error ? CURL_CSELECT_ERR : event);
-      if (self->multi_ && (self->wanted_ & event)) self->arm(armed, type, event);
-    });
+    descriptor_.async_wait(type,
+                           [self = shared_from_this(), &armed, type, event](const boost::system::error_code& error) {
+                             armed = false;
+                             if (!self->multi_ || error == asio::error::operation_aborted || !(self->wanted_ & event))
+                               return;
+                             const auto socket = self->descriptor_.native_handle();
+                             self->multi_->act(socket, error ? CURL_CSELECT_ERR : event);
+                             if (self->multi_ && (self->wanted_ & event)) self->arm(armed, type, event);
+                           });
   }
 
   Multi* multi_;

@@ -11,7 +11,8 @@ namespace {
 const std::string& date_of(WallTime now) {
   thread_local time_t made_for = 0;
   thread_local std::string text;
-  const auto seconds = static_cast<time_t>(std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count());
+  const auto seconds =
+      static_cast<time_t>(std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count());
   if (seconds != made_for || text.empty()) {
     text = fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(seconds));
     made_for = seconds;
@@ -21,8 +22,9 @@ const std::string& date_of(WallTime now) {
 
 bool is_framing(std::string_view name) {
   const NameLess less;
-  return std::ranges::any_of(std::initializer_list<std::string_view>{"content-length", "transfer-encoding", "connection", "date"},
-                             [&](std::string_view own) { return !less(name, own) && !less(own, name); });
+  return std::ranges::any_of(
+      std::initializer_list<std::string_view>{"content-length", "transfer-encoding", "connection", "date"},
+      [&](std::string_view own) { return !less(name, own) && !less(own, name); });
 }
 
 }  // namespace
@@ -60,7 +62,8 @@ std::string_view reason_of(int status) {
   }
 }
 
-std::string format_head(int status, const Headers& headers, Framing framing, size_t length, bool keep_alive, WallTime now) {
+std::string format_head(int status, const Headers& headers, Framing framing, size_t length, bool keep_alive,
+                        WallTime now) {
   std::string head;
   head.reserve(256);
   fmt::format_to(std::back_inserter(head), "HTTP/1.1 {} {}\r\nDate: {}\r\n", status, reason_of(status), date_of(now));
@@ -70,13 +73,16 @@ std::string format_head(int status, const Headers& headers, Framing framing, siz
     head += ": ";
     const auto start = head.size();
     head += value;
-    std::replace_if(head.begin() + static_cast<ptrdiff_t>(start), head.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; }, ' ');
+    std::replace_if(
+        head.begin() + static_cast<ptrdiff_t>(start), head.end(),
+        [](char c) { return c == '\r' || c == '\n' || c == '\0'; }, ' ');
     head += "\r\n";
   }
   if (!keep_alive) head += "Connection: close\r\n";
   // RFC 9112 section 6.3: a 1xx, 204 or 304 has no body and says nothing about one.
   const bool bodiless = status / 100 == 1 || status == 204 || status == 304;
-  if (framing == Framing::Length && !bodiless) fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n", length);
+  if (framing == Framing::Length && !bodiless)
+    fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n", length);
   if (framing == Framing::Chunked) head += "Transfer-Encoding: chunked\r\n";
   head += "\r\n";
   return head;

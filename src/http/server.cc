@@ -175,8 +175,8 @@ Task<Status> accept_connections(Server::State& state) {
 void Server::State::admit(Fd socket, std::string peer) {
   if (connections.size() >= context->limits.connections) return;  // closes it
   make_room();
-  auto connection = make_connection(context, std::move(socket), std::move(peer),
-                                    [this](Connection* closed) { drop(closed); });
+  auto connection =
+      make_connection(context, std::move(socket), std::move(peer), [this](Connection* closed) { drop(closed); });
   index.emplace(connection.get(), connections.insert(connections.end(), connection));
   connection->start();
 }

@@ -1,6 +1,6 @@
-// An HTTP/1.1 server, plain or TLS, on an address or a Unix socket. It hands each request to a Handler on the loop's thread.
+// An HTTP/1.1 server, plain or TLS, on an address or a Unix socket. A Handler gets each request on the loop's thread.
 //
-//   auto server = TRY(Server::listen(loop, {.address = "127.0.0.1", .tls = ServerTls{pair.certificate_pem, pair.key_pem}}, handler));
+//   auto server = TRY(Server::listen(loop, {.tls = ServerTls{pair.certificate_pem, pair.key_pem}}, handler));
 //   server->port();
 //
 // What it promises: limits on sizes, on time and on the number of connections, so that no peer can hold it up; answers
@@ -19,7 +19,7 @@ namespace causeway::http {
 struct ServerTls {
   std::string certificate_pem;  // the server's, and what links it to its CA
   std::string key_pem;
-  std::string client_ca_pem;    // empty: clients are not asked for a certificate. One that shows none is still served
+  std::string client_ca_pem;  // empty: clients are not asked for a certificate. One that shows none is still served
 };
 
 struct ServerLimits {
@@ -30,12 +30,12 @@ struct ServerLimits {
   Duration handshake = 10s;        // TLS
   Duration header = 10s;           // from its first byte to its last; also to the first byte on a new connection
   Duration body = 60s;
-  Duration idle = 180s;            // between two requests of a connection
-  Duration write = 60s;            // without a byte taken by the peer
+  Duration idle = 180s;  // between two requests of a connection
+  Duration write = 60s;  // without a byte taken by the peer
 };
 
 struct ServerOptions {
-  std::string address = "127.0.0.1";  // numeric, "unix:/path" (replaced when it exists), or "fd:3" (inherited, listening)
+  std::string address = "127.0.0.1";  // numeric, "unix:/path" (replaced), or "fd:3" (inherited, it listens already)
   uint16_t port = 0;                  // 0: any
   std::optional<ServerTls> tls;
   ServerLimits limits;

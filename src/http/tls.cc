@@ -16,7 +16,9 @@ namespace {
 template <auto Free>
 struct Deleter {
   template <class T>
-  void operator()(T* object) const { Free(object); }
+  void operator()(T* object) const {
+    Free(object);
+  }
 };
 using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
 using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
@@ -138,7 +140,8 @@ Result<CertificateAuthority> CertificateAuthority::create(const std::string& com
   const auto certificate = TRY(blank_certificate(key.get(), request, now));
   X509_set_issuer_name(certificate.get(), X509_get_subject_name(certificate.get()));
   TRY(add_extension(certificate.get(), certificate.get(), NID_basic_constraints, "critical,CA:TRUE"));
-  TRY(add_extension(certificate.get(), certificate.get(), NID_key_usage, "critical,keyCertSign,cRLSign,digitalSignature"));
+  TRY(add_extension(certificate.get(), certificate.get(), NID_key_usage,
+                    "critical,keyCertSign,cRLSign,digitalSignature"));
   TRY(add_extension(certificate.get(), certificate.get(), NID_subject_key_identifier, "hash"));
   if (!X509_sign(certificate.get(), key.get(), EVP_sha256())) return fail_openssl("sign the CA");
   return CertificateAuthority(TRY(write(certificate.get(), key.get())));
@@ -166,7 +169,9 @@ Result<KeyPair> CertificateAuthority::issue(const CertificateRequest& request, W
   TRY(add_extension(certificate.get(), issuer.get(), NID_key_usage, "critical,digitalSignature"));
   if (request.server || request.client)
     TRY(add_extension(certificate.get(), issuer.get(), NID_ext_key_usage,
-                      !request.client ? "serverAuth" : !request.server ? "clientAuth" : "serverAuth,clientAuth"));
+                      !request.client   ? "serverAuth"
+                      : !request.server ? "clientAuth"
+                                        : "serverAuth,clientAuth"));
   TRY(add_extension(certificate.get(), issuer.get(), NID_authority_key_identifier, "keyid"));
   if (const auto names = subject_alternative_names(request); !names.empty())
     TRY(add_extension(certificate.get(), issuer.get(), NID_subject_alt_name, names));

@@ -60,8 +60,8 @@ Status trust_clients_of(SSL_CTX* context, const std::string& pem) {
   return ok();
 }
 
-int select_protocol(SSL*, const unsigned char** out, unsigned char* size, const unsigned char* offered, unsigned offered_size,
-                    void*) {
+int select_protocol(SSL*, const unsigned char** out, unsigned char* size, const unsigned char* offered,
+                    unsigned offered_size, void*) {
   static constexpr unsigned char kProtocols[] = "\x08http/1.1";
   unsigned char* chosen = nullptr;
   if (SSL_select_next_proto(&chosen, size, kProtocols, sizeof kProtocols - 1, offered, offered_size) !=
@@ -82,7 +82,8 @@ Result<SslContext> make_server_context(const ServerTls& tls) {
   TRY(use_chain(context.get(), tls.certificate_pem));
   TRY(use_key(context.get(), tls.key_pem));
   if (!tls.client_ca_pem.empty()) TRY(trust_clients_of(context.get(), tls.client_ca_pem));
-  // With client certificates a resumed session without an id context fails the handshake (SSL_CTX_set_session_id_context(3)).
+  // With client certificates a resumed session without an id context fails the handshake
+  // (SSL_CTX_set_session_id_context(3)).
   static constexpr unsigned char kSessionContext[] = "causeway";
   SSL_CTX_set_session_id_context(context.get(), kSessionContext, sizeof kSessionContext - 1);
   SSL_CTX_set_alpn_select_cb(context.get(), select_protocol, nullptr);

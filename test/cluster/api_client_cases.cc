@@ -122,7 +122,8 @@ Pod pod(const std::string& ns, std::string name, std::string node = {}) {
 Task<Status> collect(Client& api, WatchOptions options, std::string& seen, size_t enough) {
   size_t count = 0;
   auto status = co_await api.watch<ConfigMap>(std::move(options), [&](WatchEvent<ConfigMap>&& event) -> Status {
-    seen += fmt::format("{} {}{}; ", to_string(event.type), event.object.metadata.name, event.initial_events_end ? "end" : "");
+    seen += fmt::format("{} {}{}; ", to_string(event.type), event.object.metadata.name,
+                        event.initial_events_end ? "end" : "");
     if (++count == enough) return fail(Errc::Cancelled, "enough");
     return ok();
   });
@@ -143,9 +144,15 @@ TEST_CASE("objects are created, read, changed and deleted") {
   const auto updated = world.run(world.api.update<ConfigMap>(changed));
   CHECK(updated.data.at("value") == "2");
   CHECK(updated.metadata.resource_version != created.metadata.resource_version);
-  CHECK(world.run(world.api.patch<ConfigMap>({world.ns, "a"}, PatchType::Merge, R"({"data":{"value":null,"other":"3"}})")).data == StringMap{{"other", "3"}});
-  CHECK(world.run(world.api.patch<ConfigMap>({world.ns, "a"}, PatchType::Json, R"([{"op":"replace","path":"/data/other","value":"4"}])")).data == StringMap{{"other", "4"}});
-  CHECK(world.run(world.api.patch<ConfigMap>({world.ns, "a"}, PatchType::StrategicMerge, R"({"data":{"value":"5"}})")).data == StringMap{{"other", "4"}, {"value", "5"}});
+  CHECK(
+      world.run(world.api.patch<ConfigMap>({world.ns, "a"}, PatchType::Merge, R"({"data":{"value":null,"other":"3"}})"))
+          .data == StringMap{{"other", "3"}});
+  CHECK(world
+            .run(world.api.patch<ConfigMap>({world.ns, "a"}, PatchType::Json,
+                                            R"([{"op":"replace","path":"/data/other","value":"4"}])"))
+            .data == StringMap{{"other", "4"}});
+  CHECK(world.run(world.api.patch<ConfigMap>({world.ns, "a"}, PatchType::StrategicMerge, R"({"data":{"value":"5"}})"))
+            .data == StringMap{{"other", "4"}, {"value", "5"}});
   CHECK(run_until_done(*world.loop, world.api.remove<ConfigMap>({world.ns, "a"})).has_value());
   CHECK(world.code(world.api.get<ConfigMap>({world.ns, "a"})) == Errc::NotFound);
 }
@@ -166,7 +173,8 @@ TEST_CASE("what is refused says why, by kind of error") {
   CHECK(world.code(world.api.create<Pod>(faceless)) == Errc::Invalid);
   CHECK(world.last_error.find("spec.containers") != std::string::npos);
   CHECK(world.code(world.api.patch<ConfigMap>({world.ns, "a"}, PatchType::Merge, "{")) == Errc::Invalid);
-  auto removed = run_until_done(*world.loop, world.api.remove<ConfigMap>({world.ns, "a"}, {.uid = "00000000-0000-0000-0000-000000000000"}));
+  auto removed = run_until_done(
+      *world.loop, world.api.remove<ConfigMap>({world.ns, "a"}, {.uid = "00000000-0000-0000-0000-000000000000"}));
   REQUIRE(!removed);
   CHECK(removed.error().code() == Errc::Conflict);
   ConfigMap lost = world.config_map("x");
@@ -183,8 +191,9 @@ TEST_CASE("what is refused says why, by kind of error") {
 TEST_CASE("status is changed apart from the rest") {
   World world;
   world.run(world.api.create<Pod>(pod(world.ns, "p")));
-  const auto patched = world.run(world.api.patch<Pod>({world.ns, "p"}, PatchType::StrategicMerge,
-                                                      R"({"status":{"phase":"Running"},"metadata":{"labels":{"no":"change"}}})", "status"));
+  const auto patched = world.run(
+      world.api.patch<Pod>({world.ns, "p"}, PatchType::StrategicMerge,
+                           R"({"status":{"phase":"Running"},"metadata":{"labels":{"no":"change"}}})", "status"));
   CHECK(patched.status.phase == "Running");
   auto whole = world.run(world.api.get<Pod>({world.ns, "p"}));
   CHECK(whole.status.phase == "Running");
@@ -219,7 +228,8 @@ TEST_CASE("selectors choose") {
   world.put("b", "1", {{"app", "web"}});
   world.put("c", "1", {{"app", "db"}});
   auto chosen = [&](std::string labels, std::string fields) {
-    return world.names(world.run(world.api.list<ConfigMap>({.ns = world.ns, .label_selector = std::move(labels), .field_selector = std::move(fields)})));
+    return world.names(world.run(world.api.list<ConfigMap>(
+        {.ns = world.ns, .label_selector = std::move(labels), .field_selector = std::move(fields)})));
   };
   CHECK(chosen("app=web", "") == "a b");
   CHECK(chosen("app in (web,db),!tier", "") == "b c");
@@ -233,7 +243,8 @@ TEST_CASE("selectors choose") {
   const auto pods = world.run(world.api.list<Pod>({.ns = world.ns, .field_selector = "spec.nodeName=node-1"}));
   REQUIRE(pods.items.size() == 1);
   CHECK(pods.items[0].metadata.name == "here");
-  for (const char* name : {"here", "there"}) run_until_done(*world.loop, world.api.remove<Pod>({world.ns, name}, {.grace_period_seconds = 0}));
+  for (const char* name : {"here", "there"})
+    run_until_done(*world.loop, world.api.remove<Pod>({world.ns, name}, {.grace_period_seconds = 0}));
 }
 
 TEST_CASE("a watch tells every change after its version, in order") {
@@ -245,7 +256,8 @@ TEST_CASE("a watch tells every change after its version, in order") {
   world.run(world.api.update<ConfigMap>(a));
   run_until_done(*world.loop, world.api.remove<ConfigMap>({world.ns, "b"}));
   std::string seen;
-  auto status = run_until_done(*world.loop, collect(world.api, {.ns = world.ns, .resource_version = list.metadata.resource_version}, seen, 4));
+  auto status = run_until_done(
+      *world.loop, collect(world.api, {.ns = world.ns, .resource_version = list.metadata.resource_version}, seen, 4));
   CHECK(status.has_value());
   CHECK(seen == "ADDED a; ADDED b; MODIFIED a; DELETED b; ");
 }
@@ -258,7 +270,11 @@ TEST_CASE("an object that leaves a watch's selector is deleted there") {
   world.run(world.api.patch<ConfigMap>({world.ns, "a"}, PatchType::Merge, R"({"metadata":{"labels":{"app":"db"}}})"));
   world.run(world.api.patch<ConfigMap>({world.ns, "b"}, PatchType::Merge, R"({"metadata":{"labels":{"app":"web"}}})"));
   std::string seen;
-  auto status = run_until_done(*world.loop, collect(world.api, {.ns = world.ns, .label_selector = "app=web", .resource_version = list.metadata.resource_version}, seen, 3));
+  auto status = run_until_done(
+      *world.loop,
+      collect(world.api,
+              {.ns = world.ns, .label_selector = "app=web", .resource_version = list.metadata.resource_version}, seen,
+              3));
   CHECK(status.has_value());
   CHECK(seen == "ADDED a; DELETED a; ADDED b; ");
 }
@@ -298,9 +314,14 @@ TEST_CASE("a streaming list is what is there, then its end, then changes") {
 namespace {
 
 struct CacheWorld : World {
-  explicit CacheWorld(bool streaming) : maps(cached, {.ns = ns, .streaming_list = streaming, .backoff_first = 50ms, .backoff_last = 200ms}) {
+  explicit CacheWorld(bool streaming)
+      : maps(cached, {.ns = ns, .streaming_list = streaming, .backoff_first = 50ms, .backoff_last = 200ms}) {
     maps.on_change([this](const ConfigMap* old, const ConfigMap* now) {
-      changes += fmt::format("{}{}={}; ", !old ? "+" : !now ? "-" : "", (now ? now : old)->metadata.name, (now ? now : old)->data.at("value"));
+      changes += fmt::format("{}{}={}; ",
+                             !old   ? "+"
+                             : !now ? "-"
+                                    : "",
+                             (now ? now : old)->metadata.name, (now ? now : old)->data.at("value"));
     });
     maps.on_sync([this] { changes += "synced; "; });
   }
@@ -366,10 +387,12 @@ TEST_CASE("versions and continue tokens that the server has forgotten are Gone")
   world.put("after");
   api_under_test().forget_history();
   std::string seen;
-  auto watch = run_until_done(*world.loop, collect(world.api, {.ns = world.ns, .resource_version = before.metadata.resource_version}, seen, 1));
+  auto watch = run_until_done(
+      *world.loop, collect(world.api, {.ns = world.ns, .resource_version = before.metadata.resource_version}, seen, 1));
   REQUIRE(!watch);
   CHECK(watch.error().code() == Errc::Gone);
-  CHECK(world.code(world.api.list<ConfigMap>({.ns = world.ns, .limit = 2, .continue_token = page.metadata.continue_token})) == Errc::Gone);
+  CHECK(world.code(world.api.list<ConfigMap>(
+            {.ns = world.ns, .limit = 2, .continue_token = page.metadata.continue_token})) == Errc::Gone);
 }
 
 TEST_CASE("events reach the API and are counted up") {
@@ -377,7 +400,9 @@ TEST_CASE("events reach the API and are counted up") {
   EventRecorder recorder(world.api, "causeway-test", "host");
   const auto map = world.put("a");
   for (int i = 0; i < 3; ++i) recorder.record(map, EventType::Warning, "Tested", "something happened");
-  auto events = [&] { return world.run(world.api.list<Event>({.ns = world.ns, .field_selector = "involvedObject.name=a"})).items; };
+  auto events = [&] {
+    return world.run(world.api.list<Event>({.ns = world.ns, .field_selector = "involvedObject.name=a"})).items;
+  };
   REQUIRE(world.becomes([&] { return events().size() == 1 && events()[0].count == 3; }));
   CHECK(events()[0].message == "something happened");
   CHECK(recorder.dropped() == 0);

@@ -46,7 +46,8 @@ class EmbeddedApi : public ApiUnderTest {
     loop_ = make_loop();
     const auto now = std::chrono::system_clock::now();
     const auto ca = need(http::CertificateAuthority::create("test", now));
-    const auto pair = need(ca.issue({.common_name = "api", .addresses = {*Ip::parse("127.0.0.1")}, .server = true}, now));
+    const auto pair =
+        need(ca.issue({.common_name = "api", .addresses = {*Ip::parse("127.0.0.1")}, .server = true}, now));
     apiserver::ServerOptions options;
     options.users = {{"admin", "secret"}};
     options.retention = {.at_least = 0, .age = 0s};  // compact() forgets all; by itself it comes once a minute

@@ -90,9 +90,10 @@ class KubernetesApi : public ApiUnderTest {
     etcd_url_ = fmt::format("http://127.0.0.1:{}", free_port());
     const auto peer_url = fmt::format("http://127.0.0.1:{}", free_port());
     etcd_ = std::make_unique<Process>(
-        std::vector<std::string>{etcd_program_, "--data-dir", directory_ + "/etcd", "--unsafe-no-fsync", "--listen-client-urls", etcd_url_,
-                                 "--advertise-client-urls", etcd_url_, "--listen-peer-urls", peer_url, "--initial-advertise-peer-urls",
-                                 peer_url, "--initial-cluster", "default=" + peer_url, "--log-level", "warn"},
+        std::vector<std::string>{etcd_program_, "--data-dir", directory_ + "/etcd", "--unsafe-no-fsync",
+                                 "--listen-client-urls", etcd_url_, "--advertise-client-urls", etcd_url_,
+                                 "--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url,
+                                 "--initial-cluster", "default=" + peer_url, "--log-level", "warn"},
         directory_ + "/etcd.log");
     config_.server = fmt::format("https://127.0.0.1:{}", free_port());
     config_.token = "secret";
@@ -121,7 +122,8 @@ class KubernetesApi : public ApiUnderTest {
   void write_files() {
     const auto now = std::chrono::system_clock::now();
     const auto ca = need(http::CertificateAuthority::create("test", now));
-    const auto pair = need(ca.issue({.common_name = "api", .addresses = {*Ip::parse("127.0.0.1")}, .server = true}, now));
+    const auto pair =
+        need(ca.issue({.common_name = "api", .addresses = {*Ip::parse("127.0.0.1")}, .server = true}, now));
     config_.tls.ca_pem = ca.pair().certificate_pem;
     for (const auto& [name, text] : std::initializer_list<std::pair<const char*, std::string>>{
              {"/server.crt", pair.certificate_pem},
@@ -134,17 +136,40 @@ class KubernetesApi : public ApiUnderTest {
 
   void start_server() {
     const auto port = config_.server.substr(config_.server.rfind(':') + 1);
-    server_ = std::make_unique<Process>(
-        std::vector<std::string>{api_program_, "--etcd-servers", etcd_url_, "--bind-address", "127.0.0.1", "--advertise-address", "127.0.0.1",
-                                 "--secure-port", port, "--tls-cert-file", directory_ + "/server.crt", "--tls-private-key-file",
-                                 directory_ + "/server.key", "--service-account-issuer", "https://kubernetes.default.svc",
-                                 "--service-account-key-file", directory_ + "/account.crt", "--service-account-signing-key-file",
-                                 directory_ + "/account.key", "--token-auth-file", directory_ + "/tokens.csv", "--authorization-mode", "RBAC",
-                                 "--service-cluster-ip-range", "10.96.0.0/16", "--disable-admission-plugins", "ServiceAccount",
-                                 "--cert-dir", directory_, "--watch-cache=true"},
-        directory_ + "/kube-apiserver.log");
+    server_ = std::make_unique<Process>(std::vector<std::string>{api_program_,
+                                                                 "--etcd-servers",
+                                                                 etcd_url_,
+                                                                 "--bind-address",
+                                                                 "127.0.0.1",
+                                                                 "--advertise-address",
+                                                                 "127.0.0.1",
+                                                                 "--secure-port",
+                                                                 port,
+                                                                 "--tls-cert-file",
+                                                                 directory_ + "/server.crt",
+                                                                 "--tls-private-key-file",
+                                                                 directory_ + "/server.key",
+                                                                 "--service-account-issuer",
+                                                                 "https://kubernetes.default.svc",
+                                                                 "--service-account-key-file",
+                                                                 directory_ + "/account.crt",
+                                                                 "--service-account-signing-key-file",
+                                                                 directory_ + "/account.key",
+                                                                 "--token-auth-file",
+                                                                 directory_ + "/tokens.csv",
+                                                                 "--authorization-mode",
+                                                                 "RBAC",
+                                                                 "--service-cluster-ip-range",
+                                                                 "10.96.0.0/16",
+                                                                 "--disable-admission-plugins",
+                                                                 "ServiceAccount",
+                                                                 "--cert-dir",
+                                                                 directory_,
+                                                                 "--watch-cache=true"},
+                                        directory_ + "/kube-apiserver.log");
     for (int i = 0; i < 600; ++i) {
-      if (server_->ended()) give_up("it ended; see its log:\n" + read_file(directory_ + "/kube-apiserver.log").value_or(""));
+      if (server_->ended())
+        give_up("it ended; see its log:\n" + read_file(directory_ + "/kube-apiserver.log").value_or(""));
       if (ask(config_.server, "GET", "/readyz", "").starts_with("200 ")) return;
       std::this_thread::sleep_for(100ms);
     }

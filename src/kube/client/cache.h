@@ -63,23 +63,19 @@ class Cache final : private ObjectSink {
     return ok();
   }
   void end_list() override {
-    for (auto at = entries_.begin(); at != entries_.end();)
-      at = at->second.seen == list_ ? std::next(at) : erase(at);
+    for (auto at = entries_.begin(); at != entries_.end();) at = at->second.seen == list_ ? std::next(at) : erase(at);
   }
   Result<Seen> event_json(std::string_view json) override {
     auto event = TRY(decode_watch_event<T>(json));
     Seen seen{event.type, event.object.metadata.resource_version, event.initial_events_end, std::move(event.error)};
     switch (event.type) {
       case WatchType::Added:
-      case WatchType::Modified:
-        put(std::move(event.object));
-        break;
+      case WatchType::Modified: put(std::move(event.object)); break;
       case WatchType::Deleted:
         if (auto at = entries_.find(ref_of(event.object.metadata)); at != entries_.end()) erase(at);
         break;
       case WatchType::Bookmark:
-      case WatchType::Error:
-        break;
+      case WatchType::Error: break;
     }
     return seen;
   }

@@ -1,7 +1,8 @@
+#include "kube/client/cache.h"
+
 #include <doctest/doctest.h>
 
 #include "async/virtual_loop.h"
-#include "kube/client/cache.h"
 #include "kube/client/scripted_api.h"
 
 using namespace causeway;
@@ -10,31 +11,37 @@ using namespace causeway::kube;
 namespace {
 
 std::string pod(std::string_view name, int version, std::string_view uid = "") {
-  return fmt::format(R"({{"kind":"Pod","apiVersion":"v1","metadata":{{"name":"{}","namespace":"shop","uid":"{}","resourceVersion":"{}"}}}})",
-                     name, uid.empty() ? name : uid, version);
+  return fmt::format(
+      R"({{"kind":"Pod","apiVersion":"v1","metadata":{{"name":"{}","namespace":"shop","uid":"{}","resourceVersion":"{}"}}}})",
+      name, uid.empty() ? name : uid, version);
 }
 std::string event(std::string_view type, const std::string& object) {
   return fmt::format(R"({{"type":"{}","object":{}}})", type, object);
 }
 std::string bookmark(int version, bool end = false) {
-  return event("BOOKMARK", fmt::format(R"({{"kind":"Pod","apiVersion":"v1","metadata":{{"resourceVersion":"{}"{}}}}})", version,
-                                       end ? R"(,"annotations":{"k8s.io/initial-events-end":"true"})" : ""));
+  return event("BOOKMARK", fmt::format(R"({{"kind":"Pod","apiVersion":"v1","metadata":{{"resourceVersion":"{}"{}}}}})",
+                                       version, end ? R"(,"annotations":{"k8s.io/initial-events-end":"true"})" : ""));
 }
 std::string list(int version, std::string_view items, std::string_view next = "") {
-  return fmt::format(R"({{"kind":"PodList","apiVersion":"v1","metadata":{{"resourceVersion":"{}","continue":"{}"}},"items":[{}]}})", version,
-                     next, items);
+  return fmt::format(
+      R"({{"kind":"PodList","apiVersion":"v1","metadata":{{"resourceVersion":"{}","continue":"{}"}},"items":[{}]}})",
+      version, next, items);
 }
 std::string status(int code, std::string_view reason) {
-  return fmt::format(R"({{"kind":"Status","apiVersion":"v1","metadata":{{}},"status":"Failure","message":"says {}","reason":"{}","code":{}}})",
-                     reason, reason, code);
+  return fmt::format(
+      R"({{"kind":"Status","apiVersion":"v1","metadata":{{}},"status":"Failure","message":"says {}","reason":"{}","code":{}}})",
+      reason, reason, code);
 }
 
 struct World {
   explicit World(bool streaming = true) {
     pods.on_change([this](const Pod* old, const Pod* now) {
       if (!changes.empty()) changes += ' ';
-      changes += fmt::format("{}{}:{}", !old ? "+" : !now ? "-" : "", (now ? now : old)->metadata.name,
-                             (now ? now : old)->metadata.resource_version);
+      changes += fmt::format("{}{}:{}",
+                             !old   ? "+"
+                             : !now ? "-"
+                                    : "",
+                             (now ? now : old)->metadata.name, (now ? now : old)->metadata.resource_version);
     });
     pods.on_sync([this] { changes += " synced"; });
     (void)streaming;
@@ -54,7 +61,9 @@ struct World {
   }
   std::string held() const {
     std::string text;
-    pods.for_each([&](const Pod& pod) { text += (text.empty() ? "" : " ") + pod.metadata.name + ":" + pod.metadata.resource_version; });
+    pods.for_each([&](const Pod& pod) {
+      text += (text.empty() ? "" : " ") + pod.metadata.name + ":" + pod.metadata.resource_version;
+    });
     return text;
   }
 
@@ -67,12 +76,15 @@ struct World {
 
 // What a target says, without the random timeout.
 std::string stable(std::string text) {
-  if (const auto at = text.find("&timeoutSeconds="); at != std::string::npos) text.erase(at, text.find('&', at + 1) - at);
+  if (const auto at = text.find("&timeoutSeconds="); at != std::string::npos)
+    text.erase(at, text.find('&', at + 1) - at);
   return text;
 }
 
 const std::string kStreamingList =
-    "GET /api/v1/namespaces/shop/pods?watch=true&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
+    "GET "
+    "/api/v1/namespaces/shop/"
+    "pods?watch=true&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
 
 }  // namespace
 
@@ -111,7 +123,8 @@ TEST_CASE("a server without streaming lists is asked for pages, then watched") {
   second.answer(200, list(20, pod("c", 3)));
   auto watch = world.next();
   CHECK(world.take_changes() == "+c:3 synced");
-  CHECK(stable(watch.text()) == "GET /api/v1/namespaces/shop/pods?watch=true&allowWatchBookmarks=true&resourceVersion=20");
+  CHECK(stable(watch.text()) ==
+        "GET /api/v1/namespaces/shop/pods?watch=true&allowWatchBookmarks=true&resourceVersion=20");
   watch.line(event("MODIFIED", pod("b", 21)));
   CHECK(world.take_changes() == "b:21");
 }
@@ -166,7 +179,8 @@ TEST_CASE("410 lists again at once and tells only what differs") {
     World world;
     world.start();
     auto stream = world.next();
-    for (const auto& object : {pod("same", 1), pod("gone", 2), pod("newer", 3), pod("reborn", 4, "old")}) stream.line(event("ADDED", object));
+    for (const auto& object : {pod("same", 1), pod("gone", 2), pod("newer", 3), pod("reborn", 4, "old")})
+      stream.line(event("ADDED", object));
     stream.line(bookmark(9, true));
     world.take_changes();
     world.loop.advance(20s);
@@ -178,7 +192,8 @@ TEST_CASE("410 lists again at once and tells only what differs") {
     }
     auto again = world.next();
     CHECK(stable(again.text()) == kStreamingList);
-    for (const auto& object : {pod("same", 1), pod("newer", 30), pod("reborn", 31, "new"), pod("fresh", 32)}) again.line(event("ADDED", object));
+    for (const auto& object : {pod("same", 1), pod("newer", 30), pod("reborn", 31, "new"), pod("fresh", 32)})
+      again.line(event("ADDED", object));
     CHECK(world.take_changes() == "newer:30 -reborn:4 +reborn:31 +fresh:32");
     again.line(bookmark(40, true));
     CHECK(world.take_changes() == "-gone:2");
@@ -332,13 +347,16 @@ TEST_CASE("selectors stand in every request") {
   VirtualLoop loop;
   ScriptedApi server(loop);
   Client api(loop, server);
-  Cache<EndpointSlice> slices(api, {.label_selector = "!service.kubernetes.io/headless", .field_selector = "metadata.name!=x"});
+  Cache<EndpointSlice> slices(
+      api, {.label_selector = "!service.kubernetes.io/headless", .field_selector = "metadata.name!=x"});
   slices.start();
   loop.run_ready();
-  CHECK(server.log.at(0).starts_with("GET /apis/discovery.k8s.io/v1/endpointslices?watch=true&allowWatchBookmarks=true"
-                                     "&labelSelector=%21service.kubernetes.io%2Fheadless&fieldSelector=metadata.name%21%3Dx"));
+  CHECK(server.log.at(0).starts_with(
+      "GET /apis/discovery.k8s.io/v1/endpointslices?watch=true&allowWatchBookmarks=true"
+      "&labelSelector=%21service.kubernetes.io%2Fheadless&fieldSelector=metadata.name%21%3Dx"));
   server.next().answer(422, status(422, "Invalid"));
   loop.run_ready();
-  CHECK(server.log.at(1) == "GET /apis/discovery.k8s.io/v1/endpointslices?labelSelector=%21service.kubernetes.io%2Fheadless"
-                            "&fieldSelector=metadata.name%21%3Dx&limit=500");
+  CHECK(server.log.at(1) ==
+        "GET /apis/discovery.k8s.io/v1/endpointslices?labelSelector=%21service.kubernetes.io%2Fheadless"
+        "&fieldSelector=metadata.name%21%3Dx&limit=500");
 }

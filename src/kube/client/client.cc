@@ -20,7 +20,8 @@ std::optional<Duration> retry_after(const http::Response& response) {
   if (header == response.headers.end()) return std::nullopt;
   int seconds = 0;
   const auto& text = header->second;
-  if (std::from_chars(text.data(), text.data() + text.size(), seconds).ec != std::errc() || seconds < 0) return std::nullopt;
+  if (std::from_chars(text.data(), text.data() + text.size(), seconds).ec != std::errc() || seconds < 0)
+    return std::nullopt;
   return std::chrono::seconds(std::min(seconds, 60));
 }
 
@@ -133,14 +134,15 @@ Error error_of(int http_status, std::string_view body, std::string_view what) {
   // Something on the way answered, or the server before it reached the API.
   std::string text(body.substr(0, 200));
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  return Error(errc_of(http_status, ""),
-               fmt::format("{}{}HTTP status {}{}{}", what, what.empty() ? "" : ": ", http_status, text.empty() ? "" : ": ", text));
+  return Error(errc_of(http_status, ""), fmt::format("{}{}HTTP status {}{}{}", what, what.empty() ? "" : ": ",
+                                                     http_status, text.empty() ? "" : ": ", text));
 }
 
 Client::Client(Loop& loop, http::Transport& transport, ClientOptions options)
     : loop_(loop), transport_(transport), options_(std::move(options)) {}
 
-Task<Result<std::string>> Client::request(std::string method, std::string target, std::string body, std::string content_type) {
+Task<Result<std::string>> Client::request(std::string method, std::string target, std::string body,
+                                          std::string content_type) {
   http::Request request;
   request.method = std::move(method);
   request.target = std::move(target);

@@ -1,6 +1,6 @@
 // The verbs of the Kubernetes API over typed objects. What the API answers with an error status comes back as an Error:
-//   404 NotFound · 409 AlreadyExists or Conflict · 410 Gone · 422 and 400 Invalid (naming the fields) · 401, 403 Denied ·
-//   429 and 5xx Unavailable
+//   404 NotFound · 409 AlreadyExists or Conflict · 410 Gone · 422 and 400 Invalid, naming the fields ·
+//   401 and 403 Denied · 429 and 5xx Unavailable
 // Requests that the server turned away with Retry-After are sent again after that time, up to ClientOptions::retries.
 //
 //   Client api(loop, transport);
@@ -88,8 +88,8 @@ class Client {
   Task<Result<T>> patch(Ref ref, PatchType type, std::string body, std::string subresource = {});
   template <class T>
   Task<Status> remove(Ref ref, DeleteOptions options = {});
-  // Events in order until the server ends the watch (Ok), the stream breaks, or `on_event` fails. An Error event ends it
-  // with its Status as the error (410: Gone).
+  // Events in order until the server ends the watch (Ok), the stream breaks, or `on_event` fails. An Error event ends
+  // it with its Status as the error (410: Gone).
   template <class T>
   Task<Status> watch(WatchOptions options, std::move_only_function<Status(WatchEvent<T>&&)> on_event);
 
@@ -97,7 +97,8 @@ class Client {
   Task<Result<std::string>> request(std::string method, std::string target, std::string body = {},
                                     std::string content_type = "application/json");
   // Hands over each complete line of the answer.
-  Task<Status> stream_lines(std::string target, std::move_only_function<Status(std::string_view)> on_line, Duration idle);
+  Task<Status> stream_lines(std::string target, std::move_only_function<Status(std::string_view)> on_line,
+                            Duration idle);
   // Hands over the body as it comes.
   Task<Status> stream(std::string target, std::move_only_function<Status(std::string_view)> on_data, Duration idle);
 

@@ -1,8 +1,9 @@
+#include "kube/client/client.h"
+
 #include <doctest/doctest.h>
 
 #include "async/scope.h"
 #include "async/virtual_loop.h"
-#include "kube/client/client.h"
 #include "kube/client/events.h"
 #include "kube/client/leader.h"
 #include "kube/client/scripted_api.h"
@@ -13,8 +14,9 @@ using namespace causeway::kube;
 namespace {
 
 std::string failure(int code, std::string_view reason, std::string_view message) {
-  return fmt::format(R"({{"kind":"Status","apiVersion":"v1","metadata":{{}},"status":"Failure","message":"{}","reason":"{}","code":{}}})",
-                     message, reason, code);
+  return fmt::format(
+      R"({{"kind":"Status","apiVersion":"v1","metadata":{{}},"status":"Failure","message":"{}","reason":"{}","code":{}}})",
+      message, reason, code);
 }
 
 struct World {
@@ -43,8 +45,10 @@ struct World {
   template <class R>
   static Task<void> settle(Task<R> task, World& world) {
     auto result = co_await std::move(task);
-    if (result) world.outcome = "ok";
-    else world.outcome = fmt::format("{}: {}", result.error().code(), result.error().message());
+    if (result)
+      world.outcome = "ok";
+    else
+      world.outcome = fmt::format("{}: {}", result.error().code(), result.error().message());
   }
 };
 
@@ -73,10 +77,13 @@ TEST_CASE("each verb sends what the API expects") {
   world.answer(200, answer);
   world.run(world.api.patch<Pod>({"shop", "web"}, PatchType::Merge, "{}", "status"));
   world.answer(200, answer);
-  world.run(world.api.remove<Pod>({"shop", "web"}, {.uid = "u1", .propagation = "Foreground", .grace_period_seconds = 0}));
+  world.run(
+      world.api.remove<Pod>({"shop", "web"}, {.uid = "u1", .propagation = "Foreground", .grace_period_seconds = 0}));
   world.answer(200, answer);
   world.run(world.api.list<Lease>({.ns = "a", .label_selector = "x=y", .limit = 5}));
-  world.answer(200, R"({"kind":"LeaseList","apiVersion":"coordination.k8s.io/v1","metadata":{"resourceVersion":"3"},"items":[]})");
+  world.answer(
+      200,
+      R"({"kind":"LeaseList","apiVersion":"coordination.k8s.io/v1","metadata":{"resourceVersion":"3"},"items":[]})");
   CHECK(world.outcome == "ok");
   const auto body = encode(named("web"));
   const std::vector<std::string> expected{
@@ -111,7 +118,8 @@ TEST_CASE("what the API refuses becomes an error with its kind and its words") {
     world.answer(http, std::move(body));
     return world.outcome;
   };
-  CHECK(outcome(404, failure(404, "NotFound", "pods \\\"web\\\" not found")) == "not found: get Pod shop/web: pods \"web\" not found");
+  CHECK(outcome(404, failure(404, "NotFound", "pods \\\"web\\\" not found")) ==
+        "not found: get Pod shop/web: pods \"web\" not found");
   CHECK(outcome(409, failure(409, "AlreadyExists", "it is there")) == "already exists: get Pod shop/web: it is there");
   CHECK(outcome(409, failure(409, "Conflict", "changed")) == "conflict: get Pod shop/web: changed");
   CHECK(outcome(410, failure(410, "Expired", "too old")) == "gone: get Pod shop/web: too old");
@@ -120,9 +128,12 @@ TEST_CASE("what the API refuses becomes an error with its kind and its words") {
   CHECK(outcome(429, failure(429, "TooManyRequests", "later")) == "unavailable: get Pod shop/web: later");
   CHECK(outcome(502, "<html>") == "unavailable: get Pod shop/web: HTTP status 502: <html>");
   CHECK(outcome(415, failure(415, "UnsupportedMediaType", "json only")) == "unsupported: get Pod shop/web: json only");
-  CHECK(outcome(422, R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Pod is invalid","reason":"Invalid",)"
-                     R"("details":{"causes":[{"reason":"FieldValueRequired","message":"Required value","field":"spec.containers"}]},"code":422})") ==
-        "invalid: get Pod shop/web: Pod is invalid; spec.containers: Required value");
+  CHECK(
+      outcome(
+          422,
+          R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Pod is invalid","reason":"Invalid",)"
+          R"("details":{"causes":[{"reason":"FieldValueRequired","message":"Required value","field":"spec.containers"}]},"code":422})") ==
+      "invalid: get Pod shop/web: Pod is invalid; spec.containers: Required value");
   CHECK(outcome(200, "[]").starts_with("invalid: "));
 }
 
@@ -209,8 +220,10 @@ Task<Status> serve_lease(ScriptedApi& server, Loop& loop, Lease& lease, bool& aw
       if (away) {
         request.break_off();
       } else if (request.request().method == "GET") {
-        if (lease.metadata.name.empty()) request.answer(404, failure(404, "NotFound", "none"));
-        else request.answer(200, encode(lease));
+        if (lease.metadata.name.empty())
+          request.answer(404, failure(404, "NotFound", "none"));
+        else
+          request.answer(200, encode(lease));
       } else {
         lease = decode<Lease>(request.request().body).value();
         request.answer(200, encode(lease));

@@ -68,7 +68,8 @@ http::ClientOptions client_options(const Config& config, Loop& loop) {
       TimePoint read{};
     };
     // The kubelet replaces the file long before the token in it ends.
-    options.bearer = [path = config.token_file, &loop, token = std::make_shared<Token>()](bool refresh) -> Result<std::string> {
+    options.bearer = [path = config.token_file, &loop,
+                      token = std::make_shared<Token>()](bool refresh) -> Result<std::string> {
       if (!refresh && !token->text.empty() && loop.now() - token->read < kTokenAge) return token->text;
       token->text = trimmed(TRY(read_file(path)));
       token->read = loop.now();

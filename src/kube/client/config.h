@@ -20,7 +20,8 @@ struct Config {
 };
 
 // `text` is YAML (or JSON) of kind Config. `context` empty: its current-context. Relative file names are relative to
-// `directory`. Errors: Invalid, naming the entry; Unsupported (exec and auth-provider plugins, basic authentication), by name.
+// `directory`. Errors: Invalid, naming the entry; Unsupported (exec and auth-provider plugins, basic authentication),
+// by name.
 Result<Config> parse_kubeconfig(const std::string& text, const std::string& directory, const std::string& context = {});
 Result<Config> load_kubeconfig(const std::string& path, const std::string& context = {});
 

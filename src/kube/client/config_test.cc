@@ -1,3 +1,5 @@
+#include "kube/client/config.h"
+
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -6,7 +8,6 @@
 #include "async/virtual_loop.h"
 #include "base/file.h"
 #include "base/format.h"
-#include "kube/client/config.h"
 
 using namespace causeway;
 using namespace causeway::kube;
@@ -15,9 +16,10 @@ namespace {
 
 std::string render(const Result<Config>& config) {
   if (!config) return fmt::format("{}: {}", config.error().code(), config.error().message());
-  return fmt::format("{} ca={} cert={} key={} token={} file={} ns={} name={} proxy={}{}", config->server, config->tls.ca_pem,
-                     config->tls.certificate_pem, config->tls.key_pem, config->token, config->token_file, config->ns,
-                     config->tls.server_name, config->proxy, config->tls.insecure ? " insecure" : "");
+  return fmt::format("{} ca={} cert={} key={} token={} file={} ns={} name={} proxy={}{}", config->server,
+                     config->tls.ca_pem, config->tls.certificate_pem, config->tls.key_pem, config->token,
+                     config->token_file, config->ns, config->tls.server_name, config->proxy,
+                     config->tls.insecure ? " insecure" : "");
 }
 
 constexpr const char* kConfig = R"(
@@ -62,32 +64,43 @@ contexts:
 - {name: lost, context: {cluster: lost, user: admin}}
 )";
 
-std::string read(std::string_view context) { return render(parse_kubeconfig(kConfig, "/etc/kube", std::string(context))); }
+std::string read(std::string_view context) {
+  return render(parse_kubeconfig(kConfig, "/etc/kube", std::string(context)));
+}
 
 }  // namespace
 
 TEST_CASE("a kubeconfig says where and who") {
   CHECK(read("") == "https://10.0.0.1:6443 ca=CA cert=CERT key=KEY token= file= ns=shop name=kubernetes proxy=");
-  CHECK(read("robot") == "http://127.0.0.1:8080 ca= cert= key= token=secret file= ns= name= proxy=socks5://p:1 insecure");
-  CHECK(read("file") == "http://127.0.0.1:8080 ca= cert= key= token= file=/etc/kube/token.txt ns= name= proxy=socks5://p:1 insecure");
+  CHECK(read("robot") ==
+        "http://127.0.0.1:8080 ca= cert= key= token=secret file= ns= name= proxy=socks5://p:1 insecure");
+  CHECK(read("file") ==
+        "http://127.0.0.1:8080 ca= cert= key= token= file=/etc/kube/token.txt ns= name= proxy=socks5://p:1 insecure");
   CHECK(read("nobody") == "http://127.0.0.1:8080 ca= cert= key= token= file= ns= name= proxy=socks5://p:1 insecure");
 }
 
 TEST_CASE("what a kubeconfig asks for and we cannot do is refused by name") {
-  CHECK(read("cloud") == "unsupported: user cloud: it runs the credential plugin \"aws-iam-authenticator\", which is not supported; "
-                         "use a token or a client certificate");
-  CHECK(read("old") == "unsupported: user old: it uses the auth-provider \"gcp\", which is not supported; use a token or a client certificate");
+  CHECK(read("cloud") ==
+        "unsupported: user cloud: it runs the credential plugin \"aws-iam-authenticator\", which is not supported; "
+        "use a token or a client certificate");
+  CHECK(read("old") ==
+        "unsupported: user old: it uses the auth-provider \"gcp\", which is not supported; use a token or a client "
+        "certificate");
   CHECK(read("basic") == "unsupported: user basic: username is not supported; use a token or a client certificate");
   CHECK(read("half") == "invalid: user half: client-certificate and client-key belong together, one is missing");
   CHECK(read("both") == "invalid: cluster both: insecure-skip-tls-verify and certificate-authority exclude each other");
-  CHECK(read("odd-proxy") == "unsupported: cluster odd-proxy: proxy-url \"gopher://p\": only http, https and socks5 proxies are supported");
+  CHECK(read("odd-proxy") ==
+        "unsupported: cluster odd-proxy: proxy-url \"gopher://p\": only http, https and socks5 proxies are supported");
   CHECK(read("lost") == "invalid: context lost: no cluster \"lost\"; there are: lab, plain, both, odd-proxy");
-  CHECK(read("missing") == "invalid: no context \"missing\"; there are: lab, robot, file, nobody, cloud, old, basic, half, both, odd-proxy, lost");
+  CHECK(read("missing") ==
+        "invalid: no context \"missing\"; there are: lab, robot, file, nobody, cloud, old, basic, half, both, "
+        "odd-proxy, lost");
 }
 
 TEST_CASE("a broken kubeconfig is an error") {
-  for (const char* text : {"", "[]", "a: [", "kind: Pod", "contexts: 7", "current-context: x\ncontexts: {}", "&a [*a]", "\x01\xff",
-                           "current-context: x\ncontexts: [{name: x}]", "{clusters: [[]], contexts: [7, {name: c, context: {cluster: k}}], current-context: c}"})
+  for (const char* text : {"", "[]", "a: [", "kind: Pod", "contexts: 7", "current-context: x\ncontexts: {}", "&a [*a]",
+                           "\x01\xff", "current-context: x\ncontexts: [{name: x}]",
+                           "{clusters: [[]], contexts: [7, {name: c, context: {cluster: k}}], current-context: c}"})
     CHECK(!parse_kubeconfig(text, "/", ""));
   CHECK(render(parse_kubeconfig("kind: Config", "/")) == "invalid: it has no current-context; name one of: none");
   CHECK(render(parse_kubeconfig(std::string(5 << 20, ' '), "/")) == "invalid: it is longer than 4194304 bytes");
@@ -97,19 +110,23 @@ TEST_CASE("files that a kubeconfig names are read beside it") {
   const auto directory = fmt::format("/tmp/causeway-config-test-{}", ::getpid());
   std::filesystem::create_directories(directory + "/var/run/secrets/kubernetes.io/serviceaccount");
   REQUIRE(replace_file(directory + "/ca.pem", "CA FILE"));
-  REQUIRE(replace_file(directory + "/config", "{current-context: c, contexts: [{name: c, context: {cluster: k, user: u}}], clusters: [{name: k, "
-                                              "cluster: {server: 'https://x', certificate-authority: ca.pem}}], users: [{name: u, user: {tokenFile: t}}]}"));
+  REQUIRE(replace_file(
+      directory + "/config",
+      "{current-context: c, contexts: [{name: c, context: {cluster: k, user: u}}], clusters: [{name: k, "
+      "cluster: {server: 'https://x', certificate-authority: ca.pem}}], users: [{name: u, user: {tokenFile: t}}]}"));
   CHECK(render(load_kubeconfig(directory + "/config")) ==
         fmt::format("https://x ca=CA FILE cert= key= token= file={}/t ns= name= proxy=", directory));
 
   const auto account = directory + "/var/run/secrets/kubernetes.io/serviceaccount";
-  const std::map<std::string, std::string> environment{{"KUBERNETES_SERVICE_HOST", "fd00::1"}, {"KUBERNETES_SERVICE_PORT", "443"}};
+  const std::map<std::string, std::string> environment{{"KUBERNETES_SERVICE_HOST", "fd00::1"},
+                                                       {"KUBERNETES_SERVICE_PORT", "443"}};
   CHECK(!load_in_cluster(environment, directory));
   REQUIRE(replace_file(account + "/token", "one\n"));
   REQUIRE(replace_file(account + "/ca.crt", "CA"));
   REQUIRE(replace_file(account + "/namespace", "prod\n"));
   const auto config = load_in_cluster(environment, directory);
-  CHECK(render(config) == fmt::format("https://[fd00::1]:443 ca=CA cert= key= token= file={}/token ns=prod name= proxy=", account));
+  CHECK(render(config) ==
+        fmt::format("https://[fd00::1]:443 ca=CA cert= key= token= file={}/token ns=prod name= proxy=", account));
   CHECK(load_in_cluster({}, directory).error().code() == Errc::NotFound);
 
   VirtualLoop loop;

@@ -27,7 +27,12 @@ Time whole_microseconds(WallTime time) { return std::chrono::floor<std::chrono::
 }  // namespace
 
 EventRecorder::EventRecorder(Client& api, std::string component, std::string host)
-    : api_(api), loop_(api.loop()), component_(std::move(component)), host_(std::move(host)), queue_(loop_), scope_(loop_) {
+    : api_(api),
+      loop_(api.loop()),
+      component_(std::move(component)),
+      host_(std::move(host)),
+      queue_(loop_),
+      scope_(loop_) {
   scope_.spawn("record Events", run());
 }
 
@@ -44,8 +49,11 @@ bool EventRecorder::admit(const ObjectReference& about) {
   const auto now = loop_.now();
   auto [at, fresh] = buckets_.try_emplace({about.kind, about.ns + "/" + about.name});
   auto& bucket = at->second;
-  if (fresh) bucket.tokens = kBurst;
-  else bucket.tokens = std::min(kBurst, bucket.tokens + std::chrono::duration<double>(now - bucket.last).count() * kPerSecond);
+  if (fresh)
+    bucket.tokens = kBurst;
+  else
+    bucket.tokens =
+        std::min(kBurst, bucket.tokens + std::chrono::duration<double>(now - bucket.last).count() * kPerSecond);
   bucket.last = now;
   if (bucket.tokens < 1) return false;
   bucket.tokens -= 1;
@@ -80,8 +88,9 @@ Task<Status> EventRecorder::write(Occurrence occurrence) {
                 occurrence.reason, occurrence.message};
   if (auto known = written_.find(key); known != written_.end() && loop_.now() - known->second.last < kCountUp) {
     const auto count = known->second.count + 1;
-    auto patched = co_await api_.patch<Event>(known->second.ref, PatchType::Merge,
-                                              fmt::format(R"({{"count":{},"lastTimestamp":"{}"}})", count, format_time(occurrence.at)));
+    auto patched = co_await api_.patch<Event>(
+        known->second.ref, PatchType::Merge,
+        fmt::format(R"({{"count":{},"lastTimestamp":"{}"}})", count, format_time(occurrence.at)));
     known = written_.find(key);
     if (patched && known != written_.end()) {
       known->second.count = count;
@@ -113,9 +122,11 @@ Task<Status> EventRecorder::write(Occurrence occurrence) {
 
 void EventRecorder::forget_old() {
   const auto now = loop_.now();
-  if (written_.size() > kRemembered) std::erase_if(written_, [&](const auto& pair) { return now - pair.second.last > kCountUp; });
+  if (written_.size() > kRemembered)
+    std::erase_if(written_, [&](const auto& pair) { return now - pair.second.last > kCountUp; });
   if (written_.size() > 2 * kRemembered) written_.clear();  // costs new Events instead of counted ones
-  if (buckets_.size() > kRemembered) std::erase_if(buckets_, [&](const auto& pair) { return now - pair.second.last > 1h; });
+  if (buckets_.size() > kRemembered)
+    std::erase_if(buckets_, [&](const auto& pair) { return now - pair.second.last > 1h; });
 }
 
 }  // namespace causeway::kube

@@ -65,16 +65,19 @@ Status read_cluster(Config& config, const YAML::Node& cluster, const std::string
 
 Status read_user(Config& config, const YAML::Node& user, const std::string& directory) {
   if (const auto plugin = user["exec"])
-    return fail(Errc::Unsupported, "it runs the credential plugin {:?}, which is not supported; use a token or a client certificate",
+    return fail(Errc::Unsupported,
+                "it runs the credential plugin {:?}, which is not supported; use a token or a client certificate",
                 plugin.IsMap() ? text_of(plugin, "command") : "exec");
   if (const auto plugin = user["auth-provider"])
-    return fail(Errc::Unsupported, "it uses the auth-provider {:?}, which is not supported; use a token or a client certificate",
+    return fail(Errc::Unsupported,
+                "it uses the auth-provider {:?}, which is not supported; use a token or a client certificate",
                 plugin.IsMap() ? text_of(plugin, "name") : "auth-provider");
   for (const char* key : {"username", "password", "as", "as-uid", "as-groups", "as-user-extra"})
     if (user[key]) return fail(Errc::Unsupported, "{} is not supported; use a token or a client certificate", key);
   config.token = text_of(user, "token");
   config.token_file = text_of(user, "tokenFile");
-  if (!config.token_file.empty() && !config.token_file.starts_with('/')) config.token_file = directory + "/" + config.token_file;
+  if (!config.token_file.empty() && !config.token_file.starts_with('/'))
+    config.token_file = directory + "/" + config.token_file;
   config.tls.certificate_pem = TRY(data_or_file(user, "client-certificate", directory));
   config.tls.key_pem = TRY(data_or_file(user, "client-key", directory));
   if (config.tls.certificate_pem.empty() != config.tls.key_pem.empty())
@@ -88,7 +91,8 @@ Result<Config> read(const YAML::Node& root, const std::string& directory, std::s
     return fail(Errc::Invalid, "its kind is {}, not Config", kind);
   if (context_name.empty()) context_name = text_of(root, "current-context");
   if (context_name.empty())
-    return fail(Errc::Invalid, "it has no current-context; name one of: {}", root["contexts"] ? names_of(root["contexts"]) : "none");
+    return fail(Errc::Invalid, "it has no current-context; name one of: {}",
+                root["contexts"] ? names_of(root["contexts"]) : "none");
   const auto context = TRY(find_entry(root, "contexts", "context", context_name));
   const auto cluster_name = text_of(context, "cluster"), user_name = text_of(context, "user");
   Config config;

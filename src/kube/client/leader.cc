@@ -10,7 +10,7 @@ enum class Turn { Renewed, Ended, Late };
 struct Election {
   Client& api;
   LeaderOptions options;
-  LeaseSpec seen;            // as last read, and when it last changed by our own clock
+  LeaseSpec seen;  // as last read, and when it last changed by our own clock
   TimePoint seen_at{};
   bool ever_seen = false;
 
@@ -24,7 +24,8 @@ struct Election {
 LeaseSpec our_spec(Election& election) {
   LeaseSpec spec;
   spec.holder_identity = election.options.identity;
-  spec.lease_duration_seconds = static_cast<int32_t>(std::chrono::duration_cast<std::chrono::seconds>(election.options.duration).count());
+  spec.lease_duration_seconds =
+      static_cast<int32_t>(std::chrono::duration_cast<std::chrono::seconds>(election.options.duration).count());
   spec.renew_time = election.now();
   const bool renewal = election.ever_seen && election.seen.holder_identity == election.options.identity;
   spec.acquire_time = renewal ? election.seen.acquire_time : spec.renew_time;
@@ -55,7 +56,8 @@ Task<Result<bool>> acquire_or_renew(Election& election) {
   const auto duration = std::chrono::seconds(election.seen.lease_duration_seconds.value_or(0));
   if (election.held_by_other() && election.loop().now() - election.seen_at < duration) co_return false;
   lease->spec = our_spec(election);
-  auto updated = CO_TRY(co_await election.api.update<Lease>(std::move(*lease)));  // the version says that nobody was faster
+  auto updated =
+      CO_TRY(co_await election.api.update<Lease>(std::move(*lease)));  // the version says that nobody was faster
   election.seen = updated.spec;
   co_return true;
 }
@@ -64,10 +66,14 @@ Task<void> keep_renewing(Election& election, Channel<Turn> turns) {
   for (;;) {
     if (!co_await election.loop().sleep(election.options.retry)) co_return;
     auto renewed = co_await acquire_or_renew(election);
-    if (renewed && *renewed) turns.push(Turn::Renewed);
-    else if (renewed) turns.push(Turn::Late);  // somebody else holds it
-    else if (renewed.error().code() == Errc::Cancelled) co_return;
-    else log::warning("renew the Lease {}: {}", election.options.lease, renewed.error().message());
+    if (renewed && *renewed)
+      turns.push(Turn::Renewed);
+    else if (renewed)
+      turns.push(Turn::Late);  // somebody else holds it
+    else if (renewed.error().code() == Errc::Cancelled)
+      co_return;
+    else
+      log::warning("renew the Lease {}: {}", election.options.lease, renewed.error().message());
   }
 }
 

@@ -63,7 +63,8 @@ Task<void> Reflector::run() {
       list_done_ = false;
       if (failures_++ == 0) continue;
     }
-    const auto message = fmt::format("{} {}: {}", list_done_ ? "watch" : "list", group_resource(kind_), error.message());
+    const auto message =
+        fmt::format("{} {}: {}", list_done_ ? "watch" : "list", group_resource(kind_), error.message());
     if (health_.error != message) log::warning("{}", message);
     health_.error = message;
     health_.phase = Phase::Waiting;
@@ -128,8 +129,10 @@ Task<Status> Reflector::watch_stream(bool initial) {
   if (!initial) watch.resource_version = health_.resource_version;
   watch.timeout = std::chrono::seconds(std::uniform_int_distribution(300, 600)(random_));
   watch.idle = kIdle;
-  if (initial) sink_.begin_list();
-  else health_.phase = Phase::Watching;
+  if (initial)
+    sink_.begin_list();
+  else
+    health_.phase = Phase::Watching;
   ++health_.watches;
   const auto begun = loop_.now();
   const auto events = health_.events;
@@ -168,8 +171,9 @@ void Reflector::heard() { health_.last_contact = loop_.now(); }
 
 // Between half of a step and the whole, so that a hundred nodes do not come back in one moment.
 Duration Reflector::backoff() {
-  const auto step = std::min<double>(static_cast<double>(options_.backoff_first.count()) * std::exp2(std::min(failures_, 30)),
-                                     static_cast<double>(options_.backoff_last.count()));
+  const auto step =
+      std::min<double>(static_cast<double>(options_.backoff_first.count()) * std::exp2(std::min(failures_, 30)),
+                       static_cast<double>(options_.backoff_last.count()));
   ++failures_;
   return Duration(static_cast<int64_t>(step * std::uniform_real_distribution(0.5, 1.0)(random_)));
 }

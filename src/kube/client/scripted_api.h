@@ -17,17 +17,22 @@ class ScriptedApi : public http::Transport {
   // One request that waits for its answer. Copies share it.
   class Pending {
    public:
-    Pending(Loop& loop, http::Request request) : request_(std::make_shared<http::Request>(std::move(request))), pieces_(loop) {}
+    Pending(Loop& loop, http::Request request)
+        : request_(std::make_shared<http::Request>(std::move(request))), pieces_(loop) {}
     const http::Request& request() const { return *request_; }
     // "GET /api/v1/pods?x=y body"
     std::string text() const {
       return request_->method + " " + request_->target + (request_->body.empty() ? "" : " " + request_->body);
     }
-    void answer(int status, std::string body, http::Headers headers = {}) { pieces_.push({{}, http::Response{status, std::move(headers), std::move(body)}}); }
+    void answer(int status, std::string body, http::Headers headers = {}) {
+      pieces_.push({{}, http::Response{status, std::move(headers), std::move(body)}});
+    }
     void data(std::string piece) { pieces_.push({std::move(piece), {}}); }
     void line(std::string text) { data(std::move(text) + "\n"); }
     void end() { answer(200, ""); }
-    void break_off(Errc code = Errc::Unavailable, std::string why = "connection reset") { pieces_.close(Error(code, std::move(why))); }
+    void break_off(Errc code = Errc::Unavailable, std::string why = "connection reset") {
+      pieces_.close(Error(code, std::move(why)));
+    }
 
    private:
     friend class ScriptedApi;

@@ -24,7 +24,8 @@ Status LineSplitter::feed(std::string_view data, OnText& on_line) {
     }
     if (!line.empty()) TRY(on_line(line));
   }
-  if (rest_.size() + data.size() > longest_) return fail(Errc::Invalid, "a watch event is longer than {} bytes", longest_);
+  if (rest_.size() + data.size() > longest_)
+    return fail(Errc::Invalid, "a watch event is longer than {} bytes", longest_);
   rest_ += data;
   return ok();
 }
@@ -60,10 +61,8 @@ Status ListSplitter::take(char c, OnText& on_item) {
       depth_ = 1;
       envelope_ += c;
       return ok();
-    case Place::Envelope:
-      return in_envelope(c);
-    case Place::Items:
-      return in_items(c);
+    case Place::Envelope: return in_envelope(c);
+    case Place::Items: return in_items(c);
     case Place::Element:
       element_ += c;
       if (string_) {
@@ -87,14 +86,18 @@ Status ListSplitter::take(char c, OnText& on_item) {
 }
 
 void ListSplitter::in_string(char c) {
-  if (escaped_) escaped_ = false;
-  else if (c == '\\') escaped_ = true;
-  else if (c == '"') string_ = false;
+  if (escaped_)
+    escaped_ = false;
+  else if (c == '\\')
+    escaped_ = true;
+  else if (c == '"')
+    string_ = false;
 }
 
 Status ListSplitter::in_envelope(char c) {
   envelope_ += c;
-  if (envelope_.size() > longest_) return fail(Errc::Invalid, "the metadata of a list is longer than {} bytes", longest_);
+  if (envelope_.size() > longest_)
+    return fail(Errc::Invalid, "the metadata of a list is longer than {} bytes", longest_);
   if (string_) {
     in_string(c);
     if (string_ && depth_ == 1) key_ += c;
@@ -120,8 +123,7 @@ Status ListSplitter::in_envelope(char c) {
     case ']':
       if (--depth_ == 0) place_ = Place::After;
       break;
-    default:
-      break;
+    default: break;
   }
   return ok();
 }

@@ -46,13 +46,13 @@ class ListSplitter {
 
   size_t longest_;
   Place place_ = Place::Before;
-  int depth_ = 0;          // of brackets, in the whole document
-  bool string_ = false;    // inside of one
+  int depth_ = 0;        // of brackets, in the whole document
+  bool string_ = false;  // inside of one
   bool escaped_ = false;
   std::string envelope_;
   std::string element_;
-  std::string key_;        // the last string of the outermost object
-  bool keyed_ = false;     // key_ is followed by its ':'
+  std::string key_;     // the last string of the outermost object
+  bool keyed_ = false;  // key_ is followed by its ':'
 };
 
 }  // namespace causeway::kube

@@ -1,7 +1,8 @@
+#include "kube/client/stream_splitter.h"
+
 #include <doctest/doctest.h>
 
 #include "kube/client/base64.h"
-#include "kube/client/stream_splitter.h"
 
 using namespace causeway;
 using namespace causeway::kube;
@@ -37,27 +38,34 @@ TEST_CASE("a list is cut into its items, however it arrives") {
   const std::string text =
       R"( {"kind":"PodList","items" : [ {"a":"}]\"\\"} , {"b":[{"items":[1]}]},{}],"metadata":{"items":[{"x":1}],"continue":"c"}} )";
   for (const size_t step : {1, 2, 3, 7, 1000})
-    CHECK(split_list(text, step) ==
-          R"(<{"a":"}]\"\\"}> <{"b":[{"items":[1]}]}> <{}> {"kind":"PodList","items" : [],"metadata":{"items":[{"x":1}],"continue":"c"}})");
+    CHECK(
+        split_list(text, step) ==
+        R"(<{"a":"}]\"\\"}> <{"b":[{"items":[1]}]}> <{}> {"kind":"PodList","items" : [],"metadata":{"items":[{"x":1}],"continue":"c"}})");
 }
 
 TEST_CASE("a value called items is not the key") {
-  CHECK(split_list(R"({"kind":"items","x":[{"a":1}],"items":null})", 5) == R"({"kind":"items","x":[{"a":1}],"items":null})");
+  CHECK(split_list(R"({"kind":"items","x":[{"a":1}],"items":null})", 5) ==
+        R"({"kind":"items","x":[{"a":1}],"items":null})");
 }
 
 TEST_CASE("what is no list is refused") {
   CHECK(split_list("[]", 5) == "a list is not a JSON object: it begins with '['");
-  CHECK(split_list(R"({"items":[{"a":1},2]})", 5) == R"(<{"a":1}> an item of a list is not an object: it begins with '2')");
+  CHECK(split_list(R"({"items":[{"a":1},2]})", 5) ==
+        R"(<{"a":1}> an item of a list is not an object: it begins with '2')");
   CHECK(split_list(R"({"items":[{"a":1})", 5) == R"(<{"a":1}> the list ended before its closing brace)");
   CHECK(split_list(R"({} {})", 5) == "text follows the list");
-  CHECK(split_list(R"({"items":[{"a":"0123456789012345678901234567890123456789"}]})", 4, 20) == "an item of a list is longer than 20 bytes");
-  CHECK(split_list(R"({"kind":"0123456789012345678901234567890123456789"})", 4, 20) == "the metadata of a list is longer than 20 bytes");
+  CHECK(split_list(R"({"items":[{"a":"0123456789012345678901234567890123456789"}]})", 4, 20) ==
+        "an item of a list is longer than 20 bytes");
+  CHECK(split_list(R"({"kind":"0123456789012345678901234567890123456789"})", 4, 20) ==
+        "the metadata of a list is longer than 20 bytes");
 }
 
 TEST_CASE("a watch is cut into lines, however it arrives") {
-  for (const size_t step : {1, 2, 5, 1000}) CHECK(split_lines("{\"a\":1}\r\n\n{\"b\":2}\n", step) == "<{\"a\":1}> <{\"b\":2}> end");
+  for (const size_t step : {1, 2, 5, 1000})
+    CHECK(split_lines("{\"a\":1}\r\n\n{\"b\":2}\n", step) == "<{\"a\":1}> <{\"b\":2}> end");
   CHECK(split_lines("one\ntw", 100) == "<one> the stream ended inside of an event, after 2 bytes of it");
-  for (const size_t step : {3, 100}) CHECK(split_lines("0123456789\n", step, 5) == "a watch event is longer than 5 bytes");
+  for (const size_t step : {3, 100})
+    CHECK(split_lines("0123456789\n", step, 5) == "a watch event is longer than 5 bytes");
 }
 
 TEST_CASE("base64") {
