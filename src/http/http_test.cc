@@ -1,4 +1,6 @@
 // Client and server over loopback.
+#include <doctest/doctest.h>
+
 #include "http/test_world.h"
 
 using namespace causeway;
@@ -143,7 +145,7 @@ TEST_CASE("a stream without a byte ends with Timeout, and its handler is cancell
   auto response = run_until_done(*world.loop, client.stream(request, [](std::string_view) { return ok(); }, 30ms));
   REQUIRE(!response);
   CHECK(response.error().code() == Errc::Timeout);
-  world.run_until([&] { return world.echo.cancelled == 1; });
+  REQUIRE(world.run_until([&] { return world.echo.cancelled == 1; }));
 }
 
 TEST_CASE("a consumer's own error ends the stream") {
@@ -167,9 +169,9 @@ TEST_CASE("cancelling the awaiting task drops the exchange") {
       CO_TRY(co_await client.send(std::move(request)));
       co_return ok();
     }(client, request));
-    world.run_until([&] { return world.echo.requests == 1; });
+    REQUIRE(world.run_until([&] { return world.echo.requests == 1; }));
   }
-  world.run_until([&] { return world.echo.cancelled == 1; });
+  REQUIRE(world.run_until([&] { return world.echo.cancelled == 1; }));
   CHECK(world.send(client, "POST", "/echo", "still") == "200 still");
 }
 
@@ -177,7 +179,7 @@ TEST_CASE("a server that ends cancels its handlers") {
   World world;
   Raw peer(world.server->port());
   peer.say("GET /silent HTTP/1.1\r\nHost: x\r\n\r\n");
-  world.run_until([&] { return world.echo.requests == 1; });
+  REQUIRE(world.run_until([&] { return world.echo.requests == 1; }));
   world.server.reset();
   CHECK(world.echo.cancelled == 1);
 }
@@ -214,13 +216,13 @@ TEST_CASE("a slow reader slows its handler and nobody else") {
   Raw slow(world.server->port());
   slow.say("GET /flood HTTP/1.1\r\nHost: x\r\n\r\n");
   size_t before = 1;
-  world.run_until(
-      [&] { return world.echo.flooded > 0 && std::exchange(before, world.echo.flooded) == world.echo.flooded; });
+  REQUIRE(world.run_until(
+      [&] { return world.echo.flooded > 0 && std::exchange(before, world.echo.flooded) == world.echo.flooded; }));
   CHECK(world.echo.flooded < (64 << 20));
   Client client(*world.loop, to(world));
   CHECK(world.send(client, "POST", "/echo", "quick") == "200 quick");
   slow.hang_up();
-  world.run_until([&] { return world.echo.cancelled == 1; });
+  REQUIRE(world.run_until([&] { return world.echo.cancelled == 1; }));
 }
 
 TEST_CASE("a Unix socket serves like an address") {

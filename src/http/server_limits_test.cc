@@ -1,4 +1,6 @@
 // What the server does to peers that speak bytes of their own.
+#include <doctest/doctest.h>
+
 #include "http/test_world.h"
 
 using namespace causeway;
@@ -11,10 +13,10 @@ TEST_CASE("pipelined requests are answered in order") {
       "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nonePOST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: "
       "3\r\n\r\ntwo"
       "GET /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-  world.run_until([&] {
+  REQUIRE(world.run_until([&] {
     peer.heard();
     return peer.ended;
-  });
+  }));
   const auto text = peer.heard();
   CHECK(text.find("one") < text.find("two"));
   CHECK(text.find("two") != std::string::npos);
@@ -25,19 +27,19 @@ TEST_CASE("a client that expects 100-continue gets it") {
   World world;
   Raw peer(world.server->port());
   peer.say("POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
-  world.run_until([&] { return peer.heard() == "HTTP/1.1 100 Continue\r\n\r\n"; });
+  REQUIRE(world.run_until([&] { return peer.heard() == "HTTP/1.1 100 Continue\r\n\r\n"; }));
   peer.say("ok");
-  world.run_until([&] { return peer.heard().ends_with("\r\n\r\nok"); });
+  REQUIRE(world.run_until([&] { return peer.heard().ends_with("\r\n\r\nok"); }));
 }
 
 TEST_CASE("HTTP/1.0 gets a stream that ends with the connection") {
   World world;
   Raw peer(world.server->port());
   peer.say("GET /count?n=3 HTTP/1.0\r\n\r\n");
-  world.run_until([&] {
+  REQUIRE(world.run_until([&] {
     peer.heard();
     return peer.ended;
-  });
+  }));
   CHECK(peer.heard().ends_with("\r\n\r\n0\n1\n2\n"));
   CHECK(peer.heard().find("chunked") == std::string::npos);
 }
@@ -48,13 +50,13 @@ static std::string refused(ServerLimits limits, const std::string& text) {
   World world(options);
   Raw peer(world.server->port());
   peer.say(text);
-  world.run_until([&] {
+  REQUIRE(world.run_until([&] {
     peer.heard();
     return peer.ended;
-  });
+  }));
   CHECK(world.echo.requests == 0);
   peer.hang_up();
-  world.run_until([&] { return world.server->connections() == 0; });
+  REQUIRE(world.run_until([&] { return world.server->connections() == 0; }));
   return peer.heard().substr(0, peer.heard().find('\r'));
 }
 
@@ -80,14 +82,14 @@ TEST_CASE("of too many half-open connections the oldest goes") {
   options.limits.half_open = 2;
   World world(options);
   Raw first(world.server->port());
-  world.run_until([&] { return world.server->connections() == 1; });
+  REQUIRE(world.run_until([&] { return world.server->connections() == 1; }));
   Raw second(world.server->port());
-  world.run_until([&] { return world.server->connections() == 2; });
+  REQUIRE(world.run_until([&] { return world.server->connections() == 2; }));
   Raw third(world.server->port());
-  world.run_until([&] {
+  REQUIRE(world.run_until([&] {
     first.heard();
     return first.ended;
-  });
+  }));
   CHECK(world.server->connections() == 2);
   Client client(*world.loop, to(world));
   CHECK(world.send(client, "POST", "/echo", "in") == "200 in");
