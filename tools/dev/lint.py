@@ -144,6 +144,9 @@ def docs(_):
     for file in code:
         if file.startswith(('src/cli/', 'src/lab/', 'apps/')) and file.endswith('.cc'):
             literals.update(re.findall(r'"([a-z][a-z-]*)"', (ROOT / file).read_text(errors='replace')))
+    index = (ROOT / 'docs/decisions/README.md').read_text()
+    problems += [f'docs/decisions/README.md does not link {f}' for f in files if f.startswith('docs/decisions/') and
+                 f.endswith('.md') and f != 'docs/decisions/README.md' and f'({os.path.basename(f)})' not in index]
     for page in ('docs/tour.md', 'README.md'):
         if not (ROOT / page).exists():
             problems.append(f'{page} is missing')
