@@ -97,9 +97,14 @@ def test_names():
     names = {'unit', 'scenario', 'sim', 'kernel', 'lab', 'cluster', 'qemu'}
     for file in tracked():
         if file.endswith('CMakeLists.txt'):
-            names.update(re.findall(r'causeway_(?:script_)?test\s*\(\s*(\w+)', (ROOT / file).read_text()))
+            names.update(re.findall(r'causeway_(?:script_)?test\s*\(\s*([\w${}]+)', (ROOT / file).read_text()))
             names.update(name + '_test' for name in re.findall(r'causeway_library\s*\(\s*(\w+)', (ROOT / file).read_text()))
     return names | {'fuzz_replay'}
+
+
+def is_test(name, known):
+    """Whether ./dev test would find `name` by the registered name `known`, which may hold ${variables}."""
+    return name in known or '${' in known and re.fullmatch(re.sub(r'\\\$\\\{\w+\\\}', r'\\w+', re.escape(known)), name)
 
 
 def check_dev(words):
@@ -114,7 +119,7 @@ def check_dev(words):
         missing = [n for n in names if n != 'all' and not (ROOT / f'bench/{n}').is_dir()]
     elif command == 'test':
         known = test_names()
-        missing = [n for n in names if not any(n in k for k in known)]
+        missing = [n for n in names if not any(is_test(n, k) for k in known)]
     elif command == 'peers':
         known = (ROOT / 'test/peers/peers.txt').read_text().split() + ['kubectl']
         missing = [n for n in names if n not in known]
