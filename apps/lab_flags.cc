@@ -21,20 +21,26 @@ void add_name(CLI::App* app, std::string& name) { app->add_option("--name", name
 
 void add_spec(CLI::App* app, lab::Spec& spec) {
   add_name(app, spec.name);
-  app->add_option("--nodes", spec.nodes, "how many nodes, 1 to 50; every third is on the second subnet")->capture_default_str();
+  app->add_option("--nodes", spec.nodes, "how many nodes, 1 to 50; every third is on the second subnet")
+      ->capture_default_str();
   app->add_option("--ip-family", spec.ip_family, "ipv4, ipv6 or dual")->capture_default_str();
   app->add_option("--fabric", spec.fabric, "node to node: auto, vxlan or host-gw")->capture_default_str();
-  app->add_option("--pod-cidr", spec.pod_cidrs, "addresses of Pods, one range for each family (default: 10.244.0.0/16, fd10:244::/56)")->delimiter(',');
-  app->add_option("--service-cidr", spec.service_cidrs, "addresses of Services, one range for each family (default: 10.96.0.0/16, fd10:96::/112)")
+  app->add_option("--pod-cidr", spec.pod_cidrs,
+                  "addresses of Pods, one range for each family (default: 10.244.0.0/16, fd10:244::/56)")
       ->delimiter(',');
-  app->add_option("--node-cidr-mask-size-ipv4", spec.node_mask_v4, "prefix length of a node's IPv4 Pod range")->capture_default_str();
-  app->add_option("--node-cidr-mask-size-ipv6", spec.node_mask_v6, "prefix length of a node's IPv6 Pod range")->capture_default_str();
+  app->add_option("--service-cidr", spec.service_cidrs,
+                  "addresses of Services, one range for each family (default: 10.96.0.0/16, fd10:96::/112)")
+      ->delimiter(',');
+  app->add_option("--node-cidr-mask-size-ipv4", spec.node_mask_v4, "prefix length of a node's IPv4 Pod range")
+      ->capture_default_str();
+  app->add_option("--node-cidr-mask-size-ipv6", spec.node_mask_v6, "prefix length of a node's IPv6 Pod range")
+      ->capture_default_str();
 }
 
 // A command with options of its own, which live as long as the parser.
 template <class Options>
-CLI::App* command(CLI::App* lab, const char* name, const char* help, Chosen& chosen, std::function<void(CLI::App*, Options&)> flags,
-                  std::function<int(const Options&)> run) {
+CLI::App* command(CLI::App* lab, const char* name, const char* help, Chosen& chosen,
+                  std::function<void(CLI::App*, Options&)> flags, std::function<int(const Options&)> run) {
   auto options = std::make_shared<Options>();
   CLI::App* app = lab->add_subcommand(name, help);
   flags(app, *options);
@@ -50,79 +56,92 @@ struct Named {
 };
 
 void add_hidden(CLI::App* lab, Chosen& chosen) {
-  command<Named>(lab, "keeper", "", chosen,
-                 [](CLI::App* app, Named& options) {
-                   add_name(app, options.name);
-                   app->add_option("--report", options.report);
-                 },
-                 [](const Named& options) { return lab::run_keeper(options.name, options.report); })->group("");
-  command<lab::NodeletOptions>(lab, "node", "", chosen,
-                               [](CLI::App* app, lab::NodeletOptions& options) {
-                                 app->add_option("--node", options.node)->required();
-                                 app->add_option("--address", options.addresses)->required();
-                                 app->add_option("--fabric", options.fabric);
-                                 app->add_option("--cluster-cidr", options.cluster_cidr);
-                               },
-                               [](const lab::NodeletOptions& options) { return lab::run_nodelet(options); })->group("");
+  command<Named>(
+      lab, "keeper", "", chosen,
+      [](CLI::App* app, Named& options) {
+        add_name(app, options.name);
+        app->add_option("--report", options.report);
+      },
+      [](const Named& options) { return lab::run_keeper(options.name, options.report); })
+      ->group("");
+  command<lab::NodeletOptions>(
+      lab, "node", "", chosen,
+      [](CLI::App* app, lab::NodeletOptions& options) {
+        app->add_option("--node", options.node)->required();
+        app->add_option("--address", options.addresses)->required();
+        app->add_option("--fabric", options.fabric);
+        app->add_option("--cluster-cidr", options.cluster_cidr);
+      },
+      [](const lab::NodeletOptions& options) { return lab::run_nodelet(options); })
+      ->group("");
 }
 
 }  // namespace
 
 CLI::App* add_lab_command(CLI::App& program, std::function<int()>& chosen) {
-  CLI::App* lab = program.add_subcommand("lab", "clusters on this machine: nodes and Pods as namespaces, no other software needed");
+  CLI::App* lab =
+      program.add_subcommand("lab", "clusters on this machine: nodes and Pods as namespaces, no other software needed");
   lab->require_subcommand(1);
   command<lab::Spec>(lab, "up", "make a lab, or repair one whose keeper has ended", chosen, add_spec, cli::lab_up);
-  command<Named>(lab, "down", "end a lab; nothing of it stays", chosen,
-                 [](CLI::App* app, Named& options) {
-                   add_name(app, options.name);
-                   app->add_flag("--all", options.flag, "every lab of this machine");
-                 },
-                 [](const Named& options) { return cli::lab_down(options.name, options.flag); });
-  command<Named>(lab, "ls", "list the labs", chosen, [](CLI::App*, Named&) {}, [](const Named&) { return cli::lab_ls(); });
-  command<Named>(lab, "status", "how a lab is: its processes, nodes and Pods", chosen,
-                 [](CLI::App* app, Named& options) { add_name(app, options.name); },
-                 [](const Named& options) { return cli::lab_status(options.name); });
-  command<Named>(lab, "apply", "create or change the objects of manifests", chosen,
-                 [](CLI::App* app, Named& options) {
-                   add_name(app, options.name);
-                   app->add_option("-f,--filename", options.paths, "a file, a folder, or - for standard input")->required();
-                 },
-                 [](const Named& options) { return cli::lab_apply(options.name, options.paths); });
-  command<Named>(lab, "kubeconfig", "print the kubeconfig of a lab", chosen,
-                 [](CLI::App* app, Named& options) {
-                   add_name(app, options.name);
-                   app->add_flag("--path", options.flag, "its path instead of its content");
-                 },
-                 [](const Named& options) { return cli::lab_kubeconfig(options.name, options.flag); });
-  command<cli::ExecOptions>(lab, "exec", "run a program in a node, a Pod, or the outside host", chosen,
-                            [](CLI::App* app, cli::ExecOptions& options) {
-                              options.lab = "lab";
-                              add_name(app, options.lab);
-                              app->add_option("-c,--container", options.container, "of the Pod (default: its first)");
-                              app->add_option("target", options.target, "node-1, outside, router, control, or [NAMESPACE/]POD")->required();
-                              app->add_option("command", options.command, "the program and its arguments, after -- (default: a shell)");
-                              app->positionals_at_end();
-                            },
-                            cli::lab_exec);
-  command<cli::LogOptions>(lab, "logs", "show a log", chosen,
-                           [](CLI::App* app, cli::LogOptions& options) {
-                             options.lab = "lab";
-                             add_name(app, options.lab);
-                             app->add_option("-c,--container", options.container, "of the Pod");
-                             app->add_flag("-f,--follow", options.follow, "go on as it grows");
-                             app->add_flag("-p,--previous", options.previous, "of the run before");
-                             app->add_option("--tail", options.tail, "only so many lines from the end");
-                             app->add_option("target", options.target, "[NAMESPACE/]POD, or keeper, apiserver, controller, node-1")->required();
-                           },
-                           cli::lab_logs);
-  command<cli::DemoOptions>(lab, "demo", "three nodes, the examples on them, and every promise of the Pod network checked", chosen,
-                            [](CLI::App* app, cli::DemoOptions& options) {
-                              options.spec.name = "demo";
-                              add_spec(app, options.spec);
-                              app->add_option("--examples", options.examples, "folder with seeds/ and shop/");
-                              app->add_flag("--down", options.down, "end the lab after the checks");
-                            },
-                            cli::lab_demo);
+  command<Named>(
+      lab, "down", "end a lab; nothing of it stays", chosen,
+      [](CLI::App* app, Named& options) {
+        add_name(app, options.name);
+        app->add_flag("--all", options.flag, "every lab of this machine");
+      },
+      [](const Named& options) { return cli::lab_down(options.name, options.flag); });
+  command<Named>(
+      lab, "ls", "list the labs", chosen, [](CLI::App*, Named&) {}, [](const Named&) { return cli::lab_ls(); });
+  command<Named>(
+      lab, "status", "how a lab is: its processes, nodes and Pods", chosen,
+      [](CLI::App* app, Named& options) { add_name(app, options.name); },
+      [](const Named& options) { return cli::lab_status(options.name); });
+  command<Named>(
+      lab, "apply", "create or change the objects of manifests", chosen,
+      [](CLI::App* app, Named& options) {
+        add_name(app, options.name);
+        app->add_option("-f,--filename", options.paths, "a file, a folder, or - for standard input")->required();
+      },
+      [](const Named& options) { return cli::lab_apply(options.name, options.paths); });
+  command<Named>(
+      lab, "kubeconfig", "print the kubeconfig of a lab", chosen,
+      [](CLI::App* app, Named& options) {
+        add_name(app, options.name);
+        app->add_flag("--path", options.flag, "its path instead of its content");
+      },
+      [](const Named& options) { return cli::lab_kubeconfig(options.name, options.flag); });
+  command<cli::ExecOptions>(
+      lab, "exec", "run a program in a node, a Pod, or the outside host", chosen,
+      [](CLI::App* app, cli::ExecOptions& options) {
+        options.lab = "lab";
+        add_name(app, options.lab);
+        app->add_option("-c,--container", options.container, "of the Pod (default: its first)");
+        app->add_option("target", options.target, "node-1, outside, router, control, or [NAMESPACE/]POD")->required();
+        app->add_option("command", options.command, "the program and its arguments, after -- (default: a shell)");
+      },
+      cli::lab_exec);
+  command<cli::LogOptions>(
+      lab, "logs", "show a log", chosen,
+      [](CLI::App* app, cli::LogOptions& options) {
+        options.lab = "lab";
+        add_name(app, options.lab);
+        app->add_option("-c,--container", options.container, "of the Pod");
+        app->add_flag("-f,--follow", options.follow, "go on as it grows");
+        app->add_flag("-p,--previous", options.previous, "of the run before");
+        app->add_option("--tail", options.tail, "only so many lines from the end");
+        app->add_option("target", options.target, "[NAMESPACE/]POD, or keeper, apiserver, controller, node-1")
+            ->required();
+      },
+      cli::lab_logs);
+  command<cli::DemoOptions>(
+      lab, "demo", "three nodes, the examples on them, and every promise of the Pod network checked", chosen,
+      [](CLI::App* app, cli::DemoOptions& options) {
+        options.spec.name = "demo";
+        add_spec(app, options.spec);
+        app->add_option("--examples", options.examples, "folder with seeds/ and shop/");
+        app->add_flag("--down", options.down, "end the lab after the checks");
+      },
+      cli::lab_demo);
   add_hidden(lab, chosen);
   return lab;
 }

@@ -24,7 +24,8 @@ using Resources = std::map<std::string, Resource>;
 // Kinds that documents still show and that are no more.
 std::string_view epitaph(const Manifest& manifest) {
   if (manifest.kind == "PodSecurityPolicy")
-    return "; Kubernetes removed PodSecurityPolicy in 1.25: Pod Security Standards, a label of the namespace, take its place";
+    return "; Kubernetes removed PodSecurityPolicy in 1.25: Pod Security Standards, a label of the namespace, take its "
+           "place";
   return "";
 }
 
@@ -44,11 +45,13 @@ Task<Result<Resource>> find_resource(kube::Client& api, Resources& known, Manife
       for (const auto& entry : root.at("resources").as_array()) {
         const std::string plural(entry.at("name").as_string());
         if (plural.find('/') != std::string::npos) continue;  // a subresource
-        known[manifest.api_version + " " + std::string(entry.at("kind").as_string())] = {plural, entry.at("namespaced").as_bool()};
+        known[manifest.api_version + " " + std::string(entry.at("kind").as_string())] = {
+            plural, entry.at("namespaced").as_bool()};
       }
   }
   if (auto found = known.find(key); found != known.end()) co_return found->second;
-  co_return fail(Errc::Invalid, "no matches for kind \"{}\" in version \"{}\"{}", manifest.kind, manifest.api_version, epitaph(manifest));
+  co_return fail(Errc::Invalid, "no matches for kind \"{}\" in version \"{}\"{}", manifest.kind, manifest.api_version,
+                 epitaph(manifest));
 }
 
 std::string with_last_applied(const std::string& manifest) {
@@ -93,8 +96,11 @@ Task<Result<Applied::Outcome>> apply_one(kube::Client& api, Resources& known, Ma
 
 std::string to_string(const Applied& applied) {
   std::string kind = applied.manifest.kind;
-  std::ranges::transform(kind, kind.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  const std::string name = kind + "/" + applied.manifest.name + (applied.manifest.ns.empty() || applied.manifest.ns == "default" ? "" : " in " + applied.manifest.ns);
+  std::ranges::transform(kind, kind.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  const std::string name =
+      kind + "/" + applied.manifest.name +
+      (applied.manifest.ns.empty() || applied.manifest.ns == "default" ? "" : " in " + applied.manifest.ns);
   switch (applied.outcome) {
     case Applied::Outcome::Created: return name + " created";
     case Applied::Outcome::Configured: return name + " configured";
@@ -109,9 +115,11 @@ Task<Result<std::vector<Applied>>> apply(kube::Client& api, std::vector<Manifest
   std::vector<Applied> out;
   for (auto& manifest : manifests) {
     auto outcome = co_await apply_one(api, known, manifest);
-    if (!outcome && (outcome.error().code() == Errc::Unavailable || outcome.error().code() == Errc::Timeout || outcome.error().code() == Errc::Cancelled))
+    if (!outcome && (outcome.error().code() == Errc::Unavailable || outcome.error().code() == Errc::Timeout ||
+                     outcome.error().code() == Errc::Cancelled))
       co_return fail(std::move(outcome.error()));
-    out.push_back({std::move(manifest), outcome ? *outcome : Applied::Outcome::Refused, outcome ? "" : outcome.error().message()});
+    out.push_back({std::move(manifest), outcome ? *outcome : Applied::Outcome::Refused,
+                   outcome ? "" : outcome.error().message()});
   }
   co_return out;
 }

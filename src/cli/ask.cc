@@ -90,7 +90,8 @@ void connected(Asked& asked, Question question) {
     asked.stage = Asked::Stage::Over;
     return;
   }
-  const std::string request = question == Question::Http ? "GET / HTTP/1.1\r\nHost: causeway-demo\r\nConnection: close\r\n\r\n" : "demo";
+  const std::string request =
+      question == Question::Http ? "GET / HTTP/1.1\r\nHost: causeway-demo\r\nConnection: close\r\n\r\n" : "demo";
   if (::send(asked.fd.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) return give_up(asked, errno);
   asked.stage = Asked::Stage::Waiting;
 }
@@ -109,7 +110,9 @@ void receive(Asked& asked, Question question) {
   }
   const size_t head = asked.input.find("\r\n\r\n");
   asked.answered = asked.input.starts_with("HTTP/1.1 200") && head != std::string::npos;
-  if (!asked.answered) asked.error = Error(Errc::Unavailable, fmt::format("{}: answered {}", asked.target, asked.input.substr(0, asked.input.find("\r\n"))));
+  if (!asked.answered)
+    asked.error = Error(Errc::Unavailable,
+                        fmt::format("{}: answered {}", asked.target, asked.input.substr(0, asked.input.find("\r\n"))));
   if (head != std::string::npos) asked.input.erase(0, head + 4);
 }
 
@@ -124,7 +127,8 @@ std::vector<Asked> ask(const std::vector<Endpoint>& targets, Question question, 
     for (auto& asked : all) {
       if (asked.stage == Asked::Stage::Over) continue;
       open.push_back(&asked);
-      polled.push_back({asked.fd.get(), static_cast<short>(asked.stage == Asked::Stage::Connecting ? POLLOUT : POLLIN), 0});
+      polled.push_back(
+          {asked.fd.get(), static_cast<short>(asked.stage == Asked::Stage::Connecting ? POLLOUT : POLLIN), 0});
     }
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
     if (open.empty() || left <= 0) return all;
@@ -154,7 +158,8 @@ Result<std::vector<Asked>> ask_in(int netns_fd, const std::vector<Endpoint>& tar
   return all;
 }
 
-std::vector<Result<std::string>> bodies(int netns_fd, const std::vector<Endpoint>& targets, Question question, int limit_ms) {
+std::vector<Result<std::string>> bodies(int netns_fd, const std::vector<Endpoint>& targets, Question question,
+                                        int limit_ms) {
   std::vector<Result<std::string>> out;
   auto all = ask_in(netns_fd, targets, question, limit_ms);
   for (size_t i = 0; i < targets.size(); ++i) {

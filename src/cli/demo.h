@@ -2,7 +2,6 @@
 #pragma once
 
 #include <functional>
-
 #include <string>
 #include <vector>
 
@@ -16,8 +15,8 @@ struct World {
   lab::LabState state;
   lab::Plan plan;
   std::vector<kube::Node> nodes;
-  std::vector<kube::Pod> pods;               // Ready, with a network of their own
-  std::vector<const kube::Pod*> free;        // of these, those that no NetworkPolicy selects
+  std::vector<kube::Pod> pods;         // Ready, with a network of their own
+  std::vector<const kube::Pod*> free;  // of these, those that no NetworkPolicy selects
 };
 
 struct Check {

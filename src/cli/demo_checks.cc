@@ -48,18 +48,22 @@ struct Tally {
     if (problem.empty()) return;
     if (wrong++ == 0) first = problem;
   }
-  std::string problem() const { return wrong == 0 ? "" : fmt::format("{} of {} failed, first: {}", wrong, asked, first); }
+  std::string problem() const {
+    return wrong == 0 ? "" : fmt::format("{} of {} failed, first: {}", wrong, asked, first);
+  }
 };
 
 // "" when the answer comes from `pod` and has seen us as `source`.
-std::string judge(const Result<std::string>& answer, const std::string& from, const kube::Pod& pod, const std::string& source) {
+std::string judge(const Result<std::string>& answer, const std::string& from, const kube::Pod& pod,
+                  const std::string& source) {
   const std::string pair = from + " to " + kube::full_name(pod.metadata);
   if (!answer) return pair + ": " + answer.error().message();
   boost::system::error_code error;
   const json::value value = json::parse(*answer, error);
   if (error) return pair + ": an answer that is no JSON";
   if (text_of(value, "pod") != pod.metadata.name) return pair + ": answered by " + text_of(value, "pod");
-  if (const auto peer = host_of(text_of(value, "peer")); peer != source) return fmt::format("{}: seen as {} instead of {}", pair, peer, source);
+  if (const auto peer = host_of(text_of(value, "peer")); peer != source)
+    return fmt::format("{}: seen as {} instead of {}", pair, peer, source);
   return "";
 }
 
@@ -78,7 +82,8 @@ class Checks {
       return failed_;
     }
     for (const Family family : {Family::V4, Family::V6}) {
-      if (std::ranges::none_of(world_.plan.pod_cidrs, [&](const Cidr& range) { return range.family() == family; })) continue;
+      if (std::ranges::none_of(world_.plan.pod_cidrs, [&](const Cidr& range) { return range.family() == family; }))
+        continue;
       family_ = family;
       pods_to_pods(false);
       pods_to_pods(true);
@@ -103,7 +108,9 @@ class Checks {
 
   void say(const std::string& text, const std::string& problem) {
     if (!problem.empty()) ++failed_;
-    report_({fmt::format("{}{}", text, world_.plan.pod_cidrs.size() > 1 ? family_ == Family::V4 ? " (IPv4)" : " (IPv6)" : ""), problem});
+    report_({fmt::format("{}{}", text,
+                         world_.plan.pod_cidrs.size() > 1 ? family_ == Family::V4 ? " (IPv4)" : " (IPv6)" : ""),
+             problem});
   }
 
   void say(const std::string& text, const Tally& tally) {
@@ -133,8 +140,9 @@ class Checks {
       const auto answers = udp ? ask_udp(space, targets, kLimitMs) : ask_http(space, targets, kLimitMs);
       const auto source = ip_of(*from);
       for (size_t i = 0; i < to.size(); ++i) {
-        Tally& tally = to[i]->spec.node_name == from->spec.node_name ? same
-                       : bridges_[to[i]->spec.node_name] == bridges_[from->spec.node_name] ? link : routed;
+        Tally& tally = to[i]->spec.node_name == from->spec.node_name                       ? same
+                       : bridges_[to[i]->spec.node_name] == bridges_[from->spec.node_name] ? link
+                                                                                           : routed;
         tally.count(judge(answers[i], kube::full_name(from->metadata), *to[i], source ? to_string(*source) : ""));
       }
     }
@@ -156,7 +164,8 @@ class Checks {
         }
       const auto answers = ask_http(spaces_.at(node.name).get(), targets, kLimitMs);
       for (size_t i = 0; i < to.size(); ++i)
-        (to[i]->spec.node_name == node.name ? local : remote).count(judge(answers[i], node.name, *to[i], to_string(*ip_of_node(node.name))));
+        (to[i]->spec.node_name == node.name ? local : remote)
+            .count(judge(answers[i], node.name, *to[i], to_string(*ip_of_node(node.name))));
     }
     say("node to Pod on it, seen with the node's address", local);
     say("node to Pod on other nodes, seen with the node's address", remote);
@@ -192,7 +201,8 @@ class Checks {
         std::string problem = answers[i] ? "" : pair + ": " + answers[i].error().message();
         if (problem.empty()) {
           const auto seen = callers(listeners[names[i]].get());
-          if (!source || seen != std::vector{*source}) problem = fmt::format("{}: seen as {}", pair, seen.empty() ? "nobody" : to_string(seen.front()));
+          if (!source || seen != std::vector{*source})
+            problem = fmt::format("{}: seen as {}", pair, seen.empty() ? "nobody" : to_string(seen.front()));
         }
         (names[i] == from->spec.node_name ? local : remote).count(problem);
       }
@@ -233,7 +243,8 @@ class Checks {
       for (size_t i = 0; i < names.size(); ++i) {
         std::string problem = judge(answers[i], "lo", pod, to_string(lo));
         boost::system::error_code error;
-        if (problem.empty() && text_of(json::parse(*answers[i], error), "container") != names[i]) problem = "another container than " + names[i] + " answered";
+        if (problem.empty() && text_of(json::parse(*answers[i], error), "container") != names[i])
+          problem = "another container than " + names[i] + " answered";
         tally.count(problem);
       }
     }
@@ -247,13 +258,17 @@ class Checks {
       uint16_t port;
       const char* text;
     };
-    for (const Pair& pair : {Pair{"app", "kubeops-frontend", "app", "backend", 80, "frontend to backend on 80, which backend-network-policy allows"},
-                             Pair{"role", "frontend", "role", "db", 6379, "frontend to db on 6379, which test-network-policy allows"}}) {
+    for (const Pair& pair :
+         {Pair{"app", "kubeops-frontend", "app", "backend", 80,
+               "frontend to backend on 80, which backend-network-policy allows"},
+          Pair{"role", "frontend", "role", "db", 6379, "frontend to db on 6379, which test-network-policy allows"}}) {
       Tally tally;
       for (const auto& from : world_.pods)
         for (const auto& to : world_.pods) {
           const auto ip = ip_of(to), source = ip_of(from);
-          if (!ip || !source || !has(from, pair.from_key, pair.from) || !has(to, pair.to_key, pair.to) || from.metadata.ns != to.metadata.ns) continue;
+          if (!ip || !source || !has(from, pair.from_key, pair.from) || !has(to, pair.to_key, pair.to) ||
+              from.metadata.ns != to.metadata.ns)
+            continue;
           const auto answers = ask_http(spaces_.at(from.metadata.uid).get(), {{*ip, pair.port}}, kLimitMs);
           tally.count(judge(answers.front(), kube::full_name(from.metadata), to, to_string(*source)));
         }
@@ -280,17 +295,21 @@ class Checks {
 int run_checks(const World& world, const Report& report) { return Checks(world, report).run(); }
 
 Task<Result<World>> observe_world(kube::Client& api, lab::LabState state) {
-  World world{.plan = CO_TRY(lab::plan(state.spec))};
+  World world { .plan = CO_TRY(lab::plan(state.spec)) };
   world.state = std::move(state);
-  world.nodes = CO_TRY(co_await api.list<kube::Node>()).items;
+  world.nodes = CO_TRY(co_await api.list<kube::Node>())
+  .items;
   for (auto& pod : CO_TRY(co_await api.list<kube::Pod>()).items)
-    if (kube::is_ready(pod) && !pod.spec.host_network && !pod.metadata.deletion_timestamp) world.pods.push_back(std::move(pod));
+    if (kube::is_ready(pod) && !pod.spec.host_network && !pod.metadata.deletion_timestamp)
+      world.pods.push_back(std::move(pod));
   const auto policies = CO_TRY(co_await api.list<kube::NetworkPolicy>());
   std::vector<std::pair<std::string, kube::Selector>> selected;
   for (const auto& policy : policies.items)
     selected.emplace_back(policy.metadata.ns, CO_TRY(kube::Selector::from(policy.spec.pod_selector)));
   for (const auto& pod : world.pods)
-    if (std::ranges::none_of(selected, [&](const auto& entry) { return entry.first == pod.metadata.ns && entry.second.matches(pod.metadata.labels); }))
+    if (std::ranges::none_of(selected, [&](const auto& entry) {
+          return entry.first == pod.metadata.ns && entry.second.matches(pod.metadata.labels);
+        }))
       world.free.push_back(&pod);
   co_return world;
 }

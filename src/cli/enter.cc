@@ -29,7 +29,9 @@ Result<Place> find_place(const lab::LabState& state, const std::string& target, 
     return fail(Errc::NotFound, "the Pod {} has no container \"{}\"", target, wanted);
   const std::string cgroup = state.paths.container(pod.spec.node_name, pod.metadata.uid, wanted);
   const pid_t pid = lab::process_in(cgroup);
-  if (pid == 0) return fail(Errc::Unavailable, "container {} of the Pod {} does not run (phase {})", wanted, target, pod.status.phase);
+  if (pid == 0)
+    return fail(Errc::Unavailable, "container {} of the Pod {} does not run (phase {})", wanted, target,
+                pod.status.phase);
   return Place{pid, cgroup};
 }
 

@@ -17,8 +17,8 @@ int lab_kubeconfig(const std::string& lab, bool path_only);
 
 struct ExecOptions {
   std::string lab;
-  std::string target;     // node-1, outside, router, control, or [NAMESPACE/]POD
-  std::string container;  // empty: the first
+  std::string target;                // node-1, outside, router, control, or [NAMESPACE/]POD
+  std::string container;             // empty: the first
   std::vector<std::string> command;  // empty: a shell
 };
 int lab_exec(const ExecOptions& options);

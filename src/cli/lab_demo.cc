@@ -29,9 +29,13 @@ Result<std::string> find_examples(const std::string& given) {
 }
 
 // What the documents ask for and no cluster can give: refused, with the reason it deserves.
-bool refused_as_it_should(const kube::Pod& pod) { return pod.metadata.name == "network-optimized" && pod.status.reason == "SysctlForbidden"; }
+bool refused_as_it_should(const kube::Pod& pod) {
+  return pod.metadata.name == "network-optimized" && pod.status.reason == "SysctlForbidden";
+}
 
-Task<Status> wait_for_workloads(kube::Client& api, size_t at_least) { co_return co_await wait_for_pods(api, "", at_least, 60s, refused_as_it_should); }
+Task<Status> wait_for_workloads(kube::Client& api, size_t at_least) {
+  co_return co_await wait_for_pods(api, "", at_least, 60s, refused_as_it_should);
+}
 
 Task<Result<std::string>> refusal_of(kube::Client& api, kube::Ref ref) {
   const auto pod = CO_TRY(co_await api.get<kube::Pod>(ref));
@@ -40,7 +44,8 @@ Task<Result<std::string>> refusal_of(kube::Client& api, kube::Ref ref) {
 
 // Pods that the manifests will make: their own, and the replicas of Deployments.
 Task<Result<size_t>> count_pods(kube::Client& api) {
-  size_t count = CO_TRY(co_await api.list<kube::Pod>({.label_selector = "!pod-template-hash"})).items.size();
+  size_t count = CO_TRY(co_await api.list<kube::Pod>({.label_selector = "!pod-template-hash"}))
+  .items.size();
   for (const auto& deployment : CO_TRY(co_await api.list<kube::Deployment>()).items)
     count += static_cast<size_t>(deployment.spec.replicas.value_or(1));
   co_return count;
@@ -92,12 +97,13 @@ Result<int> demo(const DemoOptions& options, Steps& steps) {
   steps.begin(fmt::format("{} Pods Ready", pods));
   TRY(run_until_done(*api.loop, wait_for_workloads(*api.client, pods)));
   steps.done();
-  fmt::print("\n{} objects applied, all Pods Ready after {:.2f} s; what is refused, and why:\n", seeds.created + shop.created, steps.seconds());
+  fmt::print("\n{} objects applied, all Pods Ready after {:.2f} s; what is refused, and why:\n",
+             seeds.created + shop.created, steps.seconds());
   TRY(show_refusals(api, examples, seeds));
   fmt::print("\n");
   const auto world = TRY(run_until_done(*api.loop, observe_world(*api.client, TRY(lab::observe(options.spec.name)))));
-  fmt::print("{} Pods on {} nodes; {} of them are selected by a NetworkPolicy and asked only what it allows:\n", world.pods.size(), world.nodes.size(),
-             world.pods.size() - world.free.size());
+  fmt::print("{} Pods on {} nodes; {} of them are selected by a NetworkPolicy and asked only what it allows:\n",
+             world.pods.size(), world.nodes.size(), world.pods.size() - world.free.size());
   return run_checks(world, [&](const Check& check) {
     steps.begin(check.text);
     if (check.problem.empty()) {

@@ -3,12 +3,11 @@
 
 #include <cstdio>
 
+#include "base/file.h"
 #include "cli/api.h"
 #include "cli/lab.h"
 #include "cli/output.h"
 #include "lab/nodelet/log_server.h"
-
-#include "base/file.h"
 
 namespace causeway::cli {
 namespace {
@@ -21,11 +20,14 @@ Task<Status> pod_log(kube::Client& api, LogOptions options) {
   if (options.previous) target += "previous=true&";
   if (options.tail >= 0) target += fmt::format("tailLines={}&", options.tail);
   target.pop_back();
-  co_return co_await api.stream(target, [](std::string_view text) -> Status {
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
-    return ok();
-  }, 24h);
+  co_return co_await api.stream(
+      target,
+      [](std::string_view text) -> Status {
+        std::fwrite(text.data(), 1, text.size(), stdout);
+        std::fflush(stdout);
+        return ok();
+      },
+      24h);
 }
 
 }  // namespace

@@ -33,8 +33,12 @@ int lab_ls() {
       rows.push_back({name, "broken: causeway lab down --name " + name, "", "", "", ""});
       continue;
     }
-    rows.push_back({name, state->whole() ? "up" : state->keeper ? "starting" : "without a keeper: causeway lab up repairs it",
-                    std::to_string(state->spec.nodes), state->spec.ip_family, state->spec.fabric, state->paths.kubeconfig()});
+    rows.push_back({name,
+                    state->whole()  ? "up"
+                    : state->keeper ? "starting"
+                                    : "without a keeper: causeway lab up repairs it",
+                    std::to_string(state->spec.nodes), state->spec.ip_family, state->spec.fabric,
+                    state->paths.kubeconfig()});
   }
   if (rows.size() == 1) {
     fmt::print("no labs; `causeway lab up` makes one\n");
@@ -47,9 +51,12 @@ int lab_ls() {
 int lab_status(const std::string& name) {
   auto state = lab::observe(name);
   if (!state) return complain(state.error());
-  fmt::print("lab         {} ({}, fabric {})\nkubeconfig  {}\nlogs        {}/log\nkeeper      {}\nAPI server  {}\ncontroller  {}\n\n", name,
-             state->spec.ip_family, state->spec.fabric, state->paths.kubeconfig(), state->paths.state,
-             state->keeper ? "running" : "not running: `causeway lab up` repairs the lab", running(state->apiserver), running(state->controller));
+  fmt::print(
+      "lab         {} ({}, fabric {})\nkubeconfig  {}\nlogs        {}/log\nkeeper      {}\nAPI server  {}\ncontroller  "
+      "{}\n\n",
+      name, state->spec.ip_family, state->spec.fabric, state->paths.kubeconfig(), state->paths.state,
+      state->keeper ? "running" : "not running: `causeway lab up` repairs the lab", running(state->apiserver),
+      running(state->controller));
   auto api = connect_api(name);
   if (!api) return complain(api.error());
   auto objects = run_until_done(*api->loop, fetch(*api->client));
@@ -73,7 +80,8 @@ int lab_status(const std::string& name) {
         }
       pods = fmt::format("{}/{}", good, all);
     }
-    rows.push_back({node.name, node.nodelet == 0 ? "no: its machine does not run" : ready, addresses, ranges, pods, running(node.agent)});
+    rows.push_back({node.name, node.nodelet == 0 ? "no: its machine does not run" : ready, addresses, ranges, pods,
+                    running(node.agent)});
   }
   fmt::print("{}", table(rows));
   if (!objects) return complain(objects.error());

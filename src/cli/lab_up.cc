@@ -25,8 +25,8 @@ int lab_up(const lab::Spec& spec) {
     return complain(status.error());
   }
   const auto state = lab::observe(spec.name);
-  fmt::print("the lab \"{}\" is up in {:.2f} s\n  export KUBECONFIG={}\n  kubectl get nodes\n", spec.name, steps.seconds(),
-             state ? state->paths.kubeconfig() : "");
+  fmt::print("the lab \"{}\" is up in {:.2f} s\n  export KUBECONFIG={}\n  kubectl get nodes\n", spec.name,
+             steps.seconds(), state ? state->paths.kubeconfig() : "");
   return 0;
 }
 

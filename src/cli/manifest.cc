@@ -17,17 +17,20 @@ namespace {
 namespace json = boost::json;
 namespace fs = std::filesystem;
 
-// Plain scalars by the rules that kubectl uses; a quoted one is a string whatever it looks like.
+// Plain scalars by the rules that kubectl uses (YAML 1.1 as sigs.k8s.io/yaml reads it: "no" is a boolean, 0x1f and 017
+// are numbers); a quoted one is a string whatever it looks like.
 json::value scalar(const YAML::Node& node) {
   const std::string& text = node.Scalar();
   if (node.Tag() == "!" || node.Tag() == "tag:yaml.org,2002:str") return json::value(text);
   if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") return nullptr;
-  if (text == "true" || text == "True" || text == "TRUE") return true;
-  if (text == "false" || text == "False" || text == "FALSE") return false;
-  static const std::regex kInteger("[-+]?(0|[1-9][0-9]*)");
-  static const std::regex kFloat("[-+]?[0-9]+(\\.[0-9]*)?([eE][-+]?[0-9]+)?");
-  if (std::regex_match(text, kInteger) && text.size() < 19) return std::stoll(text);
-  if (std::regex_match(text, kFloat) && (text.find('.') != std::string::npos || text.find_first_of("eE") != std::string::npos)) return std::stod(text);
+  static const std::regex kTrue("true|True|TRUE|yes|Yes|YES|on|On|ON");
+  static const std::regex kFalse("false|False|FALSE|no|No|NO|off|Off|OFF");
+  static const std::regex kInteger("[-+]?(0x[0-9a-fA-F]{1,15}|0[0-7]{0,19}|[1-9][0-9]{0,17})");
+  static const std::regex kFloat("[-+]?[0-9]+(\\.[0-9]*([eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)");
+  if (std::regex_match(text, kTrue)) return true;
+  if (std::regex_match(text, kFalse)) return false;
+  if (std::regex_match(text, kInteger)) return std::stoll(text, nullptr, 0);
+  if (std::regex_match(text, kFloat)) return std::stod(text);
   return json::value(text);
 }
 
@@ -46,7 +49,8 @@ Result<json::value> convert(const YAML::Node& node, int depth) {
       json::object out;
       for (const auto& entry : node) {
         const std::string key = entry.first.Scalar();
-        if (out.contains(key)) return fail(Errc::Invalid, "line {}: the key \"{}\" is there twice", entry.first.Mark().line + 1, key);
+        if (out.contains(key))
+          return fail(Errc::Invalid, "line {}: the key \"{}\" is there twice", entry.first.Mark().line + 1, key);
         out[key] = TRY(convert(entry.second, depth + 1));
       }
       return out;
@@ -69,7 +73,8 @@ Status add(const json::value& value, const std::string& source, std::vector<Mani
     return ok();
   }
   Manifest manifest{.source = source, .api_version = text_of(object, "apiVersion"), .kind = text_of(object, "kind")};
-  if (manifest.api_version.empty() || manifest.kind.empty()) return fail(Errc::Invalid, "{}: apiVersion or kind is not set", source);
+  if (manifest.api_version.empty() || manifest.kind.empty())
+    return fail(Errc::Invalid, "{}: apiVersion or kind is not set", source);
   if (auto* metadata = object.if_contains("metadata"); metadata != nullptr && metadata->is_object()) {
     manifest.name = text_of(metadata->as_object(), "name");
     manifest.ns = text_of(metadata->as_object(), "namespace");
@@ -100,7 +105,8 @@ Result<std::vector<Manifest>> parse_manifests(const std::string& text, const std
   try {
     documents = YAML::LoadAll(text);
   } catch (const YAML::Exception& error) {
-    return fail(Errc::Invalid, "{}: line {}, column {}: {}", source, error.mark.line + 1, error.mark.column + 1, error.msg);
+    return fail(Errc::Invalid, "{}: line {}, column {}: {}", source, error.mark.line + 1, error.mark.column + 1,
+                error.msg);
   }
   for (size_t i = 0; i < documents.size(); ++i) {
     const std::string name = documents.size() == 1 ? source : fmt::format("{}, document {}", source, i + 1);

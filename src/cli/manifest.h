@@ -17,8 +17,8 @@ struct Manifest {
   std::string json;
 };
 
-// All documents of a file, or of every .yaml, .yml and .json of a folder in the order of their names ("-": standard input).
-// Items of a List are documents of their own. Errors: Invalid, naming file, line and what is wrong.
+// All documents of a file, or of every .yaml, .yml and .json of a folder in the order of their names ("-": standard
+// input). Items of a List are documents of their own. Errors: Invalid, naming file, line and what is wrong.
 Result<std::vector<Manifest>> read_manifests(const std::string& path);
 Result<std::vector<Manifest>> parse_manifests(const std::string& text, const std::string& source);
 

@@ -15,7 +15,7 @@ class Steps {
   void begin(const std::string& text);  // ends the step before it
   void done();                          // the last one
   void failed();
-  double seconds() const;               // since construction
+  double seconds() const;  // since construction
 
  private:
   void end(const char* mark);

@@ -7,7 +7,8 @@ namespace {
 
 // Waits until `done` is true of the cache, asked after each change.
 template <class T>
-Task<Status> wait_until(kube::Client& api, kube::CacheOptions options, Duration limit, std::function<bool(const kube::Cache<T>&)> done,
+Task<Status> wait_until(kube::Client& api, kube::CacheOptions options, Duration limit,
+                        std::function<bool(const kube::Cache<T>&)> done,
                         std::function<std::string(const kube::Cache<T>&)> missing) {
   kube::Cache<T> cache(api, std::move(options));
   Channel<bool> changed(api.loop());
@@ -28,7 +29,9 @@ Task<Status> wait_until(kube::Client& api, kube::CacheOptions options, Duration 
   co_return ok();
 }
 
-const kube::Condition* ready_of(const std::vector<kube::Condition>& conditions) { return kube::find_condition(conditions, "Ready"); }
+const kube::Condition* ready_of(const std::vector<kube::Condition>& conditions) {
+  return kube::find_condition(conditions, "Ready");
+}
 
 }  // namespace
 
@@ -46,15 +49,19 @@ Task<Status> wait_for_nodes(kube::Client& api, int count, Duration limit) {
     nodes.for_each([&](const kube::Node& node) {
       const auto* condition = ready_of(node.status.conditions);
       if (condition == nullptr || condition->status != "True")
-        out += fmt::format("; {} is not Ready: {}", node.metadata.name, condition == nullptr ? "it says nothing" : condition->message);
+        out += fmt::format("; {} is not Ready: {}", node.metadata.name,
+                           condition == nullptr ? "it says nothing" : condition->message);
     });
     return out;
   };
   co_return co_await wait_until<kube::Node>(api, {}, limit, done, missing);
 }
 
-Task<Status> wait_for_pods(kube::Client& api, std::string ns, size_t at_least, Duration limit, std::function<bool(const kube::Pod&)> expected) {
-  auto good = [expected](const kube::Pod& pod) { return kube::is_ready(pod) || pod.status.phase == "Succeeded" || (expected && expected(pod)); };
+Task<Status> wait_for_pods(kube::Client& api, std::string ns, size_t at_least, Duration limit,
+                           std::function<bool(const kube::Pod&)> expected) {
+  auto good = [expected](const kube::Pod& pod) {
+    return kube::is_ready(pod) || pod.status.phase == "Succeeded" || (expected && expected(pod));
+  };
   auto done = [=](const kube::Cache<kube::Pod>& pods) {
     bool all = pods.size() >= at_least;
     pods.for_each([&](const kube::Pod& pod) { all = all && good(pod); });
@@ -66,7 +73,8 @@ Task<Status> wait_for_pods(kube::Client& api, std::string ns, size_t at_least, D
       if (good(pod)) return;
       out += fmt::format("; {} is {}", kube::full_name(pod.metadata), pod.status.phase);
       for (const auto& container : pod.status.container_statuses)
-        if (container.state.waiting) out += fmt::format(" ({} {})", container.state.waiting->reason, container.state.waiting->message);
+        if (container.state.waiting)
+          out += fmt::format(" ({} {})", container.state.waiting->reason, container.state.waiting->message);
     });
     return out;
   };

@@ -26,7 +26,8 @@ Result<std::string> find_cgroup_root() {
     if (line.compare(kind, 8, "cgroup2 ") == 0) return line.substr(target, kind - 1 - target);
   }
   return fail(Errc::Unsupported,
-              "no cgroup2 file system is mounted; the lab keeps each node in a v2 cgroup: mount -t cgroup2 none /sys/fs/cgroup");
+              "no cgroup2 file system is mounted; the lab keeps each node in a v2 cgroup: mount -t cgroup2 none "
+              "/sys/fs/cgroup");
 }
 
 Result<Fd> open_cgroup(const std::string& path) {
@@ -65,7 +66,8 @@ Status wait_until_empty(const std::string& path, Duration limit) {
     char text[128] = "";
     const ssize_t size = ::pread(events.get(), text, sizeof text - 1, 0);
     if (size < 0 || std::string_view(text).find("populated 0") != std::string_view::npos) return ok();
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) return fail(Errc::Timeout, "processes stay in the cgroup {}: see its cgroup.procs", path);
     pollfd waiting{events.get(), POLLPRI, 0};
     ::poll(&waiting, 1, static_cast<int>(left.count()));

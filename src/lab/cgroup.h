@@ -1,5 +1,5 @@
-// The v2 cgroups of a lab: one for the lab, below it one for each process, node and Pod. They are the lab's register: who
-// is in it belongs to the lab, and ending the lab is one write to cgroup.kill.
+// The v2 cgroups of a lab: one for the lab, below it one for each process, node and Pod. They are the lab's register:
+// who is in it belongs to the lab, and ending the lab is one write to cgroup.kill.
 #pragma once
 
 #include <sys/types.h>

@@ -57,7 +57,8 @@ Status Supervisor::start() {
   pidfd_ = std::move(child.pidfd);
   started_ = loop_.now();
   children_.watch(pid_, [this](ExitStatus status) {
-    ended(status.signal != 0 ? fmt::format("was ended by signal {}", status.signal) : fmt::format("exited with {}", status.code));
+    ended(status.signal != 0 ? fmt::format("was ended by signal {}", status.signal)
+                             : fmt::format("exited with {}", status.code));
   });
   return ok();
 }
@@ -85,8 +86,9 @@ Status Supervisor::adopt(pid_t pid) {
 void Supervisor::ended(std::string how) {
   pid_ = 0;
   if (released_) return;
-  if (loop_.now() - started_ > 10s) pause_ = {};
-  log::warning("{} {}; it starts again{}", name_, how, pause_ == Duration{} ? " now" : fmt::format(" in {} ms", pause_ / 1ms));
+  if (loop_.now() - started_ > 1s) pause_ = {};
+  log::warning("{} {}; it starts again{}", name_, how,
+               pause_ == Duration{} ? " now" : fmt::format(" in {} ms", pause_ / 1ms));
   const Duration pause = pause_;
   pause_ = pause_ == Duration{} ? 100ms : std::min<Duration>(pause_ * 2, 5s);
   schedule(pause);

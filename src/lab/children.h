@@ -30,8 +30,8 @@ class Children {
   std::move_only_function<void(int)> on_signal_;
 };
 
-// Keeps one program running: a first restart at once, then with a pause that doubles from 0.1 s to 5 s and is forgotten
-// after 10 s of running.
+// Keeps one program running: started again at once; one that ends within a second again and again waits longer each
+// time, from 0.1 s to 5 s.
 class Supervisor {
  public:
   // `start` starts it; a process of an earlier supervisor may be given to adopt().

@@ -88,14 +88,18 @@ Task<Status> wait_for_file(Loop& loop, std::string path) {
 
 struct NodeProcess {
   const NodePlan* plan;
-  Fd cgroup;
   std::unique_ptr<Supervisor> supervisor;
 };
 
 class Keeper {
  public:
   Keeper(Loop& loop, Paths paths, Plan plan, int report_fd)
-      : loop_(loop), paths_(std::move(paths)), plan_(std::move(plan)), report_fd_(report_fd), children_(loop), scope_(loop) {}
+      : loop_(loop),
+        paths_(std::move(paths)),
+        plan_(std::move(plan)),
+        report_fd_(report_fd),
+        children_(loop),
+        scope_(loop) {}
 
   Status start() {
     programs_ = TRY(program_folder());
@@ -136,8 +140,12 @@ class Keeper {
     auto start = [this, name, argv = std::move(argv), fd = netns.get()]() -> Result<Child> {
       auto cgroup = TRY(open_cgroup(paths_.space(name)));
       auto log = TRY(append_to(paths_.log(name)));
-      SpawnOptions options{.argv = argv, .env = clean_environment(), .clone_flags = CLONE_NEWUTS, .cgroup_fd = cgroup.get(),
-                           .join = {fd}, .steps = {{.kind = Step::Kind::Hostname, .a = name}},
+      SpawnOptions options{.argv = argv,
+                           .env = clean_environment(),
+                           .clone_flags = CLONE_NEWUTS,
+                           .cgroup_fd = cgroup.get(),
+                           .join = {fd},
+                           .steps = {{.kind = Step::Kind::Hostname, .a = name}},
                            .descriptors = {{log.get(), 1}, {log.get(), 2}}};
       return spawn(options);
     };
@@ -156,9 +164,10 @@ class Keeper {
     router_ = TRY(make_space("router", {workload, "pause"}));
     TRY(wire_router(router_.get(), plan_));
     control_ = TRY(make_space("control", {workload, "pause"}));
-    outside_ = TRY(make_space("outside", {workload, "serve", "--pod", "outside", "--node", "outside", "--port", "80",
-                                          "--port", "80/udp"}));
-    for (const auto& [netns, wire] : {std::pair{control_.get(), &plan_.control}, std::pair{outside_.get(), &plan_.outside}})
+    outside_ = TRY(make_space(
+        "outside", {workload, "serve", "--pod", "outside", "--node", "outside", "--port", "80", "--port", "80/udp"}));
+    for (const auto& [netns, wire] :
+         {std::pair{control_.get(), &plan_.control}, std::pair{outside_.get(), &plan_.outside}})
       TRY(wire_unless_wired(netns, *wire));
     return ok();
   }
@@ -171,7 +180,8 @@ class Keeper {
 
   Status start_apiserver() {
     const std::string who = "apiserver";
-    auto supervisor = std::make_unique<Supervisor>(loop_, children_, "API server", [this] { return spawn_apiserver(); });
+    auto supervisor =
+        std::make_unique<Supervisor>(loop_, children_, "API server", [this] { return spawn_apiserver(); });
     if (const pid_t alive = process_in(paths_.process(who)); alive != 0) {
       TRY(supervisor->adopt(alive));
     } else {
@@ -189,7 +199,8 @@ class Keeper {
     if (auto known = read_file(paths_.api_port())) port = static_cast<uint16_t>(std::atoi(known->c_str()));
     auto host = listen_at(*Ip::parse("127.0.0.1"), port);
     if (!host && port != 0)
-      return fail(std::move(host.error()).with("the port that this lab's kubeconfig names is taken by another program"));
+      return fail(
+          std::move(host.error()).with("the port that this lab's kubeconfig names is taken by another program"));
     if (!host) return fail(std::move(host.error()));
     TRY(replace_file(paths_.api_port(), fmt::format("{}\n", port_of(host->get()))));
     opened.push_back(std::move(*host));
@@ -224,23 +235,27 @@ class Keeper {
   }
 
   // A node's machine: a network namespace with its wire, and in it pid 1 with a root of its own.
-  Result<Child> spawn_node(const NodePlan& node, int cgroup_fd) {
+  Result<Child> spawn_node(const NodePlan& node) {
     // What an earlier life of this node left running goes first: a machine that starts has no old processes.
+    // The cgroup is made anew: the kernel takes who is cloned into one that was killed before for a late victim (6.18,
+    // it compares the kill count with that of the parent's cgroup).
     TRY(kill_cgroup(paths_.node(node.name)));
     TRY(wait_until_empty(paths_.node(node.name), 5s));
+    TRY(remove_cgroup(paths_.node(node.name)));
+    const Fd cgroup = TRY(open_cgroup(paths_.node(node.name)));
     auto netns = TRY(netns::create());
     TRY(wire_space(router_.get(), netns.get(), node.wire, plan_));
     std::error_code error;
     fs::create_directories(paths_.stage(node.name), error);
     auto log = TRY(append_to(paths_.log(node.name)));
-    RootOptions root{.lower = "/",
-                     .stage = paths_.stage(node.name),
-                     .programs = programs_,
-                     .submounts = submounts_of(TRY(read_file("/proc/self/mountinfo"))),
-                     .files = {{"/etc/hostname", node.name + "\n"},
-                               {"/etc/hosts", hosts_file()},
-                               {"/etc/resolv.conf", "# the lab serves no DNS\n"}},
-                     .node = true};
+    RootOptions root {
+      .lower = "/", .stage = paths_.stage(node.name), .programs = programs_,
+      .submounts = submounts_of(TRY(read_file("/proc/self/mountinfo"))),
+      .files = {{"/etc/hostname", node.name + "\n"},
+                {"/etc/hosts", hosts_file()},
+                {"/etc/resolv.conf", "# the lab serves no DNS\n"}},
+      .node = true
+    };
     std::vector<Step> steps{{.kind = Step::Kind::Hostname, .a = node.name}, {.kind = Step::Kind::LoopbackUp}};
     const auto root_part = root_steps(root);
     // The cluster's credentials are the node's /etc/causeway, where the production agent looks for them.
@@ -255,8 +270,15 @@ class Keeper {
     // The cgroup namespace began at the node's cgroup, hence this is paths_.nodelet().
     steps.push_back({.kind = Step::Kind::Mkdir, .a = "/sys/fs/cgroup/nodelet"});
     steps.push_back({.kind = Step::Kind::WriteIfDiffers, .a = "/sys/fs/cgroup/nodelet/cgroup.procs", .b = "0"});
-    std::vector<std::string> argv{std::string(kProgramFolder) + "/causeway", "lab", "node", "--node", node.name, "--fabric", plan_.spec.fabric,
-                                  "--cluster-cidr", cluster_cidr(plan_)};
+    std::vector<std::string> argv{std::string(kProgramFolder) + "/causeway",
+                                  "lab",
+                                  "node",
+                                  "--node",
+                                  node.name,
+                                  "--fabric",
+                                  plan_.spec.fabric,
+                                  "--cluster-cidr",
+                                  cluster_cidr(plan_)};
     for (const Ip& ip : node.addresses) {
       argv.push_back("--address");
       argv.push_back(to_string(ip));
@@ -264,7 +286,7 @@ class Keeper {
     return spawn({.argv = argv,
                   .env = clean_environment(),
                   .clone_flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC,
-                  .cgroup_fd = cgroup_fd,
+                  .cgroup_fd = cgroup.get(),
                   .join = {netns.get()},
                   .steps = std::move(steps),
                   .descriptors = {{log.get(), 1}, {log.get(), 2}}});
@@ -290,7 +312,8 @@ class Keeper {
     CO_TRY(co_await wait_for_file(loop_, paths_.cluster_kubeconfig()));
     CO_TRY(co_await wait_for_file(loop_, paths_.kubeconfig()));
     step("controller");
-    auto controller = std::make_unique<Supervisor>(loop_, children_, "controller", [this] { return spawn_controller(); });
+    auto controller =
+        std::make_unique<Supervisor>(loop_, children_, "controller", [this] { return spawn_controller(); });
     const pid_t alive = process_in(paths_.process("controller"));
     if (auto status = alive != 0 ? controller->adopt(alive) : controller->start(); !status) {
       report("failed " + status.error().message());
@@ -302,11 +325,10 @@ class Keeper {
   }
 
   Status start_node(const NodePlan& node) {
-    auto entry = std::make_unique<NodeProcess>(&node, TRY(open_cgroup(paths_.node(node.name))));
+    auto entry = std::make_unique<NodeProcess>(&node);
     const pid_t alive = process_in(paths_.nodelet(node.name));
-    entry->supervisor = std::make_unique<Supervisor>(loop_, children_, node.name, [this, raw = entry.get()] {
-      return spawn_node(*raw->plan, raw->cgroup.get());
-    });
+    entry->supervisor = std::make_unique<Supervisor>(loop_, children_, node.name,
+                                                     [this, raw = entry.get()] { return spawn_node(*raw->plan); });
     TRY(alive != 0 ? entry->supervisor->adopt(alive) : entry->supervisor->start());
     nodes_.push_back(std::move(entry));
     return ok();

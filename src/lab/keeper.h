@@ -6,8 +6,8 @@
 
 namespace causeway::lab {
 
-// Runs until SIGTERM. Writes one line for each step to `report_fd` (-1: none): "step TEXT", at last "up" or "failed TEXT".
-// Returns the exit status.
+// Runs until SIGTERM. Writes one line for each step to `report_fd` (-1: none): "step TEXT", at last "up" or "failed
+// TEXT". Returns the exit status.
 int run_keeper(const std::string& lab, int report_fd);
 
 }  // namespace causeway::lab

@@ -81,18 +81,20 @@ Status remove_lab(const Paths& paths) {
 
 Status check_machine() {
   if (::geteuid() != 0) return fail(Errc::Denied, "a lab makes namespaces, cgroups and BPF programs: run this as root");
-  struct utsname system {};
+  struct utsname system{};
   ::uname(&system);
   int major = 0, minor = 0;
   std::sscanf(system.release, "%d.%d", &major, &minor);
-  if (major < 6 || (major == 6 && minor < 1)) return fail(Errc::Unsupported, "Linux {} is too old: the lab needs 6.1 or newer", system.release);
+  if (major < 6 || (major == 6 && minor < 1))
+    return fail(Errc::Unsupported, "Linux {} is too old: the lab needs 6.1 or newer", system.release);
   const std::string cgroups = TRY(find_cgroup_root());
   TRY(open_cgroup(cgroups + "/causeway-lab"), "the lab needs a writable cgroup2 file system");
   if (::access((cgroups + "/causeway-lab/cgroup.kill").c_str(), W_OK) != 0)
     return fail(Errc::Unsupported, "the cgroup2 file system at {} has no cgroup.kill", cgroups);
   for (const char* name : {"overlay", "bpf"})
     if (!file_systems_have(name))
-      return fail(Errc::Unsupported, "the kernel has no {} file system{}", name, std::string_view(name) == "overlay" ? " (try: modprobe overlay)" : "");
+      return fail(Errc::Unsupported, "the kernel has no {} file system{}", name,
+                  std::string_view(name) == "overlay" ? " (try: modprobe overlay)" : "");
   const std::string programs = TRY(program_folder());
   for (const char* program : {"causeway-cni", "causeway-workload"})
     if (::access((programs + "/" + program).c_str(), X_OK) != 0)
@@ -107,13 +109,16 @@ Status up(const Spec& spec, const Progress& progress) {
   const auto operation = TRY(try_lock(operation_lock(spec.name)));
   if (!operation) return fail(Errc::AlreadyExists, "another command is bringing the lab \"{}\" up or down", spec.name);
   if (keeper_alive(paths))
-    return fail(Errc::AlreadyExists, "the lab \"{}\" is up already: `causeway lab down --name {}` ends it", spec.name, spec.name);
+    return fail(Errc::AlreadyExists, "the lab \"{}\" is up already: `causeway lab down --name {}` ends it", spec.name,
+                spec.name);
   std::error_code error;
   const bool known = fs::exists(paths.spec(), error);
   if (known) {
     const Spec before = TRY(read_spec(paths));
     if (before != spec)
-      return fail(Errc::Invalid, "the lab \"{}\" has lost its keeper and was made with other options: repair it with those, or `causeway lab down --name {}` first",
+      return fail(Errc::Invalid,
+                  "the lab \"{}\" has lost its keeper and was made with other options: repair it with those, or "
+                  "`causeway lab down --name {}` first",
                   spec.name, spec.name);
     progress("repairing");
   } else {
@@ -155,8 +160,13 @@ bool LabState::whole() const {
 Result<LabState> observe(const std::string& lab) {
   const Paths paths = TRY(paths_of(lab));
   std::error_code error;
-  if (!fs::exists(paths.spec(), error)) return fail(Errc::NotFound, "there is no lab \"{}\"; `causeway lab ls` lists them, `causeway lab up` makes one", lab);
-  LabState state{.spec = TRY(read_spec(paths)), .paths = paths, .keeper = keeper_alive(paths)};
+  if (!fs::exists(paths.spec(), error))
+    return fail(Errc::NotFound, "there is no lab \"{}\"; `causeway lab ls` lists them, `causeway lab up` makes one",
+                lab);
+  LabState state {
+    .spec = TRY(read_spec(paths))
+    , .paths = paths, .keeper = keeper_alive(paths)
+  };
   state.apiserver = process_in(paths.process("apiserver"));
   state.controller = process_in(paths.process("controller"));
   for (const auto& node : TRY(plan(state.spec)).nodes)

@@ -7,7 +7,8 @@ namespace {
 
 Cidr cidr(std::string_view text) { return *Cidr::parse(text); }
 
-// The underlay. 203.0.113.0/24 and 2001:db8::/32 are documentation ranges (RFC 5737, RFC 3849): they stand for the world.
+// The underlay. 203.0.113.0/24 and 2001:db8::/32 are documentation ranges (RFC 5737, RFC 3849): they stand for the
+// world.
 struct Subnet {
   const char* v4;
   const char* v6;
@@ -39,7 +40,8 @@ std::vector<std::pair<Ip, int>> addresses_in(const Spec& spec, const Subnet& sub
   return out;
 }
 
-Wire wire(const Spec& spec, const Subnet& subnet, uint64_t host, std::string space, std::string port, std::string bridge) {
+Wire wire(const Spec& spec, const Subnet& subnet, uint64_t host, std::string space, std::string port,
+          std::string bridge) {
   Wire out{std::move(space), "eth0", std::move(port), std::move(bridge), addresses_in(spec, subnet, host), {}};
   for (const auto& [gateway, prefix] : addresses_in(spec, subnet, 1)) out.gateways.push_back(gateway);
   return out;
@@ -81,15 +83,17 @@ Status check_capacity(const Spec& spec, const std::vector<Cidr>& pods) {
                   range.prefix(), std::min(v4 ? 30 : 126, range.prefix() + 16));
     const uint64_t blocks = uint64_t{1} << (mask - range.prefix());
     if (blocks < static_cast<uint64_t>(spec.nodes))
-      return fail(Errc::Exhausted, "--pod-cidr {} has {} blocks of /{}, and {} nodes need one each", range, blocks, mask,
-                  spec.nodes);
+      return fail(Errc::Exhausted, "--pod-cidr {} has {} blocks of /{}, and {} nodes need one each", range, blocks,
+                  mask, spec.nodes);
   }
   return ok();
 }
 
 Status check_name(const Spec& spec) {
-  const bool good = !spec.name.empty() && spec.name.size() <= 20 && spec.name.front() != '-' && spec.name.back() != '-' &&
-                    std::ranges::all_of(spec.name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
+  const bool good = !spec.name.empty() && spec.name.size() <= 20 && spec.name.front() != '-' &&
+                    spec.name.back() != '-' && std::ranges::all_of(spec.name, [](char c) {
+                      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+                    });
   if (!good)
     return fail(Errc::Invalid, "--name \"{}\": use 1 to 20 of a-z, 0-9 and -, with no - at either end", spec.name);
   return ok();
@@ -105,7 +109,9 @@ Result<Plan> plan(const Spec& spec) {
   if (spec.fabric != "auto" && spec.fabric != "vxlan" && spec.fabric != "host-gw")
     return fail(Errc::Invalid, "--fabric {}: give auto, vxlan or host-gw", spec.fabric);
   if (spec.fabric == "host-gw" && spec.nodes > 2)
-    return fail(Errc::Invalid, "--fabric host-gw reaches only nodes on one link, and node-3 is behind a router: give auto or vxlan, or --nodes 2");
+    return fail(Errc::Invalid,
+                "--fabric host-gw reaches only nodes on one link, and node-3 is behind a router: give auto or vxlan, "
+                "or --nodes 2");
 
   Plan out{.spec = spec};
   out.pod_cidrs = TRY(ranges(spec, spec.pod_cidrs, "--pod-cidr", "10.244.0.0/16", "fd10:244::/56"));
@@ -145,7 +151,8 @@ std::string list(const std::vector<std::pair<Ip, int>>& addresses) {
   return out;
 }
 std::string line(const Wire& wire) {
-  std::string out = fmt::format("{}: {}{} by {}", wire.space, wire.device, list(wire.addresses), wire.bridge.empty() ? wire.port : wire.bridge);
+  std::string out = fmt::format("{}: {}{} by {}", wire.space, wire.device, list(wire.addresses),
+                                wire.bridge.empty() ? wire.port : wire.bridge);
   for (const Ip& gateway : wire.gateways) out += fmt::format(" default via {}", gateway);
   return out + "\n";
 }
@@ -153,7 +160,8 @@ std::string line(const Wire& wire) {
 
 std::string render(const Plan& plan) {
   std::string out;
-  for (const auto& port : plan.router) out += fmt::format("router: {}{}{}\n", port.device, port.bridge ? " (bridge)" : "", list(port.addresses));
+  for (const auto& port : plan.router)
+    out += fmt::format("router: {}{}{}\n", port.device, port.bridge ? " (bridge)" : "", list(port.addresses));
   out += line(plan.control) + line(plan.outside);
   for (const auto& node : plan.nodes) out += line(node.wire);
   for (const auto& range : plan.pod_cidrs) out += fmt::format("pods: {}\n", range);
@@ -162,8 +170,9 @@ std::string render(const Plan& plan) {
 }
 
 std::string encode(const Spec& spec) {
-  std::string out = fmt::format("name={}\nnodes={}\nip-family={}\nfabric={}\nnode-mask-v4={}\nnode-mask-v6={}\n", spec.name,
-                                spec.nodes, spec.ip_family, spec.fabric, spec.node_mask_v4, spec.node_mask_v6);
+  std::string out =
+      fmt::format("name={}\nnodes={}\nip-family={}\nfabric={}\nnode-mask-v4={}\nnode-mask-v6={}\n", spec.name,
+                  spec.nodes, spec.ip_family, spec.fabric, spec.node_mask_v4, spec.node_mask_v6);
   for (const auto& range : spec.pod_cidrs) out += fmt::format("pod-cidr={}\n", range);
   for (const auto& range : spec.service_cidrs) out += fmt::format("service-cidr={}\n", range);
   return out;
@@ -176,17 +185,26 @@ Result<Spec> decode_spec(std::string_view text) {
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     const size_t equals = line.find('=');
-    if (equals == std::string_view::npos) return fail(Errc::Invalid, "the lab's registration has the line \"{}\"", line);
+    if (equals == std::string_view::npos)
+      return fail(Errc::Invalid, "the lab's registration has the line \"{}\"", line);
     const std::string_view key = line.substr(0, equals);
     const std::string value(line.substr(equals + 1));
-    if (key == "name") out.name = value;
-    else if (key == "nodes") out.nodes = std::atoi(value.c_str());
-    else if (key == "ip-family") out.ip_family = value;
-    else if (key == "fabric") out.fabric = value;
-    else if (key == "node-mask-v4") out.node_mask_v4 = std::atoi(value.c_str());
-    else if (key == "node-mask-v6") out.node_mask_v6 = std::atoi(value.c_str());
-    else if (key == "pod-cidr") out.pod_cidrs.push_back(value);
-    else if (key == "service-cidr") out.service_cidrs.push_back(value);
+    if (key == "name")
+      out.name = value;
+    else if (key == "nodes")
+      out.nodes = std::atoi(value.c_str());
+    else if (key == "ip-family")
+      out.ip_family = value;
+    else if (key == "fabric")
+      out.fabric = value;
+    else if (key == "node-mask-v4")
+      out.node_mask_v4 = std::atoi(value.c_str());
+    else if (key == "node-mask-v6")
+      out.node_mask_v6 = std::atoi(value.c_str());
+    else if (key == "pod-cidr")
+      out.pod_cidrs.push_back(value);
+    else if (key == "service-cidr")
+      out.service_cidrs.push_back(value);
   }
   return out;
 }

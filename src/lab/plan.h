@@ -18,10 +18,10 @@
 namespace causeway::lab {
 
 struct Spec {
-  std::string name = "lab";       // a DNS label of at most 20 bytes
-  int nodes = 3;                  // 1..50
-  std::string ip_family = "ipv4"; // ipv4 | ipv6 | dual (IPv4 first)
-  std::string fabric = "auto";    // auto | vxlan | host-gw
+  std::string name = "lab";                // a DNS label of at most 20 bytes
+  int nodes = 3;                           // 1..50
+  std::string ip_family = "ipv4";          // ipv4 | ipv6 | dual (IPv4 first)
+  std::string fabric = "auto";             // auto | vxlan | host-gw
   std::vector<std::string> pod_cidrs;      // one for each family; empty: 10.244.0.0/16 and fd10:244::/56
   std::vector<std::string> service_cidrs;  // empty: 10.96.0.0/16 and fd10:96::/112
   int node_mask_v4 = 24;
@@ -30,10 +30,10 @@ struct Spec {
 };
 
 struct Wire {
-  std::string space;     // namespace of the end with the address
-  std::string device;    // its name there
-  std::string port;      // the other end's name, in the router
-  std::string bridge;    // the bridge the port is in; empty: the port has the router's address itself
+  std::string space;   // namespace of the end with the address
+  std::string device;  // its name there
+  std::string port;    // the other end's name, in the router
+  std::string bridge;  // the bridge the port is in; empty: the port has the router's address itself
   std::vector<std::pair<Ip, int>> addresses;  // with prefix length
   std::vector<Ip> gateways;                   // default routes, one for each family
 };
@@ -52,7 +52,7 @@ struct NodePlan {
 
 struct Plan {
   Spec spec;
-  std::vector<Cidr> pod_cidrs;      // the primary family first
+  std::vector<Cidr> pod_cidrs;  // the primary family first
   std::vector<Cidr> service_cidrs;
   std::vector<RouterPort> router;
   Wire control;
@@ -60,7 +60,7 @@ struct Plan {
   std::vector<NodePlan> nodes;
   std::vector<Ip> control_addresses;  // the API server's, for nodes
   std::vector<Ip> outside_addresses;
-  uint16_t api_port = 6443;           // on control_addresses
+  uint16_t api_port = 6443;  // on control_addresses
 };
 
 // Errors: Invalid, one sentence that names the option and what it should be; Exhausted when the Pod range has fewer

@@ -12,9 +12,10 @@ std::string joined(const std::vector<Cidr>& ranges) {
 }
 }  // namespace
 
-std::vector<std::string> apiserver_argv(const std::string& programs, const Paths& paths, const Plan& plan, uint16_t host_port) {
-  std::vector<std::string> argv{programs + "/causeway", "apiserver", "--data", paths.api_data(),
-                                "--listen", fmt::format("fd:{}", kHostListener)};
+std::vector<std::string> apiserver_argv(const std::string& programs, const Paths& paths, const Plan& plan,
+                                        uint16_t host_port) {
+  std::vector<std::string> argv{programs + "/causeway", "apiserver", "--data",
+                                paths.api_data(),       "--listen",  fmt::format("fd:{}", kHostListener)};
   for (size_t i = 0; i < plan.control_addresses.size(); ++i) {
     argv.insert(argv.end(), {"--listen", fmt::format("fd:{}", kFirstControlListener + static_cast<int>(i))});
     argv.insert(argv.end(), {"--san", to_string(plan.control_addresses[i])});
@@ -27,20 +28,31 @@ std::vector<std::string> apiserver_argv(const std::string& programs, const Paths
 }
 
 std::vector<std::string> controller_argv(const std::string& programs, const Paths& paths, const Plan& plan) {
-  std::vector<std::string> argv{programs + "/causeway", "controller", "--kubeconfig", paths.cluster_kubeconfig(),
-                                "--allocate-node-cidrs", "--cluster-cidr", joined(plan.pod_cidrs),
-                                "--service-cluster-ip-range", joined(plan.service_cidrs)};
+  std::vector<std::string> argv{
+      programs + "/causeway",    "controller",     "--kubeconfig",         paths.cluster_kubeconfig(),
+      "--allocate-node-cidrs",   "--cluster-cidr", joined(plan.pod_cidrs), "--service-cluster-ip-range",
+      joined(plan.service_cidrs)};
   for (const Cidr& range : plan.pod_cidrs)
-    argv.insert(argv.end(), {range.family() == Family::V4 ? "--node-cidr-mask-size-ipv4" : "--node-cidr-mask-size-ipv6",
-                             std::to_string(range.family() == Family::V4 ? plan.spec.node_mask_v4 : plan.spec.node_mask_v6)});
+    argv.insert(argv.end(),
+                {range.family() == Family::V4 ? "--node-cidr-mask-size-ipv4" : "--node-cidr-mask-size-ipv6",
+                 std::to_string(range.family() == Family::V4 ? plan.spec.node_mask_v4 : plan.spec.node_mask_v6)});
   return argv;
 }
 
 std::string cluster_cidr(const Plan& plan) { return joined(plan.pod_cidrs); }
 
-std::vector<std::string> agent_argv(const std::string& node, const std::string& fabric, const std::string& cluster_cidr) {
-  return {std::string(kProgramFolder) + "/causeway", "agent", "--node", node, "--kubeconfig", "/etc/causeway/kubeconfig",
-          "--fabric", fabric, "--cluster-cidr", cluster_cidr};
+std::vector<std::string> agent_argv(const std::string& node, const std::string& fabric,
+                                    const std::string& cluster_cidr) {
+  return {std::string(kProgramFolder) + "/causeway",
+          "agent",
+          "--node",
+          node,
+          "--kubeconfig",
+          "/etc/causeway/kubeconfig",
+          "--fabric",
+          fabric,
+          "--cluster-cidr",
+          cluster_cidr};
 }
 
 std::vector<std::string> clean_environment() {

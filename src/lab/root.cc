@@ -13,10 +13,13 @@ namespace {
 
 using Kind = Step::Kind;
 
-Step mount_step(std::string source, std::string target, std::string kind, unsigned long flags = 0, std::string data = {}) {
+Step mount_step(std::string source, std::string target, std::string kind, unsigned long flags = 0,
+                std::string data = {}) {
   return {Kind::Mount, std::move(source), std::move(target), std::move(kind), std::move(data), flags};
 }
-Step mkdir_step(std::string path, mode_t mode = 0755) { return {.kind = Kind::Mkdir, .a = std::move(path), .mode = mode}; }
+Step mkdir_step(std::string path, mode_t mode = 0755) {
+  return {.kind = Kind::Mkdir, .a = std::move(path), .mode = mode};
+}
 Step write_step(std::string path, std::string content, mode_t mode = 0644) {
   return {.kind = Kind::Write, .a = std::move(path), .b = std::move(content), .mode = mode};
 }
@@ -34,12 +37,13 @@ void add_devices(std::vector<Step>& steps, const std::string& root) {
                      .a = dev + "/" + device.name,
                      .flags = makedev(device.major, device.minor),
                      .mode = S_IFCHR | 0666});
-  for (const auto& [target, name] : {std::pair{"/proc/self/fd", "fd"}, std::pair{"/proc/self/fd/0", "stdin"},
-                                     std::pair{"/proc/self/fd/1", "stdout"}, std::pair{"/proc/self/fd/2", "stderr"},
-                                     std::pair{"pts/ptmx", "ptmx"}})
+  for (const auto& [target, name] :
+       {std::pair{"/proc/self/fd", "fd"}, std::pair{"/proc/self/fd/0", "stdin"}, std::pair{"/proc/self/fd/1", "stdout"},
+        std::pair{"/proc/self/fd/2", "stderr"}, std::pair{"pts/ptmx", "ptmx"}})
     steps.push_back({.kind = Kind::Symlink, .a = target, .b = dev + "/" + name});
   steps.push_back(mkdir_step(dev + "/pts"));
-  steps.push_back(mount_step("devpts", dev + "/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620"));
+  steps.push_back(
+      mount_step("devpts", dev + "/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620"));
   steps.push_back(mkdir_step(dev + "/shm", 01777));
   steps.push_back(mount_step("tmpfs", dev + "/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=64m"));
 }
@@ -76,7 +80,8 @@ std::vector<Step> root_steps(const RootOptions& options) {
   add_parents(steps, root, kProgramFolder);
   steps.push_back(mount_step(options.programs, root + kProgramFolder, "", MS_BIND));
   steps.push_back(mount_step("none", root + kProgramFolder, "", MS_BIND | MS_REMOUNT | MS_RDONLY));
-  steps.push_back({.kind = Kind::Symlink, .a = std::string(kProgramFolder) + "/causeway", .b = root + "/usr/bin/causeway"});
+  steps.push_back(
+      {.kind = Kind::Symlink, .a = std::string(kProgramFolder) + "/causeway", .b = root + "/usr/bin/causeway"});
   for (const auto& [path, content] : options.files) {
     const size_t slash = path.rfind('/');
     if (slash != 0) add_parents(steps, root, path.substr(0, slash));
@@ -97,10 +102,10 @@ std::vector<Step> root_steps(const RootOptions& options) {
 }
 
 std::vector<std::string> submounts_of(const std::string& mountinfo) {
-  static const std::set<std::string> kPseudo = {"proc",   "sysfs",   "devtmpfs",   "devpts",  "tmpfs",      "cgroup",
-                                                "cgroup2", "bpf",     "debugfs",    "tracefs", "securityfs", "pstore",
-                                                "mqueue", "hugetlbfs", "fusectl",    "configfs", "autofs",   "binfmt_misc",
-                                                "nsfs",   "ramfs",   "efivarfs",   "rpc_pipefs", "overlay"};
+  static const std::set<std::string> kPseudo = {
+      "proc",    "sysfs",       "devtmpfs",   "devpts", "tmpfs",    "cgroup",     "cgroup2", "bpf",
+      "debugfs", "tracefs",     "securityfs", "pstore", "mqueue",   "hugetlbfs",  "fusectl", "configfs",
+      "autofs",  "binfmt_misc", "nsfs",       "ramfs",  "efivarfs", "rpc_pipefs", "overlay"};
   std::set<std::string> found;
   std::istringstream lines(mountinfo);
   for (std::string line; std::getline(lines, line);) {
@@ -112,7 +117,8 @@ std::vector<std::string> submounts_of(const std::string& mountinfo) {
     }
     fields >> kind;
     bool hidden = target == "/" || kPseudo.contains(kind) || target.find('\\') != std::string::npos;
-    for (const char* top : {"/proc/", "/sys/", "/dev/", "/run/", "/tmp/"}) hidden = hidden || (target + "/").starts_with(top);
+    for (const char* top : {"/proc/", "/sys/", "/dev/", "/run/", "/tmp/"})
+      hidden = hidden || (target + "/").starts_with(top);
     // A file bound over a file (/etc/resolv.conf of a container) is in the overlay's lower layer as what lies below.
     if (!hidden && root != "/" && target.starts_with("/etc/")) hidden = true;
     if (!hidden) found.insert(target);

@@ -20,14 +20,14 @@ inline constexpr const char* kStage = "/run/lab/stage";
 inline constexpr const char* kProgramFolder = "/usr/lib/causeway";
 
 struct RootOptions {
-  std::string lower;      // the machine's root: "/" for a node, kBaseRoot for a container
-  std::string stage;      // an existing folder to assemble at
-  std::string programs;   // folder with our binaries, seen at kProgramFolder
+  std::string lower;                   // the machine's root: "/" for a node, kBaseRoot for a container
+  std::string stage;                   // an existing folder to assemble at
+  std::string programs;                // folder with our binaries, seen at kProgramFolder
   std::vector<std::string> submounts;  // the machine's other file systems, bound read-only at their paths
   std::vector<std::pair<std::string, std::string>> files;  // path and content, written over what is there
-  bool node = false;      // keeps the base root, mounts cgroup2 and bpffs
-  bool own_pids = true;   // a new /proc
-  bool own_net = true;    // a new /sys; else the caller's is seen
+  bool node = false;                                       // keeps the base root, mounts cgroup2 and bpffs
+  bool own_pids = true;                                    // a new /proc
+  bool own_net = true;                                     // a new /sys; else the caller's is seen
 };
 // The child must be in its new mount, pid and network namespaces.
 std::vector<Step> root_steps(const RootOptions& options);

@@ -7,8 +7,8 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 #include <cerrno>
@@ -74,7 +74,8 @@ bool run_step(const Step& step) {
       return ::mount(text(step.a), step.b.c_str(), text(step.c), step.flags, text(step.data)) == 0;
     case Step::Kind::Unmount: return ::umount2(step.a.c_str(), static_cast<int>(step.flags)) == 0;
     case Step::Kind::Mkdir: return ::mkdir(step.a.c_str(), step.mode) == 0 || errno == EEXIST;
-    case Step::Kind::Mknod: return ::mknod(step.a.c_str(), step.mode, step.flags) == 0 && ::chmod(step.a.c_str(), step.mode & 07777) == 0;
+    case Step::Kind::Mknod:
+      return ::mknod(step.a.c_str(), step.mode, step.flags) == 0 && ::chmod(step.a.c_str(), step.mode & 07777) == 0;
     case Step::Kind::Symlink: ::unlink(step.b.c_str()); return ::symlink(step.a.c_str(), step.b.c_str()) == 0;
     case Step::Kind::Write:
       // A link there (resolv.conf) is replaced, not followed.
@@ -129,7 +130,7 @@ bool place_descriptors(const SpawnOptions& options, Prepared& prepared) {
     ::_exit(127);
   };
   ::setsid();
-  struct sigaction reset {};
+  struct sigaction reset{};
   reset.sa_handler = SIG_DFL;
   for (int signal = 1; signal < 32; ++signal) ::sigaction(signal, &reset, nullptr);
   for (const int fd : options.join)
@@ -228,7 +229,8 @@ ExitStatus exit_status_of(int status) {
 std::string to_string(const Step& step) {
   switch (step.kind) {
     case Step::Kind::Mount:
-      return fmt::format("mount {}{}{} on {}", step.c.empty() ? "" : step.c + " ", step.a, step.data.empty() ? "" : " (" + step.data + ")", step.b);
+      return fmt::format("mount {}{}{} on {}", step.c.empty() ? "" : step.c + " ", step.a,
+                         step.data.empty() ? "" : " (" + step.data + ")", step.b);
     case Step::Kind::Unmount: return "unmount " + step.a;
     case Step::Kind::Mkdir: return "mkdir " + step.a;
     case Step::Kind::Mknod: return "mknod " + step.a;

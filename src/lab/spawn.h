@@ -19,17 +19,17 @@ namespace causeway::lab {
 // One preparation, run in order in the child.
 struct Step {
   enum class Kind {
-    Mount,      // mount(a, b, c, flags, data)
-    Unmount,    // umount2(a, flags)
-    Mkdir,      // mkdir(a, mode); no error when it exists
-    Mknod,      // mknod(a, mode, flags as dev_t)
-    Symlink,    // symlink(a, b), replaces a file at b
-    Write,      // file a gets the content b (made or truncated, mode)
+    Mount,           // mount(a, b, c, flags, data)
+    Unmount,         // umount2(a, flags)
+    Mkdir,           // mkdir(a, mode); no error when it exists
+    Mknod,           // mknod(a, mode, flags as dev_t)
+    Symlink,         // symlink(a, b), replaces a file at b
+    Write,           // file a gets the content b (made or truncated, mode)
     WriteIfDiffers,  // as Write on an existing file, unless it reads so already
-    Chdir,      // chdir(a)
-    PivotHere,  // pivot_root(".", "."), then detaches the old root
-    Unshare,    // unshare(flags)
-    Hostname,   // sethostname(a)
+    Chdir,           // chdir(a)
+    PivotHere,       // pivot_root(".", "."), then detaches the old root
+    Unshare,         // unshare(flags)
+    Hostname,        // sethostname(a)
     LoopbackUp,
   };
   Kind kind;
@@ -51,8 +51,9 @@ struct SpawnOptions {
   int cgroup_fd = -1;             // borrowed; the child starts in it
   std::vector<int> join;          // namespace descriptors to enter first, borrowed
   std::vector<Step> steps;
-  std::string directory;          // working directory at last, when not empty
-  std::vector<std::pair<int, int>> descriptors;  // (ours, the child's number); all others are closed. 0-2: /dev/null unless named
+  std::string directory;  // working directory at last, when not empty
+  std::vector<std::pair<int, int>>
+      descriptors;  // (ours, the child's number); all others are closed. 0-2: /dev/null unless named
 };
 
 struct Child {

@@ -18,16 +18,16 @@ struct Paths {
   std::string cgroup;  // <cgroup2>/causeway-lab/NAME
 
   std::string spec() const { return state + "/lab.conf"; }
-  std::string kubeconfig() const { return state + "/kubeconfig"; }            // for people: the host's loopback
-  std::string cluster() const { return state + "/cluster"; }                  // seen by nodes as /etc/causeway
+  std::string kubeconfig() const { return state + "/kubeconfig"; }  // for people: the host's loopback
+  std::string cluster() const { return state + "/cluster"; }        // seen by nodes as /etc/causeway
   std::string cluster_kubeconfig() const { return cluster() + "/kubeconfig"; }
   std::string api_data() const { return state + "/apiserver"; }
   std::string api_port() const { return state + "/api-port"; }
   std::string log(const std::string& who) const { return state + "/log/" + who + ".log"; }
   std::string stage(const std::string& node) const { return state + "/stage/" + node; }
 
-  std::string process(const std::string& who) const { return cgroup + "/" + who; }          // keeper, apiserver, controller
-  std::string space(const std::string& name) const { return cgroup + "/net/" + name; }      // router, control, outside
+  std::string process(const std::string& who) const { return cgroup + "/" + who; }      // keeper, apiserver, controller
+  std::string space(const std::string& name) const { return cgroup + "/net/" + name; }  // router, control, outside
   std::string node(const std::string& name) const { return cgroup + "/nodes/" + name; }
   std::string nodelet(const std::string& name) const { return node(name) + "/nodelet"; }
   std::string agent(const std::string& name) const { return node(name) + "/agent"; }

@@ -21,18 +21,21 @@ Status put_addresses(Rtnetlink& net, const std::string& device, const std::vecto
 }  // namespace
 
 Status wire_router(int router_netns, const Plan& plan) {
-  TRY(netns::run_in(router_netns, [&]() -> Status {
-    TRY(netns::write_sysctl("ipv4/ip_forward", "1"));
-    // The subnets' router never steers a host past itself: the nodes' routes are what is tested.
-    TRY(netns::write_sysctl("ipv4/conf/all/send_redirects", "0"));
-    TRY(netns::write_sysctl("ipv4/conf/default/send_redirects", "0"));
-    if (has_v6(plan)) TRY(netns::write_sysctl("ipv6/conf/all/forwarding", "1"));
-    return ok();
-  }), "router");
+  TRY(netns::run_in(router_netns,
+                    [&]() -> Status {
+                      TRY(netns::write_sysctl("ipv4/ip_forward", "1"));
+                      // The subnets' router never steers a host past itself: the nodes' routes are what is tested.
+                      TRY(netns::write_sysctl("ipv4/conf/all/send_redirects", "0"));
+                      TRY(netns::write_sysctl("ipv4/conf/default/send_redirects", "0"));
+                      if (has_v6(plan)) TRY(netns::write_sysctl("ipv6/conf/all/forwarding", "1"));
+                      return ok();
+                    }),
+      "router");
   auto net = TRY(open_rtnetlink_in(router_netns));
   for (const RouterPort& port : plan.router) {
     if (!port.bridge) continue;
-    if (!net->link(LinkRef(port.device))) TRY(net->apply_one(CreateBridge{.name = port.device}), "bridge {}", port.device);
+    if (!net->link(LinkRef(port.device)))
+      TRY(net->apply_one(CreateBridge{.name = port.device}), "bridge {}", port.device);
     TRY(net->apply_one(SetLink{.link = port.device, .up = true}), "bridge {}", port.device);
     TRY(put_addresses(*net, port.device, port.addresses), "bridge {}", port.device);
   }
@@ -40,24 +43,29 @@ Status wire_router(int router_netns, const Plan& plan) {
 }
 
 Status wire_space(int router_netns, int space_netns, const Wire& wire, const Plan& plan) {
-  TRY(netns::run_in(space_netns, [&]() -> Status {
-    // Addresses and routes come from the plan alone.
-    if (has_v6(plan)) {
-      TRY(netns::write_sysctl("ipv6/conf/all/accept_ra", "0"));
-      TRY(netns::write_sysctl("ipv6/conf/default/accept_ra", "0"));
-    }
-    return ok();
-  }), "{}", wire.space);
+  TRY(netns::run_in(space_netns,
+                    [&]() -> Status {
+                      // Addresses and routes come from the plan alone.
+                      if (has_v6(plan)) {
+                        TRY(netns::write_sysctl("ipv6/conf/all/accept_ra", "0"));
+                        TRY(netns::write_sysctl("ipv6/conf/default/accept_ra", "0"));
+                      }
+                      return ok();
+                    }),
+      "{}", wire.space);
   auto router = TRY(open_rtnetlink_in(router_netns));
   auto space = TRY(open_rtnetlink_in(space_netns));
   TRY(router->apply_one(DeleteLink{wire.port}), "port {}", wire.port);
-  TRY(router->apply_one(CreateVeth{.link = {.name = wire.port}, .peer = {.name = wire.device, .netns_fd = space_netns}}),
+  TRY(router->apply_one(
+          CreateVeth{.link = {.name = wire.port}, .peer = {.name = wire.device, .netns_fd = space_netns}}),
       "wire of {}", wire.space);
   SetLink port{.link = wire.port, .up = true};
-  if (!wire.bridge.empty()) port.master = TRY(router->link(LinkRef(wire.bridge))).index;
+  if (!wire.bridge.empty()) port.master = TRY(router->link(LinkRef(wire.bridge)))
+  .index;
   TRY(router->apply_one(port), "port {}", wire.port);
   for (const RouterPort& own : plan.router)
-    if (!own.bridge && own.device == wire.port) TRY(put_addresses(*router, wire.port, own.addresses), "port {}", wire.port);
+    if (!own.bridge && own.device == wire.port)
+      TRY(put_addresses(*router, wire.port, own.addresses), "port {}", wire.port);
   TRY(space->apply_one(SetLink{.link = wire.device, .up = true}), "wire of {}", wire.space);
   TRY(put_addresses(*space, wire.device, wire.addresses), "wire of {}", wire.space);
   const auto link = TRY(space->link(LinkRef(wire.device)));

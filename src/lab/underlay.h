@@ -9,8 +9,8 @@ namespace causeway::lab {
 
 // Bridges, addresses and forwarding of the router's namespace. May be repeated.
 Status wire_router(int router_netns, const Plan& plan);
-// One wire between `space_netns` and the router, with addresses, default routes and the settings of an end host. A wire of
-// the same port that an earlier namespace left is replaced.
+// One wire between `space_netns` and the router, with addresses, default routes and the settings of an end host. A wire
+// of the same port that an earlier namespace left is replaced.
 Status wire_space(int router_netns, int space_netns, const Wire& wire, const Plan& plan);
 
 }  // namespace causeway::lab

@@ -41,7 +41,8 @@ std::string content_of(int fd) {
   std::string out;
   char buffer[4096];
   off_t at = 0;
-  for (ssize_t size = 0; (size = ::pread(fd, buffer, sizeof buffer, at)) > 0; at += size) out.append(buffer, static_cast<size_t>(size));
+  for (ssize_t size = 0; (size = ::pread(fd, buffer, sizeof buffer, at)) > 0; at += size)
+    out.append(buffer, static_cast<size_t>(size));
   return out;
 }
 
@@ -114,18 +115,19 @@ Task<Result<std::string>> CniRuntime::run(std::string type, std::string command,
   auto input = CO_TRY(memory_file(config));
   auto output = CO_TRY(memory_file(""));
   auto errors = CO_TRY(memory_file(""));
-  SpawnOptions options{
-      .argv = {std::string(kPluginFolder) + "/" + type},
-      .env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "CNI_COMMAND=" + command,
-              "CNI_CONTAINERID=" + call.container_id, "CNI_NETNS=" + call.netns, "CNI_IFNAME=eth0",
-              std::string("CNI_PATH=") + kPluginFolder,
-              fmt::format("CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE={};K8S_POD_NAME={};K8S_POD_INFRA_CONTAINER_ID={};K8S_POD_UID={}",
-                          call.pod_namespace, call.pod_name, call.container_id, call.pod_uid)},
-      .descriptors = {{input.get(), 0}, {output.get(), 1}, {errors.get(), 2}}};
+  SpawnOptions options{.argv = {std::string(kPluginFolder) + "/" + type},
+                       .env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                               "CNI_COMMAND=" + command, "CNI_CONTAINERID=" + call.container_id,
+                               "CNI_NETNS=" + call.netns, "CNI_IFNAME=eth0", std::string("CNI_PATH=") + kPluginFolder,
+                               fmt::format("CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE={};K8S_POD_NAME={};K8S_POD_"
+                                           "INFRA_CONTAINER_ID={};K8S_POD_UID={}",
+                                           call.pod_namespace, call.pod_name, call.container_id, call.pod_uid)},
+                       .descriptors = {{input.get(), 0}, {output.get(), 1}, {errors.get(), 2}}};
   auto child = CO_TRY(spawn(options), "CNI plugin {}", type);
   OneShot<ExitStatus> done(loop_);
   children_.watch(child.pid, [done](ExitStatus status) mutable { done.set(status); });
-  auto limit = loop_.call_after(kLimit, [fd = child.pidfd.get()] { ::syscall(SYS_pidfd_send_signal, fd, SIGKILL, nullptr, 0); });
+  auto limit =
+      loop_.call_after(kLimit, [fd = child.pidfd.get()] { ::syscall(SYS_pidfd_send_signal, fd, SIGKILL, nullptr, 0); });
   const ExitStatus status = CO_TRY(co_await done.get());
   std::string answer = content_of(output.get());
   if (status.code != 0)

@@ -25,7 +25,7 @@ Result<CniNetwork> load_network(const std::string& folder);
 
 struct CniCall {
   std::string container_id;
-  std::string netns;      // path
+  std::string netns;  // path
   std::string pod_name, pod_namespace, pod_uid;
 };
 

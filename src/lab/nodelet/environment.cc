@@ -24,8 +24,9 @@ std::string value_or_empty(const kube::StringMap& map, const std::string& key) {
   return found == map.end() ? "" : found->second;
 }
 
-Result<std::optional<std::string>> key_value(const std::map<std::string, kube::StringMap>& objects, const kube::KeySelector& selector,
-                                             std::string_view kind, const std::string& ns) {
+Result<std::optional<std::string>> key_value(const std::map<std::string, kube::StringMap>& objects,
+                                             const kube::KeySelector& selector, std::string_view kind,
+                                             const std::string& ns) {
   const bool optional = selector.optional.value_or(false);
   auto object = objects.find(selector.name);
   if (object == objects.end()) {
@@ -38,8 +39,10 @@ Result<std::optional<std::string>> key_value(const std::map<std::string, kube::S
   return fail(Errc::NotFound, "couldn't find key {} in {} {}/{}", selector.key, kind, ns, selector.name);
 }
 
-Status add_source(const kube::EnvFromSource& source, const ContainerFacts& facts, std::map<std::string, std::string>& values) {
-  auto add = [&](const kube::EnvSourceRef& ref, const std::map<std::string, kube::StringMap>& objects, std::string_view kind) -> Status {
+Status add_source(const kube::EnvFromSource& source, const ContainerFacts& facts,
+                  std::map<std::string, std::string>& values) {
+  auto add = [&](const kube::EnvSourceRef& ref, const std::map<std::string, kube::StringMap>& objects,
+                 std::string_view kind) -> Status {
     auto object = objects.find(ref.name);
     if (object == objects.end()) {
       if (ref.optional.value_or(false)) return ok();
@@ -53,12 +56,15 @@ Status add_source(const kube::EnvFromSource& source, const ContainerFacts& facts
   return ok();
 }
 
-Result<std::optional<std::string>> env_value(const kube::Pod& pod, const kube::EnvVar& variable, const ContainerFacts& facts,
+Result<std::optional<std::string>> env_value(const kube::Pod& pod, const kube::EnvVar& variable,
+                                             const ContainerFacts& facts,
                                              const std::map<std::string, std::string>& values) {
   if (!variable.value_from) return expand(variable.value, values);
   const auto& from = *variable.value_from;
-  if (from.field_ref) return std::optional(TRY(field_value(pod, facts, from.field_ref->field_path), "env {}", variable.name));
-  if (from.config_map_key_ref) return key_value(facts.config_maps, *from.config_map_key_ref, "configmap", pod.metadata.ns);
+  if (from.field_ref)
+    return std::optional(TRY(field_value(pod, facts, from.field_ref->field_path), "env {}", variable.name));
+  if (from.config_map_key_ref)
+    return key_value(facts.config_maps, *from.config_map_key_ref, "configmap", pod.metadata.ns);
   if (from.secret_key_ref) return key_value(facts.secrets, *from.secret_key_ref, "secret", pod.metadata.ns);
   return fail(Errc::Unsupported, "env {}: the lab reads fieldRef, configMapKeyRef and secretKeyRef", variable.name);
 }
@@ -104,7 +110,8 @@ Result<std::string> field_value(const kube::Pod& pod, const ContainerFacts& fact
   return fail(Errc::Invalid, "fieldPath \"{}\" is not one that a Pod's environment may use", path);
 }
 
-Result<ProcessImage> compile_process(const kube::Pod& pod, const kube::Container& container, const ContainerFacts& facts) {
+Result<ProcessImage> compile_process(const kube::Pod& pod, const kube::Container& container,
+                                     const ContainerFacts& facts) {
   std::map<std::string, std::string> values;
   for (const auto& source : container.env_from) TRY(add_source(source, facts, values));
   for (const auto& variable : container.env)
@@ -125,7 +132,8 @@ std::vector<std::string> config_maps_of(const kube::Container& container) {
   for (const auto& source : container.env_from)
     if (source.config_map_ref) out.push_back(source.config_map_ref->name);
   for (const auto& variable : container.env)
-    if (variable.value_from && variable.value_from->config_map_key_ref) out.push_back(variable.value_from->config_map_key_ref->name);
+    if (variable.value_from && variable.value_from->config_map_key_ref)
+      out.push_back(variable.value_from->config_map_key_ref->name);
   return out;
 }
 
@@ -134,7 +142,8 @@ std::vector<std::string> secrets_of(const kube::Container& container) {
   for (const auto& source : container.env_from)
     if (source.secret_ref) out.push_back(source.secret_ref->name);
   for (const auto& variable : container.env)
-    if (variable.value_from && variable.value_from->secret_key_ref) out.push_back(variable.value_from->secret_key_ref->name);
+    if (variable.value_from && variable.value_from->secret_key_ref)
+      out.push_back(variable.value_from->secret_key_ref->name);
   return out;
 }
 

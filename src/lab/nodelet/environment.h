@@ -25,10 +25,13 @@ struct ProcessImage {
   std::vector<std::string> argv;  // empty: the container names no command
   std::vector<std::string> env;
 };
-// Errors: Invalid or NotFound, as kubelet says them in CreateContainerConfigError ("couldn't find key x in ConfigMap a/b").
-Result<ProcessImage> compile_process(const kube::Pod& pod, const kube::Container& container, const ContainerFacts& facts);
+// Errors: Invalid or NotFound, as kubelet says them in CreateContainerConfigError ("couldn't find key x in ConfigMap
+// a/b").
+Result<ProcessImage> compile_process(const kube::Pod& pod, const kube::Container& container,
+                                     const ContainerFacts& facts);
 
-// $(NAME) by the map; $$ is $; what the map does not have stays as it is (Kubernetes' third_party/forked/golang/expansion).
+// $(NAME) by the map; $$ is $; what the map does not have stays as it is (Kubernetes'
+// third_party/forked/golang/expansion).
 std::string expand(std::string_view text, const std::map<std::string, std::string>& values);
 // "metadata.name", "metadata.labels['app']", "status.podIP" ... Errors: Invalid, naming the path.
 Result<std::string> field_value(const kube::Pod& pod, const ContainerFacts& facts, std::string_view path);

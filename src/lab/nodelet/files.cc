@@ -11,13 +11,15 @@ std::string hostname_of(const kube::Pod& pod, const std::string& node) {
   return name;
 }
 
-std::string hosts_file(const kube::Pod& pod, const std::string& node_hosts, const std::vector<Ip>& pod_ips, const std::string& node) {
+std::string hosts_file(const kube::Pod& pod, const std::string& node_hosts, const std::vector<Ip>& pod_ips,
+                       const std::string& node) {
   std::string out;
   if (pod.spec.host_network) {
     out = "# Kubernetes-managed hosts file (host network).\n" + node_hosts;
   } else {
-    out = "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-          "fe00::\tip6-localnet\nfe00::\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n";
+    out =
+        "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+        "fe00::\tip6-localnet\nfe00::\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n";
     const std::string name = hostname_of(pod, node);
     for (const Ip& ip : pod_ips) {
       out += to_string(ip) + "\t";
@@ -47,7 +49,8 @@ std::string resolv_conf(const kube::Pod& pod, const std::string& node_file) {
   }
   if (!pod.spec.dns_config->options.empty()) {
     out += "options";
-    for (const auto& option : pod.spec.dns_config->options) out += " " + option.name + (option.value ? ":" + *option.value : "");
+    for (const auto& option : pod.spec.dns_config->options)
+      out += " " + option.name + (option.value ? ":" + *option.value : "");
     out += "\n";
   }
   return out;

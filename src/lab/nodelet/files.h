@@ -12,7 +12,8 @@ namespace causeway::lab {
 
 // What the Pod calls itself: spec.hostname, or its name cut to the 63 bytes of a DNS label.
 std::string hostname_of(const kube::Pod& pod, const std::string& node);
-std::string hosts_file(const kube::Pod& pod, const std::string& node_hosts, const std::vector<Ip>& pod_ips, const std::string& node);
+std::string hosts_file(const kube::Pod& pod, const std::string& node_hosts, const std::vector<Ip>& pod_ips,
+                       const std::string& node);
 // The node's own file, changed by dnsPolicy None and dnsConfig: the lab serves no cluster DNS.
 std::string resolv_conf(const kube::Pod& pod, const std::string& node_file);
 

@@ -25,9 +25,9 @@ std::string os_name() {
 }  // namespace
 
 NodeIdentity observe_identity(const std::string& name, const std::vector<Ip>& addresses) {
-  struct utsname system {};
+  struct utsname system{};
   ::uname(&system);
-  struct sysinfo memory {};
+  struct sysinfo memory{};
   ::sysinfo(&memory);
   return {.name = name,
           .addresses = addresses,
@@ -38,7 +38,8 @@ NodeIdentity observe_identity(const std::string& name, const std::vector<Ip>& ad
           .memory_kib = memory.totalram * memory.mem_unit / 1024};
 }
 
-kube::Node build_node(const NodeIdentity& identity, const std::string& problem, const std::vector<kube::Condition>& before, kube::Time now) {
+kube::Node build_node(const NodeIdentity& identity, const std::string& problem,
+                      const std::vector<kube::Condition>& before, kube::Time now) {
   kube::Node node;
   node.metadata.name = identity.name;
   node.metadata.labels = {{"kubernetes.io/hostname", identity.name},
@@ -68,10 +69,14 @@ kube::Node build_node(const NodeIdentity& identity, const std::string& problem, 
                            .operating_system = "linux",
                            .architecture = node.metadata.labels["kubernetes.io/arch"]};
   auto condition = [&](std::string type, bool value, std::string reason, std::string message) {
-    kube::Condition out{.type = std::move(type), .status = value ? "True" : "False", .reason = std::move(reason), .message = std::move(message)};
+    kube::Condition out{.type = std::move(type),
+                        .status = value ? "True" : "False",
+                        .reason = std::move(reason),
+                        .message = std::move(message)};
     const auto* old = kube::find_condition(before, out.type);
     out.last_heartbeat_time = now;
-    out.last_transition_time = old != nullptr && old->status == out.status && old->last_transition_time ? old->last_transition_time : now;
+    out.last_transition_time =
+        old != nullptr && old->status == out.status && old->last_transition_time ? old->last_transition_time : now;
     node.status.conditions.push_back(std::move(out));
   };
   condition("MemoryPressure", false, "KubeletHasSufficientMemory", "kubelet has sufficient memory available");

@@ -24,6 +24,7 @@ struct NodeIdentity {
 NodeIdentity observe_identity(const std::string& name, const std::vector<Ip>& addresses);
 
 // `problem` empty: Ready. Transition times are taken over from `before` where the condition is the same.
-kube::Node build_node(const NodeIdentity& identity, const std::string& problem, const std::vector<kube::Condition>& before, kube::Time now);
+kube::Node build_node(const NodeIdentity& identity, const std::string& problem,
+                      const std::vector<kube::Condition>& before, kube::Time now);
 
 }  // namespace causeway::lab

@@ -34,7 +34,8 @@ class FolderWatch {
     std::error_code error;
     fs::create_directories(folder, error);
     Fd notify(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
-    if (!notify || ::inotify_add_watch(notify.get(), folder.c_str(), IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_DELETE) < 0)
+    if (!notify ||
+        ::inotify_add_watch(notify.get(), folder.c_str(), IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_DELETE) < 0)
       return fail_errno(errno, "watch " + folder);
     auto watch = loop.watch(notify.get());
     return FolderWatch{std::move(notify), std::move(watch)};
@@ -57,15 +58,21 @@ class FolderWatch {
 class Nodelet {
  public:
   Nodelet(Loop& loop, NodeletOptions options, std::vector<Ip> addresses)
-      : loop_(loop), options_(std::move(options)), identity_(observe_identity(options_.node, addresses)), children_(loop),
-        agent_(loop, children_, "agent", [this] { return spawn_agent(); }), cni_(loop, children_),
-        logs_(loop, [this](const auto& ns, const auto& pod, const auto& container, bool previous) { return find_log(ns, pod, container, previous); }),
+      : loop_(loop),
+        options_(std::move(options)),
+        identity_(observe_identity(options_.node, addresses)),
+        children_(loop),
+        agent_(loop, children_, "agent", [this] { return spawn_agent(); }),
+        cni_(loop, children_),
+        logs_(loop, [this](const auto& ns, const auto& pod, const auto& container,
+                           bool previous) { return find_log(ns, pod, container, previous); }),
         scope_(loop) {}
 
   Status start() {
     children_.install({}, [](int) {});
     for (const Ip& ip : identity_.addresses)
-      servers_.push_back(TRY(http::Server::listen(loop_, {.address = to_string(ip), .port = kNodeletPort}, logs_), "log endpoint"));
+      servers_.push_back(
+          TRY(http::Server::listen(loop_, {.address = to_string(ip), .port = kNodeletPort}, logs_), "log endpoint"));
     scope_.spawn("nodelet", run());
     return ok();
   }
@@ -73,7 +80,9 @@ class Nodelet {
  private:
   Result<Child> spawn_agent() {
     auto cgroup = TRY(open_cgroup("/sys/fs/cgroup/agent"));
-    return spawn({.argv = agent_argv(options_.node, options_.fabric, options_.cluster_cidr), .env = clean_environment(), .cgroup_fd = cgroup.get(),
+    return spawn({.argv = agent_argv(options_.node, options_.fabric, options_.cluster_cidr),
+                  .env = clean_environment(),
+                  .cgroup_fd = cgroup.get(),
                   .descriptors = {{1, 1}, {2, 2}}});
   }
 
@@ -91,14 +100,22 @@ class Nodelet {
     auto hosts = read_file("/etc/hosts");
     auto resolv = read_file("/etc/resolv.conf");
     auto mounts = read_file("/proc/self/mountinfo");
-    context_.emplace(NodeContext{.loop = loop_, .children = children_, .api = *api_, .events = *events_, .cni = cni_,
-                                 .node = options_.node, .host_ips = identity_.addresses, .node_hosts = hosts ? *hosts : "",
-                                 .node_resolv_conf = resolv ? *resolv : "", .submounts = mounts ? submounts() : std::vector<std::string>{}});
+    context_.emplace(NodeContext{.loop = loop_,
+                                 .children = children_,
+                                 .api = *api_,
+                                 .events = *events_,
+                                 .cni = cni_,
+                                 .node = options_.node,
+                                 .host_ips = identity_.addresses,
+                                 .node_hosts = hosts ? *hosts : "",
+                                 .node_resolv_conf = resolv ? *resolv : "",
+                                 .submounts = mounts ? submounts() : std::vector<std::string>{}});
     auto folder = CO_TRY(FolderWatch::open(loop_, kNetworkFolder));
     read_network();
     scope_.spawn("node", keep_node());
     scope_.spawn("lease", keep_lease());
-    pods_ = std::make_unique<kube::Cache<kube::Pod>>(*api_, kube::CacheOptions{.field_selector = "spec.nodeName=" + options_.node});
+    pods_ = std::make_unique<kube::Cache<kube::Pod>>(
+        *api_, kube::CacheOptions{.field_selector = "spec.nodeName=" + options_.node});
     pods_->on_change([this](const kube::Pod* old, const kube::Pod* now) { pod_changed(old, now); });
     pods_->start();
     for (;;) {
@@ -120,7 +137,10 @@ class Nodelet {
   void read_network() {
     auto network = load_network(kNetworkFolder);
     const std::string before = problem_;
-    problem_ = network ? "" : "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message: " + network.error().message();
+    problem_ = network
+                   ? ""
+                   : "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message: " +
+                         network.error().message();
     if (network) {
       context_->network = std::move(*network);
     } else {
@@ -161,10 +181,13 @@ class Nodelet {
       auto created = co_await api_->create(wanted);
       if (!created && created.error().code() != Errc::AlreadyExists) co_return fail(std::move(created.error()));
       // The labels of an earlier life are brought up to date; what others added stays.
-      if (!created) CO_TRY(co_await api_->patch<kube::Node>({"", options_.node}, kube::PatchType::StrategicMerge, label_patch(wanted)));
+      if (!created)
+        CO_TRY(co_await api_->patch<kube::Node>({"", options_.node}, kube::PatchType::StrategicMerge,
+                                                label_patch(wanted)));
       registered_ = true;
     }
-    auto patched = co_await api_->patch<kube::Node>({"", options_.node}, kube::PatchType::StrategicMerge, body, "status");
+    // Not a strategic merge: that merges addresses by their type, and a dual-stack node has two InternalIPs.
+    auto patched = co_await api_->patch<kube::Node>({"", options_.node}, kube::PatchType::Merge, body, "status");
     if (!patched && patched.error().code() == Errc::NotFound) registered_ = false;
     if (!patched) co_return fail(std::move(patched.error()));
     co_return ok();
@@ -189,7 +212,8 @@ class Nodelet {
       lease.spec.renew_time = now();
       Status written = ok();
       if (exists) {
-        auto patched = co_await api_->patch<kube::Lease>({"kube-node-lease", options_.node}, kube::PatchType::Merge, kube::encode(lease));
+        auto patched = co_await api_->patch<kube::Lease>({"kube-node-lease", options_.node}, kube::PatchType::Merge,
+                                                         kube::encode(lease));
         if (!patched) written = fail(std::move(patched.error()));
       } else {
         auto created = co_await api_->create(lease);
@@ -231,13 +255,15 @@ class Nodelet {
         LogFile file{log_path(runner->pod(), container, *number), true};
         std::error_code error;
         // A container that waits for its restart shows its last words.
-        if (!fs::exists(file.path, error) && *number > 0) file = {log_path(runner->pod(), container, *number - 1), false};
+        if (!fs::exists(file.path, error) && *number > 0)
+          file = {log_path(runner->pod(), container, *number - 1), false};
         if (!fs::exists(file.path, error))
           return fail(Errc::Invalid, "container \"{}\" in pod \"{}\" is waiting to start", container, pod);
         file.running = file.running && runner->running_container(container);
         return file;
       }
-      if (*number == 0) return fail(Errc::Invalid, "previous terminated container \"{}\" in pod \"{}\" not found", container, pod);
+      if (*number == 0)
+        return fail(Errc::Invalid, "previous terminated container \"{}\" in pod \"{}\" not found", container, pod);
       return LogFile{log_path(runner->pod(), container, *number - 1), false};
     }
     return fail(Errc::NotFound, "pod \"{}/{}\" not found on {}", ns, pod, options_.node);

@@ -1,5 +1,5 @@
-// The nodelet: pid 1 of a lab's node and what kubelet and the container runtime are elsewhere. It keeps the agent running,
-// registers the Node, keeps its Lease, and runs the Pods that are assigned to it.
+// The nodelet: pid 1 of a lab's node and what kubelet and the container runtime are elsewhere. It keeps the agent
+// running, registers the Node, keeps its Lease, and runs the Pods that are assigned to it.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@ struct NodeletOptions {
   std::string node;
   std::vector<std::string> addresses;  // the node's own, the primary family first
   std::string fabric = "auto";
-  std::string cluster_cidr;            // handed to the agent
+  std::string cluster_cidr;  // handed to the agent
 };
 
 // Runs for ever: the node ends with it. Returns an exit status when it cannot start.

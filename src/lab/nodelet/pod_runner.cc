@@ -39,22 +39,33 @@ Task<Status> nap(Loop& loop, Duration time) { co_return co_await loop.sleep(time
 }  // namespace
 
 PodRunner::PodRunner(NodeContext& context, kube::Pod pod, std::function<void()> removed)
-    : context_(context), pod_(std::move(pod)), spec_(pod_.spec), removed_(std::move(removed)), inbox_(context.loop),
-      dirty_(context.loop), scope_(context.loop) {
-  auto adopt = [&](const std::vector<kube::Container>& specs, const std::vector<kube::ContainerStatus>& statuses, auto& out) {
+    : context_(context),
+      pod_(std::move(pod)),
+      spec_(pod_.spec),
+      removed_(std::move(removed)),
+      inbox_(context.loop),
+      dirty_(context.loop),
+      scope_(context.loop) {
+  auto adopt = [&](const std::vector<kube::Container>& specs, const std::vector<kube::ContainerStatus>& statuses,
+                   auto& out) {
     for (const auto& spec : specs) {
       auto container = std::make_unique<Container>();
       container->spec = container->view.spec = &spec;
       // A status from before the node started anew: that process is gone with the machine.
       for (const auto& status : statuses)
-        if (status.name == spec.name && (status.state.running || status.state.terminated || status.last_state.terminated)) {
+        if (status.name == spec.name &&
+            (status.state.running || status.state.terminated || status.last_state.terminated)) {
           container->view.restarts = status.restart_count + 1;
           container->view.last_state = status.last_state;
           if (status.state.terminated) container->view.last_state.terminated = status.state.terminated;
           if (status.state.running)
-            container->view.last_state.terminated = kube::ContainerStateTerminated{
-                .exit_code = 137, .reason = "ContainerStatusUnknown", .message = "the node started anew",
-                .started_at = status.state.running->started_at, .finished_at = now(), .container_id = status.container_id};
+            container->view.last_state.terminated =
+                kube::ContainerStateTerminated{.exit_code = 137,
+                                               .reason = "ContainerStatusUnknown",
+                                               .message = "the node started anew",
+                                               .started_at = status.state.running->started_at,
+                                               .finished_at = now(),
+                                               .container_id = status.container_id};
         }
       out.push_back(std::move(container));
     }
@@ -107,8 +118,9 @@ Task<Status> PodRunner::run() {
   auto lived = co_await live();
   if (!lived && lived.error().code() == Errc::Cancelled) co_return lived;
   if (!lived) log::error("Pod {}: {}", kube::full_name(pod_.metadata), lived.error().message());
-  CO_TRY(co_await stop_all(vanished_ ? Duration{} : std::chrono::seconds(pod_.metadata.deletion_grace_period_seconds.value_or(
-                                                        spec_.termination_grace_period_seconds.value_or(30)))));
+  CO_TRY(co_await stop_all(vanished_ ? Duration{}
+                                     : std::chrono::seconds(pod_.metadata.deletion_grace_period_seconds.value_or(
+                                           spec_.termination_grace_period_seconds.value_or(30)))));
   CO_TRY(co_await drop_sandbox());
   changed();
   while (!wants_end()) CO_TRY(co_await inbox_.next());
@@ -163,7 +175,8 @@ void PodRunner::refuse(const Error& error) {
 bool PodRunner::over() const {
   if (!failed_reason_.empty()) return true;
   for (const auto& container : init_)
-    if (container->life == Life::Done && container->view.state.terminated && container->view.state.terminated->exit_code != 0)
+    if (container->life == Life::Done && container->view.state.terminated &&
+        container->view.state.terminated->exit_code != 0)
       return true;
   return std::ranges::all_of(main_, [](const auto& container) { return container->life == Life::Done; });
 }
@@ -185,14 +198,16 @@ Task<Status> PodRunner::make_sandbox() {
   netns_ = fmt::format("/proc/{}/ns/net", sandbox_pid_);
   context_.children.watch(sandbox_pid_, [this](ExitStatus) {
     sandbox_pid_ = 0;
-    context_.events.record(pod_, kube::EventType::Normal, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
+    context_.events.record(pod_, kube::EventType::Normal, "SandboxChanged",
+                           "Pod sandbox changed, it will be killed and re-created.");
     inbox_.push(true);
   });
   pod_ips_ = context_.host_ips;
   if (!spec_.host_network) {
     network_used_ = context_.network;
     network_ = CniResult{};
-    auto result = co_await context_.cni.add(*network_used_, {sandbox_id_, netns_, pod_.metadata.name, pod_.metadata.ns, pod_.metadata.uid});
+    auto result = co_await context_.cni.add(
+        *network_used_, {sandbox_id_, netns_, pod_.metadata.name, pod_.metadata.ns, pod_.metadata.uid});
     if (!result) co_return fail(std::move(result.error()).with("set up the Pod's network"));
     pod_ips_ = result->addresses;
     network_ = std::move(*result);
@@ -221,7 +236,8 @@ Task<Status> PodRunner::drop_sandbox() {
   sandbox_pidfd_.reset();
   // DEL is repeated until it succeeds: else the address would leak.
   for (Duration pause = 100ms; network_; pause = std::min<Duration>(pause * 2, 5s)) {
-    auto deleted = co_await context_.cni.del(*network_used_, {sandbox_id_, netns_, pod_.metadata.name, pod_.metadata.ns, pod_.metadata.uid}, network_->json);
+    auto deleted = co_await context_.cni.del(
+        *network_used_, {sandbox_id_, netns_, pod_.metadata.name, pod_.metadata.ns, pod_.metadata.uid}, network_->json);
     if (deleted) {
       network_.reset();
       break;
@@ -251,16 +267,21 @@ Task<Status> PodRunner::start_due() {
 }
 
 Task<Result<ContainerFacts>> PodRunner::facts_for(const kube::Container& container) {
-  ContainerFacts facts{.pod_ips = pod_ips_, .host_ips = context_.host_ips, .hostname = hostname_of(pod_, context_.node)};
+  ContainerFacts facts{
+      .pod_ips = pod_ips_, .host_ips = context_.host_ips, .hostname = hostname_of(pod_, context_.node)};
   for (const auto& name : config_maps_of(container)) {
     auto object = co_await context_.api.get<kube::ConfigMap>({pod_.metadata.ns, name});
-    if (object) facts.config_maps[name] = object->data;
-    else if (object.error().code() != Errc::NotFound) co_return fail(std::move(object.error()));
+    if (object)
+      facts.config_maps[name] = object->data;
+    else if (object.error().code() != Errc::NotFound)
+      co_return fail(std::move(object.error()));
   }
   for (const auto& name : secrets_of(container)) {
     auto object = co_await context_.api.get<kube::Secret>({pod_.metadata.ns, name});
-    if (object) facts.secrets[name] = decoded(object->data);
-    else if (object.error().code() != Errc::NotFound) co_return fail(std::move(object.error()));
+    if (object)
+      facts.secrets[name] = decoded(object->data);
+    else if (object.error().code() != Errc::NotFound)
+      co_return fail(std::move(object.error()));
   }
   co_return facts;
 }
@@ -278,17 +299,24 @@ Task<Status> PodRunner::start(Container& container) {
   } else {
     if (!container.announced) {
       container.announced = true;
-      context_.events.record(pod_, kube::EventType::Normal, "Pulled",
-                             fmt::format("Container image \"{}\" is not pulled: this machine's root file system stands in for it{}",
-                                         container.spec->image,
-                                         !workload ? "" : container.spec->args.empty()
-                                                       ? ", and the built-in workload for its command"
-                                                       : ", and the built-in workload for its command; its args are not used"));
+      context_.events.record(
+          pod_, kube::EventType::Normal, "Pulled",
+          fmt::format("Container image \"{}\" is not pulled: this machine's root file system stands in for it{}",
+                      container.spec->image,
+                      !workload ? ""
+                      : container.spec->args.empty()
+                          ? ", and the built-in workload for its command"
+                          : ", and the built-in workload for its command; its args are not used"));
     }
-    auto child = start_container({.pod = pod_, .container = *container.spec, .image = std::move(*image), .sandbox = sandbox_pid_,
-                                  .node = context_.node, .restart = container.view.restarts,
-                                  .files = pod_files(pod_, pod_ips_, context_.node, context_.node_hosts, context_.node_resolv_conf),
-                                  .submounts = context_.submounts});
+    auto child = start_container(
+        {.pod = pod_,
+         .container = *container.spec,
+         .image = std::move(*image),
+         .sandbox = sandbox_pid_,
+         .node = context_.node,
+         .restart = container.view.restarts,
+         .files = pod_files(pod_, pod_ips_, context_.node, context_.node_hosts, context_.node_resolv_conf),
+         .submounts = context_.submounts});
     if (child) {
       container.pid = child->pid;
       container.pidfd = std::move(child->pidfd);
@@ -350,10 +378,11 @@ void PodRunner::ended(Container& container, ExitStatus status) {
       container.life = Life::BackOff;
       container.due = context_.loop.now() + container.back_off;
       container.timer = context_.loop.call_at(container.due, [this] { wake(); });
-      container.view.state = {.waiting = kube::ContainerStateWaiting{
-                                  "CrashLoopBackOff", fmt::format("back-off {}s restarting failed container={} pod={}_{}({})",
-                                                                  container.back_off / 1s, container.spec->name, pod_.metadata.name,
-                                                                  pod_.metadata.ns, pod_.metadata.uid)}};
+      container.view.state = {
+          .waiting = kube::ContainerStateWaiting{
+              "CrashLoopBackOff",
+              fmt::format("back-off {}s restarting failed container={} pod={}_{}({})", container.back_off / 1s,
+                          container.spec->name, pod_.metadata.name, pod_.metadata.ns, pod_.metadata.uid)}};
       context_.events.record(pod_, kube::EventType::Warning, "BackOff",
                              fmt::format("Back-off restarting failed container {}", container.spec->name));
       container.back_off = std::min<Duration>(container.back_off * 2, kLastBackOff);
@@ -374,7 +403,8 @@ Task<Status> PodRunner::stop_all(Duration grace) {
   if (!running()) co_return ok();
   if (grace > Duration{}) {
     for (auto& container : main_)
-      if (container->pid != 0) context_.events.record(pod_, kube::EventType::Normal, "Killing", "Stopping container " + container->spec->name);
+      if (container->pid != 0)
+        context_.events.record(pod_, kube::EventType::Normal, "Killing", "Stopping container " + container->spec->name);
     each(SIGTERM);
     const auto deadline = context_.loop.now() + grace;
     auto timer = context_.loop.call_at(deadline, [this] { wake(); });
@@ -393,7 +423,8 @@ void PodRunner::start_probes(Container& container) {
   container.view.started = !spec.startup_probe;
   container.view.ready = !spec.readiness_probe && container.view.started;
   if (spec.startup_probe) container.probes->spawn("startup probe", probe(container, *spec.startup_probe, kStartup));
-  if (spec.readiness_probe) container.probes->spawn("readiness probe", probe(container, *spec.readiness_probe, kReadiness));
+  if (spec.readiness_probe)
+    container.probes->spawn("readiness probe", probe(container, *spec.readiness_probe, kReadiness));
   if (spec.liveness_probe) container.probes->spawn("liveness probe", probe(container, *spec.liveness_probe, kLiveness));
 }
 
@@ -404,11 +435,17 @@ Task<Status> PodRunner::probe(Container& container, kube::Probe probe, int kind)
   int good = 0, bad = 0;
   if (probe.exec)
     context_.events.record(pod_, kube::EventType::Warning, "ProbeNotRun",
-                           fmt::format("container {}: the lab runs TCP and HTTP probes; an exec probe counts as passed", container.spec->name));
-  if (probe.initial_delay_seconds > 0) CO_TRY(co_await context_.loop.sleep(std::chrono::seconds(probe.initial_delay_seconds)));
+                           fmt::format("container {}: the lab runs TCP and HTTP probes; an exec probe counts as passed",
+                                       container.spec->name));
+  // A process that has not yet begun is not a dead one.
+  if (kind == kLiveness) CO_TRY(co_await context_.loop.sleep(period));
+  if (probe.initial_delay_seconds > 0)
+    CO_TRY(co_await context_.loop.sleep(std::chrono::seconds(probe.initial_delay_seconds)));
   for (bool first = true;; first = false) {
     // The process has only just been started: its port comes a moment later, and a failure now would cost a period.
-    if (!first) CO_TRY(co_await context_.loop.sleep(good + bad <= 5 && good == 0 && kind != kLiveness ? std::min<Duration>(period, 50ms * (1 << bad)) : period));
+    if (!first)
+      CO_TRY(co_await context_.loop.sleep(
+          good + bad <= 5 && good == 0 && kind != kLiveness ? std::min<Duration>(period, 50ms * (1 << bad)) : period));
     if (kind != kStartup && !container.view.started) continue;
     auto result = co_await probe_once(context_.loop, probe, *container.spec, pod_ips_.front());
     if (!result && result.error().code() == Errc::Cancelled) co_return result;
@@ -432,7 +469,10 @@ Task<Status> PodRunner::probe(Container& container, kube::Probe probe, int kind)
     const bool starting = kind == kReadiness && !container.view.ready && bad <= 5;
     if (!starting)
       context_.events.record(pod_, kube::EventType::Warning, "Unhealthy",
-                             fmt::format("{} probe failed: {}", kind == kReadiness ? "Readiness" : kind == kLiveness ? "Liveness" : "Startup",
+                             fmt::format("{} probe failed: {}",
+                                         kind == kReadiness  ? "Readiness"
+                                         : kind == kLiveness ? "Liveness"
+                                                             : "Startup",
                                          result.error().message()));
     if (bad < failures) continue;
     if (kind == kReadiness) {
@@ -442,7 +482,8 @@ Task<Status> PodRunner::probe(Container& container, kube::Probe probe, int kind)
       }
     } else if (container.pid != 0) {
       context_.events.record(pod_, kube::EventType::Normal, "Killing",
-                             fmt::format("Container {} failed {} probe, will be restarted", container.spec->name, kind == kLiveness ? "liveness" : "startup"));
+                             fmt::format("Container {} failed {} probe, will be restarted", container.spec->name,
+                                         kind == kLiveness ? "liveness" : "startup"));
       send_signal(container.pidfd.get(), SIGTERM);
       CO_TRY(co_await context_.loop.sleep(std::chrono::seconds(spec_.termination_grace_period_seconds.value_or(30))));
       if (container.pid != 0) send_signal(container.pidfd.get(), SIGKILL);
@@ -454,8 +495,13 @@ Task<Status> PodRunner::probe(Container& container, kube::Probe probe, int kind)
 // ---- the API
 
 PodView PodRunner::view() const {
-  PodView view{.pod = &pod_, .sandbox = sandbox_pid_ != 0 && (network_ || spec_.host_network), .pod_ips = pod_ips_,
-               .host_ips = context_.host_ips, .start_time = start_time_, .now = now(), .failed_reason = failed_reason_,
+  PodView view{.pod = &pod_,
+               .sandbox = sandbox_pid_ != 0 && (network_ || spec_.host_network),
+               .pod_ips = pod_ips_,
+               .host_ips = context_.host_ips,
+               .start_time = start_time_,
+               .now = now(),
+               .failed_reason = failed_reason_,
                .failed_message = failed_message_};
   for (const auto& container : init_) view.init_containers.push_back(container->view);
   for (const auto& container : main_) view.containers.push_back(container->view);
@@ -485,7 +531,8 @@ Task<Status> PodRunner::write_status() {
   shell.status = build_status(view());
   std::string body = kube::encode(shell);
   if (body == written_) co_return ok();
-  auto answer = co_await context_.api.patch<kube::Pod>(kube::ref_of(pod_.metadata), kube::PatchType::Merge, body, "status");
+  auto answer =
+      co_await context_.api.patch<kube::Pod>(kube::ref_of(pod_.metadata), kube::PatchType::Merge, body, "status");
   if (!answer) co_return fail(std::move(answer.error()));
   written_ = std::move(body);
   co_return ok();
@@ -495,8 +542,10 @@ Task<Status> PodRunner::remove_from_api() {
   for (Duration pause = 100ms;; pause = std::min<Duration>(pause * 2, 2s)) {
     auto final_status = co_await write_status();
     if (!final_status && final_status.error().code() == Errc::Cancelled) co_return final_status;
-    auto gone = co_await context_.api.remove<kube::Pod>(kube::ref_of(pod_.metadata), {.uid = pod_.metadata.uid, .grace_period_seconds = 0});
-    if (gone || gone.error().code() == Errc::NotFound || gone.error().code() == Errc::Conflict || vanished_) co_return ok();
+    auto gone = co_await context_.api.remove<kube::Pod>(kube::ref_of(pod_.metadata),
+                                                        {.uid = pod_.metadata.uid, .grace_period_seconds = 0});
+    if (gone || gone.error().code() == Errc::NotFound || gone.error().code() == Errc::Conflict || vanished_)
+      co_return ok();
     if (gone.error().code() == Errc::Cancelled) co_return gone;
     log::warning("{}", gone.error().message());
     CO_TRY(co_await nap(context_.loop, pause));

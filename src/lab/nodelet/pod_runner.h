@@ -28,7 +28,7 @@ struct NodeContext {
   CniRuntime& cni;
   std::string node;
   std::vector<Ip> host_ips;
-  std::string node_hosts;        // the node's /etc/hosts
+  std::string node_hosts;  // the node's /etc/hosts
   std::string node_resolv_conf;
   std::vector<std::string> submounts;
   std::optional<CniNetwork> network;  // absent until the agent has put it in place
@@ -61,12 +61,12 @@ class PodRunner {
     pid_t pid = 0;
     Fd pidfd;
     kube::Time started_at{};
-    Duration back_off{};               // before the restart after the next
-    TimePoint due{};                   // BackOff: when it starts again
+    Duration back_off{};  // before the restart after the next
+    TimePoint due{};      // BackOff: when it starts again
     std::unique_ptr<Timer> timer;
-    std::unique_ptr<Scope> probes;     // of this run
+    std::unique_ptr<Scope> probes;  // of this run
     bool liveness_failed = false;
-    bool announced = false;            // the Event about its image is out
+    bool announced = false;  // the Event about its image is out
   };
 
   Task<Status> run();
@@ -103,7 +103,7 @@ class PodRunner {
   std::string sandbox_id_;
   pid_t sandbox_pid_ = 0;
   Fd sandbox_pidfd_;
-  std::optional<CniResult> network_;      // present: DEL is owed
+  std::optional<CniResult> network_;  // present: DEL is owed
   std::optional<CniNetwork> network_used_;
   std::string netns_;
   std::vector<Ip> pod_ips_;
@@ -112,8 +112,8 @@ class PodRunner {
   kube::Time start_time_{};
   std::string failed_reason_, failed_message_;
   bool vanished_ = false;
-  std::string written_;                   // the last status, encoded
-  std::unique_ptr<Timer> slow_;           // tells the API about a start that takes its time
+  std::string written_;          // the last status, encoded
+  std::unique_ptr<Timer> slow_;  // tells the API about a start that takes its time
   Channel<bool> inbox_;
   Channel<bool> dirty_;
   Scope scope_;

@@ -23,8 +23,12 @@ std::string names(const std::vector<ContainerView>& views, bool (*wanted)(const 
 }
 
 // kubelet keeps the time of a condition that says what it said before.
-void put(std::vector<Condition>& conditions, const PodView& view, std::string type, bool value, std::string reason = {}, std::string message = {}) {
-  Condition condition{.type = std::move(type), .status = value ? "True" : "False", .reason = std::move(reason), .message = std::move(message)};
+void put(std::vector<Condition>& conditions, const PodView& view, std::string type, bool value, std::string reason = {},
+         std::string message = {}) {
+  Condition condition{.type = std::move(type),
+                      .status = value ? "True" : "False",
+                      .reason = std::move(reason),
+                      .message = std::move(message)};
   const Condition* before = kube::find_condition(view.pod->status.conditions, condition.type);
   const bool same = before != nullptr && before->status == condition.status && before->last_transition_time;
   condition.last_transition_time = same ? before->last_transition_time : view.now;
@@ -48,10 +52,14 @@ std::vector<Condition> conditions_of(const PodView& view, const std::string& pha
     put(out, view, "Initialized", true);
   } else {
     put(out, view, "Initialized", false, "ContainersNotInitialized",
-        "containers with incomplete status: [" + names(view.init_containers, [](const ContainerView& container) { return !succeeded(container.state); }) + "]");
+        "containers with incomplete status: [" + names(view.init_containers, [](const ContainerView& container) {
+          return !succeeded(container.state);
+        }) + "]");
   }
   const bool ready = unready.empty() && !over && view.failed_reason.empty();
-  const std::string reason = phase == "Succeeded" ? "PodCompleted" : phase == "Failed" ? "PodFailed" : "ContainersNotReady";
+  const std::string reason = phase == "Succeeded" ? "PodCompleted"
+                             : phase == "Failed"  ? "PodFailed"
+                                                  : "ContainersNotReady";
   const std::string message = over ? "" : "containers with unready status: [" + unready + "]";
   if (ready && gates) {
     put(out, view, "Ready", true);
@@ -140,10 +148,12 @@ kube::PodStatus build_status(const PodView& view) {
   status.start_time = view.start_time;
   status.qos_class = qos_class(view.pod->spec);
   if (view.pod->metadata.generation > 0) status.observed_generation = view.pod->metadata.generation;
-  if (!view.failed_reason.empty() && !view.sandbox && std::ranges::none_of(view.containers, [](const auto& c) { return !c.id.empty(); }))
+  if (!view.failed_reason.empty() && !view.sandbox &&
+      std::ranges::none_of(view.containers, [](const auto& c) { return !c.id.empty(); }))
     return status;  // refused before anything ran: no container has a status
   const bool initializing = !view.init_containers.empty() && !initialized(view);
-  for (const auto& container : view.init_containers) status.init_container_statuses.push_back(status_of(container, true));
+  for (const auto& container : view.init_containers)
+    status.init_container_statuses.push_back(status_of(container, true));
   for (const auto& container : view.containers) status.container_statuses.push_back(status_of(container, initializing));
   return status;
 }

@@ -22,12 +22,12 @@ struct PodView {
   const kube::Pod* pod = nullptr;  // the newest known, for its conditions
   std::vector<ContainerView> init_containers;
   std::vector<ContainerView> containers;
-  bool sandbox = false;            // it has its network
+  bool sandbox = false;  // it has its network
   std::vector<Ip> pod_ips;
   std::vector<Ip> host_ips;
   kube::Time start_time{};
   kube::Time now{};
-  std::string failed_reason;       // not empty: the Pod was refused, or was ended from outside
+  std::string failed_reason;  // not empty: the Pod was refused, or was ended from outside
   std::string failed_message;
 };
 

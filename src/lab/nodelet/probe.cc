@@ -68,7 +68,8 @@ Task<Status> get(Loop& loop, int fd, kube::HttpGetAction action, Endpoint to) {
     char buffer[1024];
     const ssize_t size = ::recv(fd, buffer, sizeof buffer, 0);
     if (size < 0 && errno == EAGAIN) continue;
-    if (size <= 0) co_return fail(Errc::Unavailable, "GET http://{}{}: the connection ended without an answer", to, path);
+    if (size <= 0)
+      co_return fail(Errc::Unavailable, "GET http://{}{}: the connection ended without an answer", to, path);
     answer.append(buffer, static_cast<size_t>(size));
   }
   const int status = answer.starts_with("HTTP/1.") && answer.size() > 12 ? std::atoi(answer.c_str() + 9) : 0;
@@ -94,7 +95,7 @@ Task<Status> probe_once(Loop& loop, kube::Probe probe, kube::Container container
   if (!http && !probe.tcp_socket) co_return ok();
   const std::string host = http ? probe.http_get->host : probe.tcp_socket->host;
   const Ip ip = host.empty() ? pod_ip : CO_TRY(Ip::parse(host), "probe host");
-  const Endpoint to{ip, CO_TRY(port_number(container, http ? probe.http_get->port : probe.tcp_socket->port))};
+  const Endpoint to { ip, CO_TRY(port_number(container, http ? probe.http_get->port : probe.tcp_socket->port)) };
   Fd socket = CO_TRY(begin_connect(ip, to.port));
   bool late = false;
   const Duration limit = std::chrono::seconds(probe.timeout_seconds > 0 ? probe.timeout_seconds : 1);

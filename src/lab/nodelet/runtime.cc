@@ -53,16 +53,21 @@ Status check_sysctls(const kube::Pod& pod) {
   if (!pod.spec.security_context) return ok();
   for (const auto& sysctl : pod.spec.security_context->sysctls) {
     const std::string& name = sysctl.name;
-    const bool ipc = name.starts_with("kernel.shm") || name.starts_with("kernel.msg") || name == "kernel.sem" || name.starts_with("fs.mqueue.");
+    const bool ipc = name.starts_with("kernel.shm") || name.starts_with("kernel.msg") || name == "kernel.sem" ||
+                     name.starts_with("fs.mqueue.");
     const bool net = name.starts_with("net.");
     if (!ipc && !net) return fail(Errc::Denied, "forbidden sysctl: \"{}\" is not one that a namespace has", name);
-    if (net && pod.spec.host_network) return fail(Errc::Denied, "forbidden sysctl: \"{}\" not allowed with host net enabled", name);
+    if (net && pod.spec.host_network)
+      return fail(Errc::Denied, "forbidden sysctl: \"{}\" not allowed with host net enabled", name);
     // A node is a network namespace of its own: what the kernel keeps for the whole machine is not there.
     std::error_code error;
     // What is not kept per namespace is absent there, or shown read-only (net.core.rmem_max since 6.9).
     const auto mode = fs::status(sysctl_path(name), error).permissions();
     if (net && (!fs::exists(sysctl_path(name), error) || (mode & fs::perms::owner_write) == fs::perms::none))
-      return fail(Errc::Denied, "forbidden sysctl: the kernel does not keep \"{}\" per network namespace; it holds for the whole machine", name);
+      return fail(
+          Errc::Denied,
+          "forbidden sysctl: the kernel does not keep \"{}\" per network namespace; it holds for the whole machine",
+          name);
   }
   return ok();
 }
@@ -84,9 +89,18 @@ Result<Child> start_sandbox(const kube::Pod& pod, const std::string& hostname) {
   return spawn(options);
 }
 
-std::vector<std::string> workload_argv(const kube::Pod& pod, const kube::Container& container, const std::string& node) {
-  std::vector<std::string> argv{std::string(kProgramFolder) + "/causeway-workload", "serve", "--pod", pod.metadata.name,
-                                "--namespace", pod.metadata.ns, "--node", node, "--container", container.name};
+std::vector<std::string> workload_argv(const kube::Pod& pod, const kube::Container& container,
+                                       const std::string& node) {
+  std::vector<std::string> argv{std::string(kProgramFolder) + "/causeway-workload",
+                                "serve",
+                                "--pod",
+                                pod.metadata.name,
+                                "--namespace",
+                                pod.metadata.ns,
+                                "--node",
+                                node,
+                                "--container",
+                                container.name};
   for (const auto& port : container.ports) {
     if (port.protocol == "SCTP") continue;  // the workload speaks HTTP and UDP
     argv.push_back("--port");

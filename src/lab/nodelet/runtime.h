@@ -26,10 +26,10 @@ Result<Child> start_sandbox(const kube::Pod& pod, const std::string& hostname);
 struct ContainerStart {
   const kube::Pod& pod;
   const kube::Container& container;
-  ProcessImage image;     // argv empty: the built-in workload
+  ProcessImage image;  // argv empty: the built-in workload
   pid_t sandbox = 0;
   std::string node;
-  int restart = 0;        // numbers the log
+  int restart = 0;  // numbers the log
   std::vector<std::pair<std::string, std::string>> files;
   std::vector<std::string> submounts;
 };

@@ -88,7 +88,8 @@ bool parse(std::span<char*> arguments, Options& options) {
       good = !flag.starts_with("--") && options.host.empty() && parse_target(std::string(flag), options);
     }
     if (!good) {
-      std::fprintf(stderr, "causeway workload connect: cannot use \"%s\"\n", arguments[std::min(i, arguments.size() - 1)]);
+      std::fprintf(stderr, "causeway workload connect: cannot use \"%s\"\n",
+                   arguments[std::min(i, arguments.size() - 1)]);
       return false;
     }
   }
@@ -187,10 +188,11 @@ int one_after_the_other(const Options& options) {
   if (options.count > 1 || lost > 0)
     std::printf("%ld sent, %ld answered, %ld lost (%.1f %%)%s\n", options.count, answered, lost,
                 100.0 * static_cast<double>(lost) / static_cast<double>(std::max<long>(options.count, 1)),
-                answered > 0 ? (", " + std::to_string(least) + "/" + std::to_string(total / static_cast<double>(answered)) +
-                                "/" + std::to_string(most) + " ms min/mean/max")
-                                   .c_str()
-                             : "");
+                answered > 0
+                    ? (", " + std::to_string(least) + "/" + std::to_string(total / static_cast<double>(answered)) +
+                       "/" + std::to_string(most) + " ms min/mean/max")
+                          .c_str()
+                    : "");
   return lost == 0 ? 0 : 1;
 }
 
@@ -204,7 +206,8 @@ int at_a_rate(const Options& options) {
   std::string error;
   const int fd = open_socket(options, Clock::now() + milliseconds(options.timeout_ms), error);
   if (fd < 0) {
-    std::fprintf(stderr, "causeway workload connect: %s:%s: %s\n", options.host.c_str(), options.port.c_str(), error.c_str());
+    std::fprintf(stderr, "causeway workload connect: %s:%s: %s\n", options.host.c_str(), options.port.c_str(),
+                 error.c_str());
     return 1;
   }
   const int buffer = 8 << 20;
@@ -256,11 +259,13 @@ int at_a_rate(const Options& options) {
   const long lost = sent - received;
   const double rate = static_cast<double>(sent) / options.seconds;
   if (options.json)
-    std::printf("{\"sent\":%ld,\"answered\":%ld,\"lost\":%ld,\"twice\":%ld,\"errors\":%ld,\"rate\":%.0f,\"longest_gap_ms\":%.1f}\n",
-                sent, received, lost, twice, refused, rate, ms(longest_gap));
+    std::printf(
+        "{\"sent\":%ld,\"answered\":%ld,\"lost\":%ld,\"twice\":%ld,\"errors\":%ld,\"rate\":%.0f,\"longest_gap_ms\":%."
+        "1f}\n",
+        sent, received, lost, twice, refused, rate, ms(longest_gap));
   else
-    std::printf("%ld sent, %ld answered, %ld lost, %ld twice, %ld errors, %.0f/s, longest gap %.1f ms\n", sent, received,
-                lost, twice, refused, rate, ms(longest_gap));
+    std::printf("%ld sent, %ld answered, %ld lost, %ld twice, %ld errors, %.0f/s, longest gap %.1f ms\n", sent,
+                received, lost, twice, refused, rate, ms(longest_gap));
   return lost == 0 ? 0 : 1;
 }
 

@@ -253,9 +253,9 @@ class Server {
   }
 
   std::string identity_json(const std::string& local, const std::string& peer) const {
-    return "{\"pod\":" + quoted(identity_.pod) + ",\"namespace\":" + quoted(identity_.ns) + ",\"container\":" +
-           quoted(identity_.container) + ",\"node\":" + quoted(identity_.node) + ",\"local\":" + quoted(local) +
-           ",\"peer\":" + quoted(peer);
+    return "{\"pod\":" + quoted(identity_.pod) + ",\"namespace\":" + quoted(identity_.ns) +
+           ",\"container\":" + quoted(identity_.container) + ",\"node\":" + quoted(identity_.node) +
+           ",\"local\":" + quoted(local) + ",\"peer\":" + quoted(peer);
   }
 
   void echo(int fd, int port) {
@@ -273,8 +273,8 @@ class Server {
       message.msg_controllen = sizeof control;
       const ssize_t size = recvmsg(fd, &message, 0);
       if (size < 0) return;
-      std::string answer = identity_json(":" + std::to_string(port), printed(&peer)) + ",\"protocol\":\"UDP\",\"data\":" +
-                           quoted({data, static_cast<size_t>(size)}) + "}";
+      std::string answer = identity_json(":" + std::to_string(port), printed(&peer)) +
+                           ",\"protocol\":\"UDP\",\"data\":" + quoted({data, static_cast<size_t>(size)}) + "}";
       part = {answer.data(), answer.size()};
       for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
         // Only the address: the route decides over the device.
