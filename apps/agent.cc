@@ -211,18 +211,31 @@ class Agent {
     }
   }
 
+  // What CNI was told last.
+  struct PodNetwork {
+    std::string uplink;
+    std::vector<Cidr> cidrs;
+    uint32_t mtu = 0;
+    std::string missing;
+    bool operator==(const PodNetwork&) const = default;
+  };
+
   // Gives the Node's Pod CIDRs to CNI as they come and change, and announces the network once Pods can use it.
   Task<Status> follow_node() {
     for (;; CO_TRY(co_await model_touched())) {
       std::string missing = why_no_pods();
+      PodNetwork now{.uplink = model_.facts().uplink.name};
       if (missing.empty()) {
-        if (auto set = fabric::set_sysctls(model_.facts().uplink.name, families_of(model_.self()->pod_cidrs)); !set)
-          missing = set.error().message();
+        now.cidrs = model_.self()->pod_cidrs;
+        now.mtu = fabric::pod_mtu(model_.facts(), *model_.self(), fabric_options(options_));
+        if (now != network_)
+          if (auto set = fabric::set_sysctls(now.uplink, families_of(now.cidrs)); !set) missing = set.error().message();
       }
-      cni_.set_network(
-          {.pod_cidrs = missing.empty() ? model_.self()->pod_cidrs : std::vector<Cidr>{},
-           .mtu = missing.empty() ? fabric::pod_mtu(model_.facts(), *model_.self(), fabric_options(options_)) : 0,
-           .not_ready = missing});
+      now.missing = missing;
+      if (now != network_) {
+        cni_.set_network({.pod_cidrs = now.cidrs, .mtu = now.mtu, .not_ready = now.missing});
+        network_ = now.missing.empty() ? std::move(now) : PodNetwork{};
+      }
       wait_for(missing);
       if (missing.empty() && !announced_) CO_TRY(announce());
     }
@@ -328,6 +341,7 @@ class Agent {
   observe::Endpoint public_, private_;
   std::unique_ptr<http::Server> public_server_, private_server_;
   std::string waiting_for_ = "starting";
+  PodNetwork network_;
   bool announced_ = false;
   Scope scope_;
 };
