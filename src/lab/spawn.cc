@@ -119,6 +119,12 @@ bool place_descriptors(const SpawnOptions& options, Prepared& prepared) {
     if (::dup2(prepared.sources[i], options.descriptors[i].second) < 0) return false;
     last = std::max(last, options.descriptors[i].second);
   }
+  // What lies between the targets is nobody's; what lies above may serve until execve() (the report).
+  for (int fd = 3; fd < last; ++fd) {
+    bool wanted = false;
+    for (const auto& [source, target] : options.descriptors) wanted = wanted || target == fd;
+    if (!wanted) ::close(fd);
+  }
   ::syscall(SYS_close_range, last + 1, ~0U, 1U << 2 /* CLOSE_RANGE_CLOEXEC */);
   return true;
 }
