@@ -179,6 +179,10 @@ const std::map<std::string, OpenApi::Document>& OpenApi::documents() {
 std::optional<http::Response> OpenApi::serve(const http::Request& request, const http::Target& target) {
   constexpr std::string_view kRoot = "/openapi/v3";
   std::string_view path = target.path;
+  // An empty protobuf message is an empty version 2 document: kubectl then looks a kind that it does not know up in
+  // discovery, and says that there is none.
+  if (path == "/openapi/v2")
+    return http::Response{.headers = {{"Content-Type", "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"}}};
   if (!path.starts_with(kRoot)) return std::nullopt;
   path.remove_prefix(kRoot.size());
   if (path.empty() || path == "/") {

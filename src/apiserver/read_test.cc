@@ -226,7 +226,7 @@ TEST_CASE("OpenAPI documents have hashed addresses that may be cached") {
   auto tree = boost::json::parse(document.body).as_object();
   CHECK(tree["paths"].as_object().contains("/apis/apps/v1/namespaces/{namespace}/deployments/{name}"));
   CHECK(tree["components"].at("schemas").as_object().contains("io.k8s.api.apps.v1.Deployment"));
-  CHECK(f.request("GET", "/openapi/v2").status == 404);
+  CHECK(f.request("GET", "/openapi/v2").body.empty());
 }
 
 TEST_CASE("deletecollection takes what the selector names") {

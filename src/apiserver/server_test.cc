@@ -177,6 +177,7 @@ TEST_CASE("server-side apply and unknown patches get a 415 that lists what is ta
   f.post(kMaps, config_map("a", "1"));
   auto apply = f.request("PATCH", std::string(kMaps) + "/a", "{}", {{"Content-Type", "application/apply-patch+yaml"}});
   CHECK(f.message(apply).starts_with("415 server-side apply (application/apply-patch+yaml) is not served"));
+  CHECK(f.request("PATCH", std::string(kMaps) + "/nobody", "{}", {{"Content-Type", "application/apply-patch+yaml"}}).status == 415);
   CHECK(f.request("PATCH", std::string(kMaps) + "/a", "{}", {{"Content-Type", "text/plain"}}).status == 415);
 }
 

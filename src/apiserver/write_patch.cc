@@ -12,10 +12,8 @@ constexpr std::string_view kJsonPatch = "application/json-patch+json";
 constexpr std::string_view kMergePatch = "application/merge-patch+json";
 constexpr std::string_view kStrategicPatch = "application/strategic-merge-patch+json";
 
-}  // namespace
-
-ApiResult<void> apply_patch(json::object& target, const http::Request& request, const kube::KindInfo& kind,
-                            std::vector<std::string>& duplicates) {
+// Said first, so that server-side apply of a new object hears why it cannot be, not that there is no such object.
+ApiResult<void> require_patch_type(const http::Request& request) {
   const std::string type = media_type(request);
   if (type.starts_with("application/apply-patch"))
     return unsupported_media_type(
@@ -26,6 +24,15 @@ ApiResult<void> apply_patch(json::object& target, const http::Request& request, 
     return unsupported_media_type(
         fmt::format("the body of the request was in an unknown format ({}); accepted media types: {}, {}, {}",
                     type.empty() ? "no Content-Type" : type, kJsonPatch, kMergePatch, kStrategicPatch));
+  return {};
+}
+
+}  // namespace
+
+ApiResult<void> apply_patch(json::object& target, const http::Request& request, const kube::KindInfo& kind,
+                            std::vector<std::string>& duplicates) {
+  TRY(require_patch_type(request));
+  const std::string type = media_type(request);
   auto patch = parse_value(request.body);
   if (!patch) return bad_request(fmt::format("error decoding patch: {}", patch.error().message()));
   json::value tree = target;
@@ -53,6 +60,7 @@ ApiResult<void> apply_patch(json::object& target, const http::Request& request, 
 }
 
 Task<ApiResult<Written>> patch_object(Context context, Call call, http::Request request, bool dry_run) {
+  CO_TRY(require_patch_type(request));
   const ObjectPtr old = context.store.latest(storage_of(*call.kind), call.key());
   if (!old) {
     auto refusal = not_found(call.kind->info, call.name);
