@@ -8,7 +8,7 @@
 struct Call {
   const char* field[causeway::pod::wire::kFields];  // null: not set
   size_t length[causeway::pod::wire::kFields];
-  int netns;                                        // -1: none
+  int netns;  // -1: none
 };
 
 enum class Outcome {

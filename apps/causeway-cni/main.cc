@@ -16,9 +16,9 @@ namespace wire = causeway::pod::wire;
 namespace {
 
 constexpr const char* kVersions[] = {"0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"};
-constexpr long kReconnect = 1800;      // ms without an agent until ADD gives up
-constexpr int kAddPatience = 60'000;   // ms for the agent's answer: it gives up itself long before
-constexpr int kDelPatience = 10'000;   // ms; then the DEL is spooled
+constexpr long kReconnect = 1800;     // ms without an agent until ADD gives up
+constexpr int kAddPatience = 60'000;  // ms for the agent's answer: it gives up itself long before
+constexpr int kDelPatience = 10'000;  // ms; then the DEL is spooled
 constexpr int kStatusPatience = 1'000;
 
 enum Code { kInvalidEnvironment = 4, kIoFailure = 5, kInvalidConfig = 7, kTryAgainLater = 11, kNotAvailable = 50 };
@@ -163,7 +163,8 @@ void check_name(const char* variable, const char* value) {
 [[noreturn]] void status(const char* socket_path, const Call& call) {
   const Answer answer = call_agent(socket_path, call, kStatusPatience);
   if (answer.outcome == Outcome::Answered) finish(answer);
-  fail(kNotAvailable, "the causeway agent of this node is away; no Pod can be connected", why(socket_path, answer.reason));
+  fail(kNotAvailable, "the causeway agent of this node is away; no Pod can be connected",
+       why(socket_path, answer.reason));
 }
 
 }  // namespace

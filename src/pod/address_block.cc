@@ -10,7 +10,8 @@ uint64_t distance(const Ip& start, const Ip& ip) {
   const auto low = [](const Ip& address) {
     uint64_t value = 0;
     const auto bytes = address.bytes();
-    for (size_t i = bytes.size() - std::min<size_t>(8, bytes.size()); i < bytes.size(); ++i) value = value << 8 | bytes[i];
+    for (size_t i = bytes.size() - std::min<size_t>(8, bytes.size()); i < bytes.size(); ++i)
+      value = value << 8 | bytes[i];
     return value;
   };
   return low(ip) - low(start);
@@ -21,10 +22,15 @@ uint64_t used_size(const Cidr& cidr) { return std::min(cidr.size(), AddressBlock
 }  // namespace
 
 AddressBlock::AddressBlock(Cidr cidr, Duration cooldown, uint64_t start)
-    : cidr_(std::move(cidr)), cooldown_(cooldown), states_(used_size(cidr_), State::Fresh), cursor_(uint32_t(start % states_.size())) {
+    : cidr_(std::move(cidr)),
+      cooldown_(cooldown),
+      states_(used_size(cidr_), State::Fresh),
+      cursor_(uint32_t(start % states_.size())) {
   for (size_t offset = 0; offset < states_.size(); ++offset) {
-    if (excluded(offset)) states_[offset] = State::Excluded;
-    else ++capacity_;
+    if (excluded(offset))
+      states_[offset] = State::Excluded;
+    else
+      ++capacity_;
   }
   fresh_ = capacity_;
 }
@@ -68,8 +74,9 @@ Result<Ip> AddressBlock::take(TimePoint now) {
 Status AddressBlock::available(TimePoint now) const {
   if (fresh_ > 0) return ok();
   if (!released_.empty() && now - released_.front().when >= cooldown_) return ok();
-  return fail(Errc::Exhausted, "Pod CIDR {} has no free address: {} of {} are held by Pods, {} were released less than {} s ago",
-              cidr_, held_, capacity_, cooling(now), std::chrono::duration_cast<std::chrono::seconds>(cooldown_).count());
+  return fail(Errc::Exhausted,
+              "Pod CIDR {} has no free address: {} of {} are held by Pods, {} were released less than {} s ago", cidr_,
+              held_, capacity_, cooling(now), std::chrono::duration_cast<std::chrono::seconds>(cooldown_).count());
 }
 
 bool AddressBlock::hold(const Ip& ip) {
@@ -115,8 +122,7 @@ uint64_t AddressBlock::cooling(TimePoint now) const { return cooling_since(now).
 std::vector<AddressBlock::Cooling> AddressBlock::cooling_since(TimePoint now) const {
   std::vector<Cooling> all;
   for (const auto& release : released_)
-    if (now - release.when < cooldown_)
-      all.push_back({cidr_.address().plus(release.offset), release.when});
+    if (now - release.when < cooldown_) all.push_back({cidr_.address().plus(release.offset), release.when});
   return all;
 }
 

@@ -10,17 +10,17 @@ namespace causeway::pod {
 // CNI SPEC.md 1.1.0, "Error"; 100 and more are ours.
 enum class CniCode : uint32_t {
   IncompatibleVersion = 1,
-  UnsupportedField = 2,    // the message has key and value
+  UnsupportedField = 2,  // the message has key and value
   UnknownContainer = 3,
   InvalidEnvironment = 4,  // the message has the variables
   IoFailure = 5,
   DecodeFailure = 6,
   InvalidConfig = 7,
   TryAgainLater = 11,
-  NotAvailable = 50,        // STATUS: no ADD can be served
-  LimitedConnectivity = 51, // STATUS: and the existing Pods suffer too
-  Exhausted = 100,          // no address is left
-  Failed = 101,             // the kernel refused something
+  NotAvailable = 50,         // STATUS: no ADD can be served
+  LimitedConnectivity = 51,  // STATUS: and the existing Pods suffer too
+  Exhausted = 100,           // no address is left
+  Failed = 101,              // the kernel refused something
 };
 
 struct CniError {

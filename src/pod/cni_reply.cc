@@ -28,7 +28,8 @@ json::object oldest(const AddResult& result) {
 // From 0.3.0 on. ips[].version ended with 1.0.0, interfaces[].mtu began with 1.1.0.
 json::object modern(const AddResult& result, CniVersion version) {
   json::object host{{"name", text(result.host_ifname)}, {"mac", text(to_string(result.host_mac))}};
-  json::object pod{{"name", text(result.ifname)}, {"mac", text(to_string(result.mac))}, {"sandbox", text(result.sandbox)}};
+  json::object pod{
+      {"name", text(result.ifname)}, {"mac", text(to_string(result.mac))}, {"sandbox", text(result.sandbox)}};
   if (version >= CniVersion::V1_1) host["mtu"] = pod["mtu"] = result.mtu;
   json::array ips, routes;
   for (const auto& ip : result.addresses) {
@@ -40,18 +41,22 @@ json::object modern(const AddResult& result, CniVersion version) {
     ips.push_back(std::move(entry));
     routes.push_back(route_of(ip));
   }
-  return {{"interfaces", json::array{std::move(host), std::move(pod)}}, {"ips", std::move(ips)}, {"routes", std::move(routes)}};
+  return {{"interfaces", json::array{std::move(host), std::move(pod)}},
+          {"ips", std::move(ips)},
+          {"routes", std::move(routes)}};
 }
 
 }  // namespace
 
 Ip gateway_of(Family family) {
-  return family == Family::V4 ? Ip::v4(0xa9fe0101) : Ip::v6(std::array<uint8_t, 16>{0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
+  return family == Family::V4 ? Ip::v4(0xa9fe0101)
+                              : Ip::v6(std::array<uint8_t, 16>{0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
 }
 
 Reply add_reply(const AddResult& result, CniVersion version) {
   json::object out{{"cniVersion", text(to_string(version))}};
-  for (auto& entry : version < CniVersion::V0_3_0 ? oldest(result) : modern(result, version)) out[entry.key()] = entry.value();
+  for (auto& entry : version < CniVersion::V0_3_0 ? oldest(result) : modern(result, version))
+    out[entry.key()] = entry.value();
   out["dns"] = json::object{};
   return {json::serialize(out), true};
 }
@@ -59,13 +64,16 @@ Reply add_reply(const AddResult& result, CniVersion version) {
 Reply version_reply(CniVersion version) {
   json::array supported;
   for (const CniVersion one : kCniVersions) supported.push_back(text(to_string(one)));
-  return {json::serialize(json::object{{"cniVersion", text(to_string(version))}, {"supportedVersions", std::move(supported)}}), true};
+  return {json::serialize(
+              json::object{{"cniVersion", text(to_string(version))}, {"supportedVersions", std::move(supported)}}),
+          true};
 }
 
 Reply empty_reply() { return {}; }
 
 Reply error_reply(const CniError& error, CniVersion version) {
-  json::object out{{"cniVersion", text(to_string(version))}, {"code", uint32_t(error.code)}, {"msg", text(error.message)}};
+  json::object out{
+      {"cniVersion", text(to_string(version))}, {"code", uint32_t(error.code)}, {"msg", text(error.message)}};
   if (!error.details.empty()) out["details"] = text(error.details);
   return {json::serialize(out), false};
 }

@@ -6,8 +6,8 @@
 namespace causeway::pod {
 
 struct Reply {
-  std::string output;  // JSON, or nothing
-  bool success = true; // the plugin exits with 0
+  std::string output;   // JSON, or nothing
+  bool success = true;  // the plugin exits with 0
 };
 
 // The Pod's interface and addresses, as a result of the specification.

@@ -9,7 +9,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr uint32_t kMinMtu = 576;      // RFC 791: every IPv4 host takes this much
+constexpr uint32_t kMinMtu = 576;  // RFC 791: every IPv4 host takes this much
 constexpr uint32_t kMaxMtu = 65535;
 constexpr size_t kMaxContainer = 128;  // bytes: with it the link's alias still fits 255
 constexpr size_t kMaxName = 255;
@@ -42,11 +42,13 @@ std::string shortened(const json::value& value) {
 }
 
 std::unexpected<CniError> unsupported(std::string_view key, const json::value& value, std::string details) {
-  return std::unexpected(CniError{CniCode::UnsupportedField, fmt::format("unsupported field {}: {}", key, shortened(value)), std::move(details)});
+  return std::unexpected(CniError{CniCode::UnsupportedField,
+                                  fmt::format("unsupported field {}: {}", key, shortened(value)), std::move(details)});
 }
 
 CniResult<CniVersion> parse_version(const json::value& value) {
-  if (!value.is_string()) return std::unexpected(config(fmt::format("cniVersion must be a string, not {}", shortened(value))));
+  if (!value.is_string())
+    return std::unexpected(config(fmt::format("cniVersion must be a string, not {}", shortened(value))));
   const std::string_view text(value.as_string());
   if (text.empty()) return CniVersion::V0_1;
   for (const CniVersion version : kCniVersions)
@@ -68,7 +70,8 @@ CniResult<void> check_field(NetworkConfig& out, std::string_view key, const json
     out.version = *version;
   } else if (key == "name") {
     if (!value.is_string() || !is_identifier(value.as_string()) || value.as_string().size() > kMaxName)
-      return std::unexpected(config(fmt::format("name {} must begin with a letter or digit and go on with these, _ . or -", shortened(value))));
+      return std::unexpected(config(
+          fmt::format("name {} must begin with a letter or digit and go on with these, _ . or -", shortened(value))));
     out.name = value.as_string();
   } else if (key == "type") {
     if (!value.is_string() || value.as_string().empty())
@@ -76,20 +79,27 @@ CniResult<void> check_field(NetworkConfig& out, std::string_view key, const json
   } else if (key == "mtu") {
     const auto* number = value.if_int64();
     if (!number || *number < 0 || *number > kMaxMtu || (*number > 0 && *number < kMinMtu))
-      return std::unexpected(config(fmt::format("mtu {} must be 0 (the fabric's) or a number of bytes from {} to {}", shortened(value), kMinMtu, kMaxMtu)));
+      return std::unexpected(config(fmt::format("mtu {} must be 0 (the fabric's) or a number of bytes from {} to {}",
+                                                shortened(value), kMinMtu, kMaxMtu)));
     if (*number > 0) out.mtu = uint32_t(*number);
   } else if (key == "agentSocket") {
     if (!value.is_string() || !value.as_string().starts_with("/") || value.as_string().size() > 107)
-      return std::unexpected(config(fmt::format("agentSocket {} must be an absolute path of at most 107 bytes", shortened(value))));
+      return std::unexpected(
+          config(fmt::format("agentSocket {} must be an absolute path of at most 107 bytes", shortened(value))));
   } else if (key == "ipam") {
-    if (!is_nothing(value)) return unsupported(key, value, "causeway gives out the addresses of the node's Pod CIDRs itself; leave ipam out");
+    if (!is_nothing(value))
+      return unsupported(key, value, "causeway gives out the addresses of the node's Pod CIDRs itself; leave ipam out");
   } else if (key == "prevResult") {
-    if (!value.is_null()) return unsupported(key, value, "causeway makes the Pod's interface itself and must be the first plugin of its list");
+    if (!value.is_null())
+      return unsupported(key, value,
+                         "causeway makes the Pod's interface itself and must be the first plugin of its list");
   } else if (key == "dns" || key == "args" || key == "capabilities" || key == "runtimeConfig") {
     // The Pod's DNS configuration is kubelet's; capabilities that we do not declare bring nothing that binds us.
-    if (!value.is_object() && !value.is_null()) return std::unexpected(config(fmt::format("{} must be an object, not {}", key, shortened(value))));
+    if (!value.is_object() && !value.is_null())
+      return std::unexpected(config(fmt::format("{} must be an object, not {}", key, shortened(value))));
   } else if (key.find('/') == std::string_view::npos) {  // "cni.dev/...": the runtime library's own
-    return unsupported(key, value, "a misspelt key would be ignored in silence, so keys that we do not know are refused");
+    return unsupported(key, value,
+                       "a misspelt key would be ignored in silence, so keys that we do not know are refused");
   }
   return {};
 }
@@ -100,10 +110,19 @@ CniError to_cni(Error error, std::string message) {
   CniCode code = CniCode::Failed;
   switch (error.code()) {
     case Errc::Exhausted: code = CniCode::Exhausted; break;
-    case Errc::Unavailable: case Errc::Timeout: case Errc::Cancelled: case Errc::Conflict: code = CniCode::TryAgainLater; break;
+    case Errc::Unavailable:
+    case Errc::Timeout:
+    case Errc::Cancelled:
+    case Errc::Conflict: code = CniCode::TryAgainLater; break;
     case Errc::Io: code = CniCode::IoFailure; break;
-    case Errc::Invalid: case Errc::NotFound: case Errc::AlreadyExists: case Errc::Gone: case Errc::Denied:
-    case Errc::Truncated: case Errc::Unsupported: case Errc::Internal: break;
+    case Errc::Invalid:
+    case Errc::NotFound:
+    case Errc::AlreadyExists:
+    case Errc::Gone:
+    case Errc::Denied:
+    case Errc::Truncated:
+    case Errc::Unsupported:
+    case Errc::Internal: break;
   }
   return {code, std::move(message), error.message()};
 }
@@ -125,7 +144,8 @@ Result<RawRequest> parse_message(std::string_view bytes) {
   wire::Request header;
   if (bytes.size() < sizeof header) return fail(Errc::Truncated, "a request of {} bytes", bytes.size());
   std::memcpy(&header, bytes.data(), sizeof header);
-  if (header.magic != wire::kMagic) return fail(Errc::Invalid, "a request of another version: agent and causeway-cni must be of one release");
+  if (header.magic != wire::kMagic)
+    return fail(Errc::Invalid, "a request of another version: agent and causeway-cni must be of one release");
   bytes.remove_prefix(sizeof header);
   RawRequest request;
   for (int i = 0; i < wire::kFields; ++i) {
@@ -151,10 +171,16 @@ CniResult<Key> parse_key(const RawRequest& request) {
   const auto& container = request.field[wire::kContainer];
   const auto& ifname = request.field[wire::kIfname];
   if (!container || container->empty()) return std::unexpected(environment("CNI_CONTAINERID is not set"));
-  if (!is_identifier(*container)) return std::unexpected(environment(fmt::format("CNI_CONTAINERID {} must begin with a letter or digit and go on with these, _ . or -", *container)));
-  if (container->size() > kMaxContainer) return std::unexpected(environment(fmt::format("CNI_CONTAINERID has {} bytes, at most {} are supported", container->size(), kMaxContainer)));
+  if (!is_identifier(*container))
+    return std::unexpected(environment(fmt::format(
+        "CNI_CONTAINERID {} must begin with a letter or digit and go on with these, _ . or -", *container)));
+  if (container->size() > kMaxContainer)
+    return std::unexpected(environment(
+        fmt::format("CNI_CONTAINERID has {} bytes, at most {} are supported", container->size(), kMaxContainer)));
   if (!ifname || ifname->empty()) return std::unexpected(environment("CNI_IFNAME is not set"));
-  if (!is_ifname(*ifname)) return std::unexpected(environment(fmt::format("CNI_IFNAME {} must have 1 to 15 bytes, without blanks, / and :", *ifname)));
+  if (!is_ifname(*ifname))
+    return std::unexpected(
+        environment(fmt::format("CNI_IFNAME {} must have 1 to 15 bytes, without blanks, / and :", *ifname)));
   return Key{*container, *ifname};
 }
 
@@ -168,14 +194,20 @@ CniResult<Args> parse_args(std::string_view text) {
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     if (pair.empty()) continue;
     const size_t equal = pair.find('=');
-    if (equal == std::string_view::npos) return std::unexpected(environment(fmt::format("CNI_ARGS: \"{}\" is no KEY=VALUE", pair)));
+    if (equal == std::string_view::npos)
+      return std::unexpected(environment(fmt::format("CNI_ARGS: \"{}\" is no KEY=VALUE", pair)));
     const auto key = pair.substr(0, equal);
     const auto value = pair.substr(equal + 1);
-    if (key == "IgnoreUnknown") ignore_unknown = value == "1" || value == "true" || value == "True" || value == "TRUE";
-    else if (key == "K8S_POD_NAMESPACE") args.pod.ns = value;
-    else if (key == "K8S_POD_NAME") args.pod.name = value;
-    else if (key == "K8S_POD_UID") args.pod_uid = value;
-    else if (key != "K8S_POD_INFRA_CONTAINER_ID") unknown = key;
+    if (key == "IgnoreUnknown")
+      ignore_unknown = value == "1" || value == "true" || value == "True" || value == "TRUE";
+    else if (key == "K8S_POD_NAMESPACE")
+      args.pod.ns = value;
+    else if (key == "K8S_POD_NAME")
+      args.pod.name = value;
+    else if (key == "K8S_POD_UID")
+      args.pod_uid = value;
+    else if (key != "K8S_POD_INFRA_CONTAINER_ID")
+      unknown = key;
   }
   if (!unknown.empty() && !ignore_unknown)
     return std::unexpected(environment(fmt::format("CNI_ARGS: unknown key {} (without IgnoreUnknown=1)", unknown)));
@@ -185,9 +217,11 @@ CniResult<Args> parse_args(std::string_view text) {
 CniResult<NetworkConfig> parse_config(std::string_view text) {
   boost::system::error_code error;
   const auto value = json::parse(json::string_view(text.data(), text.size()), error);
-  if (error) return std::unexpected(CniError{CniCode::DecodeFailure, "the network configuration is no JSON", error.message()});
+  if (error)
+    return std::unexpected(CniError{CniCode::DecodeFailure, "the network configuration is no JSON", error.message()});
   const auto* object = value.if_object();
-  if (!object) return std::unexpected(CniError{CniCode::DecodeFailure, "the network configuration is no JSON object", {}});
+  if (!object)
+    return std::unexpected(CniError{CniCode::DecodeFailure, "the network configuration is no JSON object", {}});
   NetworkConfig out;
   for (const auto& entry : *object)
     if (auto good = check_field(out, std::string_view(entry.key().data(), entry.key().size()), entry.value()); !good)

@@ -11,14 +11,16 @@ using namespace causeway::pod;
 namespace {
 
 std::string say(const CniError& error) {
-  return fmt::format("{} {}{}{}", uint32_t(error.code), error.message, error.details.empty() ? "" : " | ", error.details);
+  return fmt::format("{} {}{}{}", uint32_t(error.code), error.message, error.details.empty() ? "" : " | ",
+                     error.details);
 }
 std::string config(std::string_view json) {
   auto parsed = parse_config(json);
   if (!parsed) return say(parsed.error());
   return fmt::format("{} {} mtu {}", parsed->version, parsed->name, parsed->mtu.value_or(0));
 }
-RawRequest request(std::optional<std::string> command, std::optional<std::string> container, std::optional<std::string> ifname) {
+RawRequest request(std::optional<std::string> command, std::optional<std::string> container,
+                   std::optional<std::string> ifname) {
   RawRequest raw;
   raw.field[wire::kCommand] = std::move(command);
   raw.field[wire::kContainer] = std::move(container);
@@ -30,50 +32,67 @@ std::string key(std::optional<std::string> container, std::optional<std::string>
   return parsed ? to_string(*parsed) : say(parsed.error());
 }
 
-const AddResult kResult{.host_ifname = "cw0123456789ab", .host_mac = Mac::parse("0a:58:a9:fe:01:01").value(), .ifname = "eth0",
-                        .mac = Mac::parse("0a:58:0a:01:00:05").value(), .sandbox = "/run/netns/x", .mtu = 1450,
+const AddResult kResult{.host_ifname = "cw0123456789ab",
+                        .host_mac = Mac::parse("0a:58:a9:fe:01:01").value(),
+                        .ifname = "eth0",
+                        .mac = Mac::parse("0a:58:0a:01:00:05").value(),
+                        .sandbox = "/run/netns/x",
+                        .mtu = 1450,
                         .addresses = {Ip::parse("10.1.0.5").value(), Ip::parse("fd00::5").value()}};
 
 }  // namespace
 
 TEST_CASE("a network configuration is read, and refused with code and key") {
   CHECK(config(R"({"cniVersion":"1.1.0","name":"causeway","type":"causeway-cni"})") == "1.1.0 causeway mtu 0");
-  CHECK(config(R"({"name":"n","type":"causeway-cni","mtu":1400,"dns":{},"ipam":{},"cni.dev/attachments":[1]})") == "0.1.0 n mtu 1400");
+  CHECK(config(R"({"name":"n","type":"causeway-cni","mtu":1400,"dns":{},"ipam":{},"cni.dev/attachments":[1]})") ==
+        "0.1.0 n mtu 1400");
   CHECK(config("{") == "6 the network configuration is no JSON | incomplete JSON");
   CHECK(config("[]") == "6 the network configuration is no JSON object");
   CHECK(config(R"({"cniVersion":"2.0.0","name":"n"})") ==
         "1 cniVersion 2.0.0 is not supported | supported are 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0 and 1.1.0");
   CHECK(config(R"({"cniVersion":1,"name":"n"})") == "7 cniVersion must be a string, not 1");
   CHECK(config(R"({"cniVersion":"1.0.0"})") == "7 name is missing");
-  CHECK(config(R"({"name":"a/b"})") == "7 name \"a/b\" must begin with a letter or digit and go on with these, _ . or -");
-  CHECK(config(R"({"name":"n","mtu":100})") == "7 mtu 100 must be 0 (the fabric's) or a number of bytes from 576 to 65535");
-  CHECK(config(R"({"name":"n","mtu":"1400"})") == "7 mtu \"1400\" must be 0 (the fabric's) or a number of bytes from 576 to 65535");
-  CHECK(config(R"({"name":"n","agentSocket":"agent.sock"})") == "7 agentSocket \"agent.sock\" must be an absolute path of at most 107 bytes");
+  CHECK(config(R"({"name":"a/b"})") ==
+        "7 name \"a/b\" must begin with a letter or digit and go on with these, _ . or -");
+  CHECK(config(R"({"name":"n","mtu":100})") ==
+        "7 mtu 100 must be 0 (the fabric's) or a number of bytes from 576 to 65535");
+  CHECK(config(R"({"name":"n","mtu":"1400"})") ==
+        "7 mtu \"1400\" must be 0 (the fabric's) or a number of bytes from 576 to 65535");
+  CHECK(config(R"({"name":"n","agentSocket":"agent.sock"})") ==
+        "7 agentSocket \"agent.sock\" must be an absolute path of at most 107 bytes");
   CHECK(config(R"({"name":"n","args":[]})") == "7 args must be an object, not []");
   CHECK(config(R"({"name":"n","mtuu":1400})") ==
-        "2 unsupported field mtuu: 1400 | a misspelt key would be ignored in silence, so keys that we do not know are refused");
+        "2 unsupported field mtuu: 1400 | a misspelt key would be ignored in silence, so keys that we do not know are "
+        "refused");
   CHECK(config(R"({"name":"n","ipam":{"type":"host-local"}})") ==
-        "2 unsupported field ipam: {\"type\":\"host-local\"} | causeway gives out the addresses of the node's Pod CIDRs itself; leave ipam out");
+        "2 unsupported field ipam: {\"type\":\"host-local\"} | causeway gives out the addresses of the node's Pod "
+        "CIDRs itself; leave ipam out");
   CHECK(config(R"({"name":"n","prevResult":{"ips":[]}})") ==
-        "2 unsupported field prevResult: {\"ips\":[]} | causeway makes the Pod's interface itself and must be the first plugin of its list");
+        "2 unsupported field prevResult: {\"ips\":[]} | causeway makes the Pod's interface itself and must be the "
+        "first plugin of its list");
 }
 
 TEST_CASE("the environment is checked by the rules of the specification") {
   CHECK(key("abc", "eth0") == "abc/eth0");
   CHECK(key(std::nullopt, "eth0") == "4 CNI_CONTAINERID is not set");
   CHECK(key("", "eth0") == "4 CNI_CONTAINERID is not set");
-  CHECK(key("../x", "eth0") == "4 CNI_CONTAINERID ../x must begin with a letter or digit and go on with these, _ . or -");
+  CHECK(key("../x", "eth0") ==
+        "4 CNI_CONTAINERID ../x must begin with a letter or digit and go on with these, _ . or -");
   CHECK(key(std::string(200, 'a'), "eth0") == "4 CNI_CONTAINERID has 200 bytes, at most 128 are supported");
   CHECK(key("abc", std::nullopt) == "4 CNI_IFNAME is not set");
   for (const char* bad : {"a:b", "a/b", "..", "a b", "sixteen-bytes-no"})
     CHECK(key("abc", bad) == fmt::format("4 CNI_IFNAME {} must have 1 to 15 bytes, without blanks, / and :", bad));
   CHECK(say(parse_command(request(std::nullopt, {}, {})).error()) == "4 CNI_COMMAND is not set");
-  CHECK(say(parse_command(request("FROB", {}, {})).error()) == "4 CNI_COMMAND FROB is none of ADD, DEL, STATUS and VERSION");
+  CHECK(say(parse_command(request("FROB", {}, {})).error()) ==
+        "4 CNI_COMMAND FROB is none of ADD, DEL, STATUS and VERSION");
   CHECK(parse_command(request("STATUS", {}, {})) == Command::Status);
 }
 
 TEST_CASE("CNI_ARGS name the Pod") {
-  const auto args = parse_args("IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-1;K8S_POD_INFRA_CONTAINER_ID=abc;K8S_POD_UID=u-1;X=y").value();
+  const auto args = parse_args(
+                        "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-1;K8S_POD_INFRA_CONTAINER_ID=abc;K8S_"
+                        "POD_UID=u-1;X=y")
+                        .value();
   CHECK(to_string(args.pod) == "shop/web-1");
   CHECK(args.pod_uid == "u-1");
   CHECK(parse_args("").has_value());
@@ -82,25 +101,28 @@ TEST_CASE("CNI_ARGS name the Pod") {
 }
 
 TEST_CASE("a result has the shape of the version that asks") {
-  CHECK(add_reply(kResult, CniVersion::V1_1).output ==
-        R"({"cniVersion":"1.1.0","interfaces":[{"name":"cw0123456789ab","mac":"0a:58:a9:fe:01:01","mtu":1450},)"
-        R"({"name":"eth0","mac":"0a:58:0a:01:00:05","sandbox":"/run/netns/x","mtu":1450}],)"
-        R"("ips":[{"interface":1,"address":"10.1.0.5/32","gateway":"169.254.1.1"},{"interface":1,"address":"fd00::5/128","gateway":"fe80::1"}],)"
-        R"("routes":[{"dst":"0.0.0.0/0","gw":"169.254.1.1"},{"dst":"::/0","gw":"fe80::1"}],"dns":{}})");
-  CHECK(add_reply(kResult, CniVersion::V1_0).output ==
-        R"({"cniVersion":"1.0.0","interfaces":[{"name":"cw0123456789ab","mac":"0a:58:a9:fe:01:01"},)"
-        R"({"name":"eth0","mac":"0a:58:0a:01:00:05","sandbox":"/run/netns/x"}],)"
-        R"("ips":[{"interface":1,"address":"10.1.0.5/32","gateway":"169.254.1.1"},{"interface":1,"address":"fd00::5/128","gateway":"fe80::1"}],)"
-        R"("routes":[{"dst":"0.0.0.0/0","gw":"169.254.1.1"},{"dst":"::/0","gw":"fe80::1"}],"dns":{}})");
+  CHECK(
+      add_reply(kResult, CniVersion::V1_1).output ==
+      R"({"cniVersion":"1.1.0","interfaces":[{"name":"cw0123456789ab","mac":"0a:58:a9:fe:01:01","mtu":1450},)"
+      R"({"name":"eth0","mac":"0a:58:0a:01:00:05","sandbox":"/run/netns/x","mtu":1450}],)"
+      R"("ips":[{"interface":1,"address":"10.1.0.5/32","gateway":"169.254.1.1"},{"interface":1,"address":"fd00::5/128","gateway":"fe80::1"}],)"
+      R"("routes":[{"dst":"0.0.0.0/0","gw":"169.254.1.1"},{"dst":"::/0","gw":"fe80::1"}],"dns":{}})");
+  CHECK(
+      add_reply(kResult, CniVersion::V1_0).output ==
+      R"({"cniVersion":"1.0.0","interfaces":[{"name":"cw0123456789ab","mac":"0a:58:a9:fe:01:01"},)"
+      R"({"name":"eth0","mac":"0a:58:0a:01:00:05","sandbox":"/run/netns/x"}],)"
+      R"("ips":[{"interface":1,"address":"10.1.0.5/32","gateway":"169.254.1.1"},{"interface":1,"address":"fd00::5/128","gateway":"fe80::1"}],)"
+      R"("routes":[{"dst":"0.0.0.0/0","gw":"169.254.1.1"},{"dst":"::/0","gw":"fe80::1"}],"dns":{}})");
   CHECK(add_reply(kResult, CniVersion::V0_3_1).output ==
         R"({"cniVersion":"0.3.1","interfaces":[{"name":"cw0123456789ab","mac":"0a:58:a9:fe:01:01"},)"
         R"({"name":"eth0","mac":"0a:58:0a:01:00:05","sandbox":"/run/netns/x"}],)"
         R"("ips":[{"version":"4","interface":1,"address":"10.1.0.5/32","gateway":"169.254.1.1"},)"
         R"({"version":"6","interface":1,"address":"fd00::5/128","gateway":"fe80::1"}],)"
         R"("routes":[{"dst":"0.0.0.0/0","gw":"169.254.1.1"},{"dst":"::/0","gw":"fe80::1"}],"dns":{}})");
-  CHECK(add_reply(kResult, CniVersion::V0_2).output ==
-        R"({"cniVersion":"0.2.0","ip4":{"ip":"10.1.0.5/32","gateway":"169.254.1.1","routes":[{"dst":"0.0.0.0/0","gw":"169.254.1.1"}]},)"
-        R"("ip6":{"ip":"fd00::5/128","gateway":"fe80::1","routes":[{"dst":"::/0","gw":"fe80::1"}]},"dns":{}})");
+  CHECK(
+      add_reply(kResult, CniVersion::V0_2).output ==
+      R"({"cniVersion":"0.2.0","ip4":{"ip":"10.1.0.5/32","gateway":"169.254.1.1","routes":[{"dst":"0.0.0.0/0","gw":"169.254.1.1"}]},)"
+      R"("ip6":{"ip":"fd00::5/128","gateway":"fe80::1","routes":[{"dst":"::/0","gw":"fe80::1"}]},"dns":{}})");
 }
 
 TEST_CASE("errors and versions are answered on standard output") {
@@ -124,8 +146,10 @@ TEST_CASE("a message whose lengths do not add up is refused") {
   CHECK(parsed.field[wire::kCommand] == "ADD");
   CHECK(parsed.field[wire::kConfig] == "{}");
   CHECK(!parsed.field[wire::kNetns].has_value());
-  for (size_t length = 0; length < bytes.size(); ++length) CHECK(!parse_message(std::string_view(bytes).substr(0, length)).has_value());
+  for (size_t length = 0; length < bytes.size(); ++length)
+    CHECK(!parse_message(std::string_view(bytes).substr(0, length)).has_value());
   CHECK(parse_message(bytes + "x").error().message() == "1 bytes behind a request");
   bytes[0] ^= 1;
-  CHECK(parse_message(bytes).error().message() == "a request of another version: agent and causeway-cni must be of one release");
+  CHECK(parse_message(bytes).error().message() ==
+        "a request of another version: agent and causeway-cni must be of one release");
 }

@@ -9,8 +9,8 @@
 
 namespace causeway::pod::wire {
 
-inline constexpr uint32_t kMagic = 0x43574e31;          // "CWN1"
-inline constexpr uint32_t kMaxConfig = 1024 * 1024;     // bytes of standard input
+inline constexpr uint32_t kMagic = 0x43574e31;       // "CWN1"
+inline constexpr uint32_t kMaxConfig = 1024 * 1024;  // bytes of standard input
 inline constexpr uint32_t kMaxMessage = kMaxConfig + 64 * 1024;
 inline constexpr const char* kDefaultSocket = "/run/causeway/agent.sock";
 inline constexpr const char* kDefaultSpool = "/run/causeway/spool";  // always beside the socket: <folder>/spool
@@ -22,14 +22,14 @@ enum Field { kCommand, kContainer, kNetns, kIfname, kArgs, kPath, kConfig, kFiel
 // (SCM_RIGHTS) when the plugin could open it: the agent may live in another mount namespace.
 struct Request {
   uint32_t magic;
-  uint32_t present;          // bit n: field n was set, perhaps empty
+  uint32_t present;  // bit n: field n was set, perhaps empty
   uint32_t length[kFields];
 };
 
 // Followed by what goes to standard output.
 struct Reply {
   uint32_t magic;
-  uint32_t exit_status;      // of the plugin: 0 or 1
+  uint32_t exit_status;  // of the plugin: 0 or 1
 };
 
 // A DEL that found no agent: <spool>/<16 hex digits of the key's hash>, three lines.

@@ -14,8 +14,8 @@ class FaultStorage final : public Storage {
  public:
   static constexpr uint64_t kForever = std::numeric_limits<uint64_t>::max();
 
-  uint64_t steps = kForever;            // until the kill
-  std::optional<uint64_t> full_at;      // bytes the file system holds; more is ENOSPC, after a partial write
+  uint64_t steps = kForever;        // until the kill
+  std::optional<uint64_t> full_at;  // bytes the file system holds; more is ENOSPC, after a partial write
   std::optional<std::string> file;
   std::string side;
   int set_asides = 0;

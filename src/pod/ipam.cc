@@ -27,20 +27,24 @@ Status Lease::commit(uint64_t netns_cookie) {
 Result<std::unique_ptr<Ipam>> Ipam::open(Storage& storage, IpamOptions options,
                                          const std::function<Result<std::vector<Record>>()>& observe) {
   const auto text = storage.read();
-  if (!text && text.error().code() != Errc::NotFound) return fail(Error(text.error()).with("read the journal of addresses"));
+  if (!text && text.error().code() != Errc::NotFound)
+    return fail(Error(text.error()).with("read the journal of addresses"));
   Result<Replay> replayed = fail(Errc::NotFound, "there is no journal");
   if (text) replayed = replay(*text, options.boot_id);
   if (replayed) {
     if (replayed->torn) {
-      log::warning("journal of addresses: the last line is not whole (the agent was killed while it wrote it); it is cut off");
+      log::warning(
+          "journal of addresses: the last line is not whole (the agent was killed while it wrote it); it is cut off");
       TRY(storage.truncate(replayed->valid_bytes));
     }
-    return std::unique_ptr<Ipam>(new Ipam(storage, std::move(options), std::move(replayed->state), replayed->valid_bytes));
+    return std::unique_ptr<Ipam>(
+        new Ipam(storage, std::move(options), std::move(replayed->state), replayed->valid_bytes));
   }
 
   JournalState state;
   if (replayed.error().code() == Errc::Invalid) {
-    log::error("journal of addresses: {}; it is set aside as *.corrupt and rebuilt from the links' aliases", replayed.error().message());
+    log::error("journal of addresses: {}; it is set aside as *.corrupt and rebuilt from the links' aliases",
+               replayed.error().message());
     TRY(storage.set_aside());
   }
   // Of another boot: every namespace it speaks of is gone, and so are their links. What the kernel shows is true.
@@ -49,7 +53,8 @@ Result<std::unique_ptr<Ipam>> Ipam::open(Storage& storage, IpamOptions options,
     auto& slot = state.records[record.key];
     if (slot.generation <= record.generation) slot = std::move(record);
   }
-  if (!state.records.empty()) log::warning("journal of addresses: rebuilt with {} attachments from the kernel", state.records.size());
+  if (!state.records.empty())
+    log::warning("journal of addresses: rebuilt with {} attachments from the kernel", state.records.size());
   std::unique_ptr<Ipam> ipam(new Ipam(storage, std::move(options), state, 0));
   TRY(ipam->journal_.compact(state));
   return ipam;
@@ -71,8 +76,10 @@ void Ipam::set_blocks(const std::vector<Cidr>& cidrs, TimePoint now) {
   for (const auto& cidr : cidrs) blocks_.emplace_back(cidr, options_.cooldown, options_.seed);
   state_.cooling.clear();
   for (auto& [ip, since] : cooling) {
-    if (auto* block = block_of(ip); block && block->hold(ip)) block->release(ip, since);
-    else state_.cooling.push_back({ip, since});
+    if (auto* block = block_of(ip); block && block->hold(ip))
+      block->release(ip, since);
+    else
+      state_.cooling.push_back({ip, since});
   }
   for (const auto& [key, record] : state_.records)
     for (const auto& ip : record.addresses)
@@ -117,9 +124,12 @@ void Ipam::forget(const Key& key, std::optional<TimePoint> released) {
   const auto found = state_.records.find(key);
   for (const auto& ip : found->second.addresses) {
     auto* block = block_of(ip);
-    if (block && released) block->release(ip, *released);
-    else if (block) block->give_back(ip);
-    else if (released) state_.cooling.push_back({ip, *released});
+    if (block && released)
+      block->release(ip, *released);
+    else if (block)
+      block->give_back(ip);
+    else if (released)
+      state_.cooling.push_back({ip, *released});
   }
   state_.records.erase(found);
 }
@@ -128,7 +138,8 @@ void Ipam::abandon(const Key& key, std::optional<TimePoint> used) {
   const auto found = state_.records.find(key);
   if (found == state_.records.end()) return;
   const uint64_t generation = found->second.generation;
-  const auto written = used ? journal_.append(Released{key, generation, *used}) : journal_.append(Abandoned{key, generation});
+  const auto written =
+      used ? journal_.append(Released{key, generation, *used}) : journal_.append(Abandoned{key, generation});
   // The reservation stays in the journal: the next start finds it unfinished and removes it.
   if (!written) log::warning("give back the addresses of {}: {}", key, written.error().message());
   forget(key, used);
@@ -174,15 +185,18 @@ JournalState Ipam::snapshot(TimePoint now) const {
 void Ipam::maybe_compact(TimePoint now) {
   if (!journal_.wants_compaction(state_.records.size())) return;
   std::erase_if(state_.cooling, [&](const Cooling& cooling) { return now - cooling.since >= options_.cooldown; });
-  if (auto done = journal_.compact(snapshot(now)); !done) log::warning("{}; the long journal is kept", done.error().message());
+  if (auto done = journal_.compact(snapshot(now)); !done)
+    log::warning("{}; the long journal is kept", done.error().message());
 }
 
 std::string Ipam::render(TimePoint now) const {
   std::string text;
   for (const auto& block : blocks_)
-    text += fmt::format("block {} held {} cooling {} of {}\n", block.cidr(), block.held(), block.cooling(now), block.capacity());
+    text += fmt::format("block {} held {} cooling {} of {}\n", block.cidr(), block.held(), block.cooling(now),
+                        block.capacity());
   for (const auto& [key, record] : state_.records) {
-    text += fmt::format("{} {} generation {}", key, record.state == State::Committed ? "committed" : "reserved", record.generation);
+    text += fmt::format("{} {} generation {}", key, record.state == State::Committed ? "committed" : "reserved",
+                        record.generation);
     for (const auto& ip : record.addresses) text += " " + to_string(ip);
     if (!record.pod.name.empty()) text += fmt::format(" pod {}", record.pod);
     text += "\n";

@@ -56,8 +56,8 @@ class Ipam {
 
   // One address of every block, or none. Takes key, namespace and Pod from `wish`. AlreadyExists: the key has some.
   Result<Lease> reserve(Record wish, TimePoint now);
-  // Committed or left over -> gone, its addresses cool. An unknown key is fine. On error (the journal cannot be written)
-  // they are free in memory all the same, and a restart finds them held until its garbage collection.
+  // Committed or left over -> gone, its addresses cool. An unknown key is fine. On error (the journal cannot be
+  // written) they are free in memory all the same, and a restart finds them held until its garbage collection.
   Status release(const Key& key, TimePoint now);
   // Learns the cookie of a record that was rebuilt without one.
   Status set_cookie(const Key& key, uint64_t netns_cookie);

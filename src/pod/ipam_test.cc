@@ -18,7 +18,11 @@ Ip ip(const char* text) { return Ip::parse(text).value(); }
 TimePoint at(int64_t seconds) { return TimePoint(std::chrono::seconds(seconds)); }
 
 Record wish(std::string container) {
-  return Record{.key = {std::move(container), "eth0"}, .netns_path = "/run/netns/a b", .netns = {4, 4026532000}, .pod = {"shop", "web-1"}, .pod_uid = "u"};
+  return Record{.key = {std::move(container), "eth0"},
+                .netns_path = "/run/netns/a b",
+                .netns = {4, 4026532000},
+                .pod = {"shop", "web-1"},
+                .pod_uid = "u"};
 }
 Result<std::vector<Record>> nothing() { return std::vector<Record>{}; }
 
@@ -82,7 +86,8 @@ TEST_CASE("an attachment gets one address of each family or none") {
   auto ipam = open_ipam(storage, {cidr("10.1.0.0/30"), cidr("fd00::/127")});
   CHECK(add(*ipam, "a") == "10.1.0.0 fd00::");
   CHECK(add(*ipam, "b") == "10.1.0.1 fd00::1");
-  CHECK(add(*ipam, "c") == "Pod CIDR fd00::/127 has no free address: 2 of 2 are held by Pods, 0 were released less than 30 s ago");
+  CHECK(add(*ipam, "c") ==
+        "Pod CIDR fd00::/127 has no free address: 2 of 2 are held by Pods, 0 were released less than 30 s ago");
   CHECK(add(*ipam, "a") == "a/eth0 has addresses already");
   CHECK(ipam->render(at(0)) ==
         "block 10.1.0.0/30 held 2 cooling 0 of 4\n"
@@ -99,15 +104,24 @@ TEST_CASE("a journal read again gives the same state, cooling addresses included
     auto ipam = open_ipam(storage, {cidr("10.1.0.0/29")});
     add(*ipam, "a");
     add(*ipam, "b");
-    { auto dropped = ipam->reserve(wish("c"), at(1)).value(); }
+    {
+      auto dropped = ipam->reserve(wish("c"), at(1)).value();
+    }
     CHECK(ipam->release({"a", "eth0"}, at(2)).has_value());
     CHECK(add(*ipam, "d", at(3)) == "10.1.0.5");
     before = ipam->render(at(3));
   }
   auto again = open_ipam(storage, {cidr("10.1.0.0/29")}, at(3));
   CHECK(again->render(at(3)) == before);
-  CHECK(*again->find({"b", "eth0"}) == Record{.key = {"b", "eth0"}, .state = pod::State::Committed, .generation = 2, .addresses = {ip("10.1.0.3")},
-                                              .netns_path = "/run/netns/a b", .netns = {4, 4026532000}, .netns_cookie = 7, .pod = {"shop", "web-1"}, .pod_uid = "u"});
+  CHECK(*again->find({"b", "eth0"}) == Record{.key = {"b", "eth0"},
+                                              .state = pod::State::Committed,
+                                              .generation = 2,
+                                              .addresses = {ip("10.1.0.3")},
+                                              .netns_path = "/run/netns/a b",
+                                              .netns = {4, 4026532000},
+                                              .netns_cookie = 7,
+                                              .pod = {"shop", "web-1"},
+                                              .pod_uid = "u"});
   CHECK(add(*again, "e", at(4)) != "10.1.0.2");
 }
 
@@ -126,8 +140,14 @@ TEST_CASE("an ADD that was cut off is found reserved, and a new one gets another
 
 TEST_CASE("a journal of another boot is nobody's; a broken or missing one is rebuilt from the links") {
   log::set_level(log::Level::Error);
-  const Record seen{.key = {"k", "eth0"}, .state = pod::State::Committed, .generation = 41, .addresses = {ip("10.1.0.5")}, .netns = {4, 99}};
-  const auto observe = [&]() -> Result<std::vector<Record>> { return std::vector<Record>{parse_alias(alias_of(seen)).value()}; };
+  const Record seen{.key = {"k", "eth0"},
+                    .state = pod::State::Committed,
+                    .generation = 41,
+                    .addresses = {ip("10.1.0.5")},
+                    .netns = {4, 99}};
+  const auto observe = [&]() -> Result<std::vector<Record>> {
+    return std::vector<Record>{parse_alias(alias_of(seen)).value()};
+  };
   FaultStorage storage;
   add(*open_ipam(storage, {cidr("10.1.0.0/29")}), "a");
 
@@ -164,7 +184,8 @@ TEST_CASE("changing the Pod CIDRs keeps the addresses of living Pods and the res
   CHECK(add(*ipam, "c", at(2)) == "10.2.0.0 fd00::2");
   CHECK(ipam->find({"a", "eth0"})->addresses == std::vector<Ip>{ip("10.1.0.0")});
   ipam->set_blocks({cidr("10.1.0.0/31")}, at(3));
-  CHECK(add(*ipam, "d", at(3)) == "Pod CIDR 10.1.0.0/31 has no free address: 1 of 2 are held by Pods, 1 were released less than 30 s ago");
+  CHECK(add(*ipam, "d", at(3)) ==
+        "Pod CIDR 10.1.0.0/31 has no free address: 1 of 2 are held by Pods, 1 were released less than 30 s ago");
   CHECK(add(*ipam, "d", at(31)) == "10.1.0.1");
   CHECK(ipam->release({"c", "eth0"}, at(32)).has_value());  // of a CIDR that is not ours any more
   ipam->set_blocks({}, at(33));
@@ -206,7 +227,9 @@ TEST_CASE("field values that look like syntax survive the journal") {
   odd.netns_path = "/run/a b%20\n-";
   odd.pod = {"-", ""};
   odd.pod_uid = "%";
-  { CHECK(open_ipam(storage, {cidr("10.1.0.0/29")})->reserve(odd, at(0))->commit(1).has_value()); }
+  {
+    CHECK(open_ipam(storage, {cidr("10.1.0.0/29")})->reserve(odd, at(0))->commit(1).has_value());
+  }
   const auto ipam = open_ipam(storage, {});
   const auto* record = ipam->find({"a", "eth0"});
   CHECK(record->netns_path == odd.netns_path);
@@ -215,11 +238,15 @@ TEST_CASE("field values that look like syntax survive the journal") {
 }
 
 TEST_CASE("an alias carries what the journal needs") {
-  const Record record{.key = {std::string(64, 'f'), "eth0"}, .state = pod::State::Committed, .generation = 1234567890,
-                      .addresses = {ip("10.244.255.254"), ip("fd00:1234:5678:9abc:def0:1234:5678:9abc")}, .netns = {4, 4026532000}};
+  const Record record{.key = {std::string(64, 'f'), "eth0"},
+                      .state = pod::State::Committed,
+                      .generation = 1234567890,
+                      .addresses = {ip("10.244.255.254"), ip("fd00:1234:5678:9abc:def0:1234:5678:9abc")},
+                      .netns = {4, 4026532000}};
   CHECK(alias_of(record).size() <= 255);
   CHECK(parse_alias(alias_of(record)) == record);
-  for (const char* other : {"", "uplink", "causeway a", "causeway a eth0 4:x 1 10.0.0.1", "causeway a eth0 4:1 1 10.0.0", "causeway  eth0 4:1 1 10.0.0.1"})
+  for (const char* other : {"", "uplink", "causeway a", "causeway a eth0 4:x 1 10.0.0.1",
+                            "causeway a eth0 4:1 1 10.0.0", "causeway  eth0 4:1 1 10.0.0.1"})
     CHECK(!parse_alias(other));
   CHECK(host_ifname({"a", "eth0"}).size() == 14);
   CHECK(host_ifname({"a", "eth0"}) != host_ifname({"a", "eth1"}));
@@ -236,9 +263,9 @@ struct Runtime {
   std::unique_ptr<Ipam> ipam;
   TimePoint now = at(100);
   std::vector<Cidr> blocks{cidr("10.1.0.0/27"), cidr("fd00::/64")};
-  std::map<Key, std::vector<Ip>> answered;   // ADDs that were answered, their Pods live
-  std::set<Key> unknown;                     // a call that died half-way: the runtime will DEL
-  std::map<Ip, TimePoint> deleted;           // when a DEL of that address was answered
+  std::map<Key, std::vector<Ip>> answered;  // ADDs that were answered, their Pods live
+  std::set<Key> unknown;                    // a call that died half-way: the runtime will DEL
+  std::map<Ip, TimePoint> deleted;          // when a DEL of that address was answered
   size_t exhausted = 0;
   size_t kills = 0;
 
@@ -254,7 +281,8 @@ struct Runtime {
     std::vector<Key> unfinished;
     for (const auto& [key, record] : ipam->records())
       if (record.state == pod::State::Reserved) unfinished.push_back(key);
-    for (const auto& key : unfinished) (void)ipam->release(key, now);
+    for (const auto& key : unfinished)
+      if (!ipam->release(key, now)) return false;
     return !storage.dead();
   }
   void restart() {
@@ -268,9 +296,12 @@ struct Runtime {
     Record record = wish(key.container);
     auto lease = ipam->reserve(record, now);
     if (!lease) {
-      if (storage.dead()) unknown.insert(key);
-      else if (lease.error().code() == Errc::Exhausted) ++exhausted;
-      else FAIL(lease.error().message());
+      if (storage.dead())
+        unknown.insert(key);
+      else if (lease.error().code() == Errc::Exhausted)
+        ++exhausted;
+      else
+        FAIL(lease.error().message());
       return;
     }
     const auto addresses = lease->record().addresses;
@@ -279,8 +310,10 @@ struct Runtime {
         for (const auto& taken : theirs) CHECK(taken != address);  // never one address twice
       if (auto found = deleted.find(address); found != deleted.end()) CHECK(now - found->second >= 30s);
     }
-    if (lease->commit(1)) answered[key] = addresses;
-    else unknown.insert(key);
+    if (lease->commit(1))
+      answered[key] = addresses;
+    else
+      unknown.insert(key);
   }
   void remove(const Key& key) {
     std::vector<Ip> addresses;
@@ -319,7 +352,10 @@ TEST_CASE("a kill after every single byte and call leaves nothing leaked and not
     if (runtime.start()) {
       const auto live = [&] { return !runtime.storage.dead(); };
       for (int i = 0; i < 3 && live(); ++i) runtime.add({"c" + std::to_string(i), "eth0"});
-      if (live()) { auto dropped = runtime.ipam->reserve(wish("dropped"), runtime.now); if (!dropped) runtime.unknown.insert({"dropped", "eth0"}); }
+      if (live()) {
+        auto dropped = runtime.ipam->reserve(wish("dropped"), runtime.now);
+        if (!dropped) runtime.unknown.insert({"dropped", "eth0"});
+      }
       if (!live()) runtime.unknown.insert({"dropped", "eth0"});
       if (live()) runtime.remove({"c1", "eth0"});
       if (live()) runtime.add({"c3", "eth0"});
@@ -343,8 +379,10 @@ TEST_CASE("10,000 random ADDs, DELs and kills leak no address and give none twic
     runtime.now += std::chrono::milliseconds(random() % 3000);
     if (random() % 8 == 0) runtime.storage.steps = random() % 400;
     const Key key{"c" + std::to_string(random() % 40), "eth0"};
-    if (runtime.answered.contains(key) || runtime.unknown.contains(key)) runtime.remove(key);
-    else runtime.add(key);
+    if (runtime.answered.contains(key) || runtime.unknown.contains(key))
+      runtime.remove(key);
+    else
+      runtime.add(key);
     if (runtime.storage.dead()) runtime.restart();
   }
   runtime.storage.steps = FaultStorage::kForever;

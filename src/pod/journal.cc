@@ -33,8 +33,10 @@ std::string field(std::string_view text) {
   if (text == "-") return "%2d";
   std::string escaped;
   for (const char c : text) {
-    if (c > ' ' && c < 0x7f && c != '%') escaped += c;
-    else escaped += fmt::format("%{:02x}", uint8_t(c));
+    if (c > ' ' && c < 0x7f && c != '%')
+      escaped += c;
+    else
+      escaped += fmt::format("%{:02x}", uint8_t(c));
   }
   return escaped;
 }
@@ -96,8 +98,10 @@ class Fields {
     while (!word.empty()) {
       const size_t comma = word.find(',');
       auto ip = Ip::parse(word.substr(0, comma));
-      if (ip) all.push_back(*ip);
-      else bad_ = true;
+      if (ip)
+        all.push_back(*ip);
+      else
+        bad_ = true;
       word.remove_prefix(comma == std::string_view::npos ? word.size() : comma + 1);
     }
     return all;
@@ -131,10 +135,9 @@ struct Printer {
     const Record& r = e.record;
     std::string addresses;
     for (const auto& ip : r.addresses) addresses += (addresses.empty() ? "" : ",") + to_string(ip);
-    return fmt::format("reserve {} {} {} {} {} {} {}:{} {} {} {}", field(r.key.container), field(r.key.ifname), r.generation,
-                       r.begun.time_since_epoch().count(),
-                       field(addresses), field(r.netns_path), r.netns.device, r.netns.inode, field(r.pod.ns), field(r.pod.name),
-                       field(r.pod_uid));
+    return fmt::format("reserve {} {} {} {} {} {} {}:{} {} {} {}", field(r.key.container), field(r.key.ifname),
+                       r.generation, r.begun.time_since_epoch().count(), field(addresses), field(r.netns_path),
+                       r.netns.device, r.netns.inode, field(r.pod.ns), field(r.pod.name), field(r.pod_uid));
   }
   std::string operator()(const Committed& e) const {
     return fmt::format("commit {} {} {} {}", field(e.key.container), field(e.key.ifname), e.generation, e.netns_cookie);
@@ -197,8 +200,10 @@ void apply(JournalState& state, Event event) {
   }
   const auto [key, generation] = std::visit(
       [](const auto& e) -> std::pair<Key, uint64_t> {
-        if constexpr (requires { e.key; }) return {e.key, e.generation};
-        else return {};
+        if constexpr (requires { e.key; })
+          return {e.key, e.generation};
+        else
+          return {};
       },
       event);
   const auto found = state.records.find(key);

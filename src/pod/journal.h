@@ -60,7 +60,8 @@ struct Replay {
   uint64_t valid_bytes = 0;  // whole lines up to here
   bool torn = false;         // something follows that is not a whole line
 };
-// Invalid: no journal of ours, or a broken line that is not the last one (a kill cannot do that). Gone: of another boot.
+// Invalid: no journal of ours, or a broken line that is not the last one (a kill cannot do that). Gone: of another
+// boot.
 Result<Replay> replay(std::string_view text, std::string_view boot_id);
 
 class Journal {

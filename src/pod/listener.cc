@@ -14,8 +14,8 @@
 namespace causeway::pod {
 namespace {
 
-constexpr int kBacklog = 512;              // a node that starts a hundred Pods at once
-constexpr Duration kPatience = 10s;        // for the one message of a connection
+constexpr int kBacklog = 512;        // a node that starts a hundred Pods at once
+constexpr Duration kPatience = 10s;  // for the one message of a connection
 
 Result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{.sun_family = AF_UNIX};
@@ -65,7 +65,12 @@ Result<Message> receive(int fd) {
 class SocketListener final : public Listener {
  public:
   SocketListener(Loop& loop, CniServer& server, Fd fd, std::string path)
-      : loop_(loop), server_(server), fd_(std::move(fd)), path_(std::move(path)), watch_(loop.watch(fd_.get())), scope_(loop) {
+      : loop_(loop),
+        server_(server),
+        fd_(std::move(fd)),
+        path_(std::move(path)),
+        watch_(loop.watch(fd_.get())),
+        scope_(loop) {
     scope_.spawn("CNI socket", accept_forever());
   }
   ~SocketListener() override { ::unlink(path_.c_str()); }
@@ -99,14 +104,17 @@ class SocketListener final : public Listener {
     if (!message) co_return fail(std::move(message.error()));
     auto request = parse_message(message->bytes);
     Reply reply;
-    if (request) reply = co_await server_.serve({std::move(*request), std::move(message->netns)});
-    else reply = error_reply({CniCode::IoFailure, "the call cannot be read", request.error().message()}, CniVersion::V1_1);
+    if (request)
+      reply = co_await server_.serve({std::move(*request), std::move(message->netns)});
+    else
+      reply = error_reply({CniCode::IoFailure, "the call cannot be read", request.error().message()}, CniVersion::V1_1);
 
     const wire::Reply header{.magic = wire::kMagic, .exit_status = reply.success ? 0u : 1u};
     std::string bytes(reinterpret_cast<const char*>(&header), sizeof header);
     bytes += reply.output;
     // A runtime that gave up waiting sends a DEL; nothing is lost when it is not there any more.
-    if (::send(peer.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EPIPE && errno != ECONNRESET)
+    if (::send(peer.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EPIPE &&
+        errno != ECONNRESET)
       log::warning("answer a CNI call: {}", std::strerror(errno));
     co_return ok();
   }
@@ -129,7 +137,8 @@ Result<std::unique_ptr<Listener>> listen(Loop& loop, CniServer& server, std::str
   if (!fd) return fail_errno(errno, "open a socket");
   // The file is made with the socket's own mode: for root alone from the first moment on.
   if (::fchmod(fd.get(), 0600) != 0) return fail_errno(errno, "chmod the socket " + path);
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return fail_errno(errno, "bind " + path);
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return fail_errno(errno, "bind " + path);
   if (::listen(fd.get(), kBacklog) != 0) return fail_errno(errno, "listen at " + path);
   return std::make_unique<SocketListener>(loop, server, std::move(fd), std::move(path));
 }

@@ -10,8 +10,10 @@ Reaper::Reaper(Loop& loop, WorkerPool& workers, Wiring& wiring)
 void Reaper::add(Place place) {
   waiting_.try_emplace(std::move(place));
   if (running_) return;
-  if (waiting_.size() >= kBundle) start();
-  else if (!timer_) timer_ = loop_.call_after(kCollect, [this] { start(); });
+  if (waiting_.size() >= kBundle)
+    start();
+  else if (!timer_)
+    timer_ = loop_.call_after(kCollect, [this] { start(); });
 }
 
 void Reaper::start() {

@@ -56,7 +56,8 @@ std::optional<Record> parse_alias(std::string_view alias) {
   if (words.size() != 6 || words[0] != kAliasTag || words[1].empty() || words[2].empty()) return std::nullopt;
   Record record{.key = {std::string(words[1]), std::string(words[2])}, .state = State::Committed};
   const auto netns = split(words[3], ':');
-  if (netns.size() != 2 || !parse_number(netns[0], record.netns.device) || !parse_number(netns[1], record.netns.inode)) return std::nullopt;
+  if (netns.size() != 2 || !parse_number(netns[0], record.netns.device) || !parse_number(netns[1], record.netns.inode))
+    return std::nullopt;
   if (!parse_number(words[4], record.generation)) return std::nullopt;
   for (const auto text : split(words[5], ',')) {
     auto ip = Ip::parse(text);

@@ -44,15 +44,6 @@ std::string name_of(const Record& record) {
   return fmt::format("Pod {} ({})", record.pod, record.key);
 }
 
-// The Pod's namespace: the descriptor that came along, or the path. Checked to be one, and not the node's own.
-Result<std::shared_ptr<Fd>> open_namespace(const std::shared_ptr<Fd>& given, const std::string& path) {
-  auto fd = TRY(netns::open(given && *given ? "/proc/self/fd/" + std::to_string(given->get()) : path));
-  const auto own = TRY(netns::open_self());
-  if (TRY(netns::id_of(fd.get())) == TRY(netns::id_of(own.get())))
-    return fail(Errc::Invalid, "{} is the node's own network namespace", path);
-  return std::make_shared<Fd>(std::move(fd));
-}
-
 }  // namespace
 
 // An ADD on its way: unless it is kept, its link is discarded and its addresses come back, in this order.
@@ -83,9 +74,17 @@ class CniServer::Attempt {
   bool kept_ = false;
 };
 
-CniServer::CniServer(Loop& loop, WorkerPool& workers, Storage& storage, Wiring& wiring, Plane& plane, ServerOptions options)
-    : loop_(loop), workers_(workers), storage_(storage), wiring_(wiring), plane_(plane), options_(std::move(options)),
-      turns_(loop), reaper_(loop, workers, wiring), scope_(loop) {}
+CniServer::CniServer(Loop& loop, WorkerPool& workers, Storage& storage, Wiring& wiring, Plane& plane,
+                     ServerOptions options)
+    : loop_(loop),
+      workers_(workers),
+      storage_(storage),
+      wiring_(wiring),
+      plane_(plane),
+      options_(std::move(options)),
+      turns_(loop),
+      reaper_(loop, workers, wiring),
+      scope_(loop) {}
 
 void CniServer::set_network(NodeNetwork network) {
   network_ = std::move(network);
@@ -111,14 +110,16 @@ Task<Reply> CniServer::serve(Call call) {
   }
   if (reply) co_return std::move(*reply);
   if (*command != Command::Status)
-    log::warning("CNI {} of {}: {}: {}", *call.request.field[wire::kCommand], call.request.field[wire::kContainer].value_or("?"),
-                 reply.error().message, reply.error().details);
+    log::warning("CNI {} of {}: {}: {}", *call.request.field[wire::kCommand],
+                 call.request.field[wire::kContainer].value_or("?"), reply.error().message, reply.error().details);
   co_return error_reply(reply.error(), version);
 }
 
 CniResult<Reply> CniServer::status(const RawRequest& request) const {
-  if (auto config = parse_config(request.field[wire::kConfig].value_or("")); !config) return std::unexpected(config.error());
-  if (auto state = ready(); !state) return refuse(CniCode::NotAvailable, "no Pod can be connected now", state.error().message());
+  if (auto config = parse_config(request.field[wire::kConfig].value_or("")); !config)
+    return std::unexpected(config.error());
+  if (auto state = ready(); !state)
+    return refuse(CniCode::NotAvailable, "no Pod can be connected now", state.error().message());
   return empty_reply();
 }
 
@@ -133,22 +134,28 @@ Task<CniResult<Reply>> CniServer::add(Call call) {
   auto config = parse_config(field[wire::kConfig].value_or(""));
   if (!config) co_return std::unexpected(config.error());
   if (!ipam_ || !network_.not_ready.empty())
-    co_return refuse(CniCode::TryAgainLater, "no Pod can be connected now", ipam_ ? network_.not_ready : "the agent is starting");
+    co_return refuse(CniCode::TryAgainLater, "no Pod can be connected now",
+                     ipam_ ? network_.not_ready : "the agent is starting");
   const uint32_t mtu = config->mtu.value_or(network_.mtu);
   for (const auto& cidr : network_.pod_cidrs)
     if (cidr.family() == Family::V6 && mtu < kMinMtuV6)
-      co_return refuse(CniCode::InvalidConfig, fmt::format("mtu {} is below {}, which the IPv6 of Pod CIDR {} needs", mtu, kMinMtuV6, cidr));
-  auto netns = open_namespace(call.netns, path);
-  if (!netns) co_return refuse(CniCode::InvalidEnvironment, "CNI_NETNS " + path + " cannot be used", netns.error().message());
-  const auto id = netns::id_of((*netns)->get());
-  if (!id) co_return std::unexpected(to_cni(id.error(), "CNI_NETNS " + path));
+      co_return refuse(CniCode::InvalidConfig,
+                       fmt::format("mtu {} is below {}, which the IPv6 of Pod CIDR {} needs", mtu, kMinMtuV6, cidr));
+  auto netns = wiring_.open_namespace(call.netns, path);
+  if (!netns)
+    co_return refuse(CniCode::InvalidEnvironment, "CNI_NETNS " + path + " cannot be used", netns.error().message());
 
-  Record wish{.key = std::move(*key), .netns_path = path, .netns = *id, .pod = std::move(args->pod), .pod_uid = std::move(args->pod_uid)};
+  Record wish{.key = std::move(*key),
+              .netns_path = path,
+              .netns = netns->id,
+              .pod = std::move(args->pod),
+              .pod_uid = std::move(args->pod_uid)};
   const std::string who = name_of(wish);
-  auto result = co_await connect({.record = std::move(wish), .netns = std::move(*netns), .mtu = mtu});
+  auto result = co_await connect({.record = std::move(wish), .netns = std::move(netns->fd), .mtu = mtu});
   if (!result) {
     const bool exists = result.error().code() == Errc::AlreadyExists;
-    co_return std::unexpected(to_cni(std::move(result.error()), exists ? who + " has an interface of that name already" : "cannot connect " + who));
+    co_return std::unexpected(to_cni(
+        std::move(result.error()), exists ? who + " has an interface of that name already" : "cannot connect " + who));
   }
   co_return add_reply(*result, config->version);
 }
@@ -171,12 +178,14 @@ Task<Result<AddResult>> CniServer::connect(WireRequest request) {
 
   Attempt attempt(*this, CO_TRY(ipam_->reserve(std::move(request.record), loop_.now())));
   request.record = attempt.record();
-  const Wired wired = CO_TRY(CO_TRY(co_await workers_.run([wiring = &wiring_, request] { return wiring->wire(request); })), "link");
+  const Wired wired =
+      CO_TRY(CO_TRY(co_await workers_.run([wiring = &wiring_, request] { return wiring->wire(request); })), "link");
   attempt.set_wired();
   request.record.netns_cookie = wired.netns_cookie;
   CO_TRY(co_await plane_.attach(attachment_of(request.record, wired.host)), "data path");
   if (auto committed = attempt.keep(wired.netns_cookie); !committed) {
-    if (auto undone = co_await plane_.detach(key); !undone) log::error("undo the ADD of {}: {}", name_of(request.record), undone.error().message());
+    if (auto undone = co_await plane_.detach(key); !undone)
+      log::error("undo the ADD of {}: {}", name_of(request.record), undone.error().message());
     co_return fail(std::move(committed.error()));
   }
   co_return result_of(request.record, mtu);
@@ -215,7 +224,8 @@ Task<Status> CniServer::disconnect(Key key) {
   reaper_.add(place_of(record));
   suspects_.erase(key);
   if (auto released = ipam_->release(key, loop_.now()); !released)
-    log::error("disconnect {}: {}; a restarted agent frees the address when it finds the Pod gone", name_of(record), released.error().message());
+    log::error("disconnect {}: {}; a restarted agent frees the address when it finds the Pod gone", name_of(record),
+               released.error().message());
   co_return ok();
 }
 

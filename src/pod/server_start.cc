@@ -32,14 +32,17 @@ Task<Status> CniServer::reconcile() {
   std::vector<cluster::Attachment> living;
   std::set<std::string> known;
   std::vector<Key> unfinished;
-  for (const auto& [key, record] : ipam_->records()) {
+  const auto records = ipam_->records();  // a copy: what follows waits in between
+  for (const auto& [key, record] : records) {
     if (record.state == State::Reserved) {
       unfinished.push_back(key);
       continue;
     }
     known.insert(host_ifname(key));
-    if (auto attachment = CO_TRY(co_await present(record))) living.push_back(std::move(*attachment));
-    else log::warning("the link of {} is gone; its addresses are kept until its DEL", key);
+    if (auto attachment = CO_TRY(co_await present(record)))
+      living.push_back(std::move(*attachment));
+    else
+      log::warning("the link of {} is gone; its addresses are kept until its DEL", key);
   }
   for (const auto& link : links) {
     if (known.contains(link.name)) continue;

@@ -26,7 +26,8 @@ std::optional<SpooledDel> parse(std::string_view text) {
   int64_t when = 0;
   const auto [end, error] = std::from_chars(lines[2].data(), lines[2].data() + lines[2].size(), when);
   if (error != std::errc() || end != lines[2].data() + lines[2].size() || !text.empty()) return std::nullopt;
-  return SpooledDel{.key = {std::string(lines[0]), std::string(lines[1])}, .when = TimePoint(Duration(when)), .file = {}};
+  return SpooledDel{
+      .key = {std::string(lines[0]), std::string(lines[1])}, .when = TimePoint(Duration(when)), .file = {}};
 }
 
 // 16 hex digits; anything else is a temporary name of a plugin that is still writing, or was killed.

@@ -35,8 +35,10 @@ class Turns {
       queue->second.push_back(mine);
       auto given = OneShot<bool>(mine.given);
       if (auto waited = co_await given.get(); !waited) {  // cancelled: whoever is given the turn later must not be us
-        if (mine.given.is_set()) pass(key);
-        else std::erase_if(queues_.at(key), [&](const Waiter& other) { return other.id == mine.id; });
+        if (mine.given.is_set())
+          pass(key);
+        else
+          std::erase_if(queues_.at(key), [&](const Waiter& other) { return other.id == mine.id; });
         co_return fail(std::move(waited.error()));
       }
     }

@@ -80,11 +80,13 @@ Result<uint64_t> cookie_here() {
 // neighbour and the way to everywhere through it. Runs inside the Pod's namespace; its cookie comes back.
 Result<uint64_t> wire_pod_end(Doors& doors, const Record& record) {
   auto net = TRY(doors.pod());
-  const auto eth0 = TRY(net->link(record.key.ifname)).index;
+  const auto eth0 = TRY(net->link(record.key.ifname))
+  .index;
   TRY(set_pod_sysctls(record));
   std::vector<Change> changes{
       netlink::SetLink{.link = "lo", .up = true},
-      netlink::SetLink{.link = eth0, .ipv6_autoconf = false},  // before it is up: the Pod has its own address and no other
+      netlink::SetLink{.link = eth0,
+                       .ipv6_autoconf = false},  // before it is up: the Pod has its own address and no other
       netlink::SetLink{.link = eth0, .up = true},
   };
   for (const auto& ip : record.addresses) {
@@ -92,7 +94,9 @@ Result<uint64_t> wire_pod_end(Doors& doors, const Record& record) {
     changes.push_back(netlink::PutAddress{{.link = eth0, .ip = ip, .prefix = ip.bits()}});
     changes.push_back(netlink::PutNeighbour{{.link = eth0, .ip = gateway, .mac = gateway_mac()}});
     changes.push_back(netlink::PutRoute{{.destination = Cidr(ip.is_v4() ? Ip() : Ip::v6(std::array<uint8_t, 16>{}), 0),
-                                         .gateway = gateway, .link = eth0, .onlink = true}});
+                                         .gateway = gateway,
+                                         .link = eth0,
+                                         .onlink = true}});
   }
   TRY(net->apply_all(changes));
   return cookie_here();
@@ -104,13 +108,23 @@ Status wire_node_end(Rtnetlink& net, IfIndex host, const Record& record, const M
       netlink::SetLink{.link = host, .alias = alias_of(record), .ipv6_autoconf = false},
       netlink::SetLink{.link = host, .up = true},
   };
-  for (const auto& ip : record.addresses) changes.push_back(netlink::PutNeighbour{{.link = host, .ip = ip, .mac = pod_mac}});
+  for (const auto& ip : record.addresses)
+    changes.push_back(netlink::PutNeighbour{{.link = host, .ip = ip, .mac = pod_mac}});
   return net.apply_all(changes);
 }
 
 class KernelWiring final : public Wiring {
  public:
   explicit KernelWiring(std::unique_ptr<Doors> doors) : doors_(std::move(doors)) {}
+
+  Result<PodNamespace> open_namespace(std::shared_ptr<Fd> given, std::string path) override {
+    auto fd = TRY(netns::open(given && *given ? "/proc/self/fd/" + std::to_string(given->get()) : path));
+    const auto own = TRY(netns::open_self());
+    const auto id = TRY(netns::id_of(fd.get()));
+    if (id == TRY(netns::id_of(own.get())))
+      return fail(Errc::Invalid, "{} is the node's own network namespace", path);
+    return PodNamespace{std::make_shared<Fd>(std::move(fd)), id};
+  }
 
   Result<Wired> wire(WireRequest request) override {
     auto net = TRY(node_door());
@@ -121,7 +135,8 @@ class KernelWiring final : public Wiring {
         {.name = name, .mac = gateway_mac(), .mtu = request.mtu, .group = kPodGroup},
         {.name = record.key.ifname, .mac = pod_mac, .mtu = request.mtu, .netns_fd = request.netns->get()}}));
     NewVeth veth(*net, name);
-    const IfIndex host = TRY(net->link(name)).index;
+    const IfIndex host = TRY(net->link(name))
+    .index;
     TRY(set_host_sysctls(name, record));
     const auto cookie = TRY(netns::call_in(request.netns->get(), [&] { return wire_pod_end(*doors_, record); }));
     TRY(wire_node_end(*net, host, record, pod_mac));
@@ -198,7 +213,9 @@ class KernelWiring final : public Wiring {
 }  // namespace
 
 std::unique_ptr<Doors> kernel_doors() { return std::make_unique<KernelDoors>(); }
-std::unique_ptr<Wiring> kernel_wiring(std::unique_ptr<Doors> doors) { return std::make_unique<KernelWiring>(std::move(doors)); }
+std::unique_ptr<Wiring> kernel_wiring(std::unique_ptr<Doors> doors) {
+  return std::make_unique<KernelWiring>(std::move(doors));
+}
 
 Mac gateway_mac() { return mac_of(gateway_of(Family::V4)); }
 

@@ -23,7 +23,7 @@ struct WireRequest {
 };
 
 struct Wired {
-  IfIndex host{};            // the node's end
+  IfIndex host{};  // the node's end
   uint64_t netns_cookie = 0;
 };
 
@@ -34,9 +34,19 @@ struct HostLink {
   std::optional<Record> record;  // of its alias; empty: it was never finished
 };
 
+// The namespace of a Pod, open.
+struct PodNamespace {
+  std::shared_ptr<Fd> fd;
+  netns::Id id;
+};
+
 class Wiring {
  public:
   virtual ~Wiring() = default;
+
+  // The descriptor that came along with the call, else the path. Quick. Refuses what is no network namespace, and the
+  // node's own.
+  virtual Result<PodNamespace> open_namespace(std::shared_ptr<Fd> given, std::string path) = 0;
 
   // Makes the Pod's link. On error nothing of it is left. AlreadyExists: the Pod has an interface of that name.
   virtual Result<Wired> wire(WireRequest request) = 0;

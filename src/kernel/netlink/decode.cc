@@ -60,7 +60,8 @@ class Attributes {
  private:
   void walk(const char* start, const char* end) {
     const auto* attribute = reinterpret_cast<const nlattr*>(start);
-    for (; mnl_attr_ok(attribute, int(end - reinterpret_cast<const char*>(attribute))); attribute = mnl_attr_next(attribute))
+    for (; mnl_attr_ok(attribute, int(end - reinterpret_cast<const char*>(attribute)));
+         attribute = mnl_attr_next(attribute))
       if (mnl_attr_get_type(attribute) < N) found_[mnl_attr_get_type(attribute)] = attribute;
   }
   std::array<const nlattr*, N> found_{};
@@ -95,7 +96,8 @@ std::optional<Link> decode_link(const nlmsghdr* message) {
       .loopback = (info->ifi_flags & IFF_LOOPBACK) != 0,
   };
   if (const auto* nsid = attributes.get(IFLA_LINK_NETNSID)) link.peer_netns = int32_t(mnl_attr_get_u32(nsid));
-  if (const auto* nest = attributes.get(IFLA_LINKINFO)) link.kind = Attributes<IFLA_INFO_MAX + 1>(nest).text(IFLA_INFO_KIND);
+  if (const auto* nest = attributes.get(IFLA_LINKINFO))
+    link.kind = Attributes<IFLA_INFO_MAX + 1>(nest).text(IFLA_INFO_KIND);
   return link;
 }
 

@@ -27,7 +27,9 @@ class Message {
     header_->nlmsg_seq = sequence;
   }
   template <class T>
-  T& extra() { return *static_cast<T*>(mnl_nlmsg_put_extra_header(header_, sizeof(T))); }
+  T& extra() {
+    return *static_cast<T*>(mnl_nlmsg_put_extra_header(header_, sizeof(T)));
+  }
   void u8(uint16_t type, uint8_t value) { mnl_attr_put_u8(header_, type, value); }
   void u32(uint16_t type, uint32_t value) { mnl_attr_put_u32(header_, type, value); }
   void text(uint16_t type, const std::string& value) { mnl_attr_put_strz(header_, type, value.c_str()); }
@@ -45,7 +47,8 @@ class Message {
 };
 
 Status check_name(const std::string& name) {
-  if (name.empty() || name.size() > kMaxName) return fail(Errc::Invalid, "link name \"{}\": must have 1..15 bytes", name);
+  if (name.empty() || name.size() > kMaxName)
+    return fail(Errc::Invalid, "link name \"{}\": must have 1..15 bytes", name);
   return ok();
 }
 
@@ -126,7 +129,8 @@ struct Encoder {
     if (change.group) message.u32(IFLA_GROUP, *change.group);
     if (change.alias) {
       if (change.alias->size() > kMaxAlias)
-        return fail(Errc::Invalid, "alias of {}: {} bytes, the kernel takes 255", to_string(change.link), change.alias->size());
+        return fail(Errc::Invalid, "alias of {}: {} bytes, the kernel takes 255", to_string(change.link),
+                    change.alias->size());
       message.text(IFLA_IFALIAS, *change.alias);
     }
     if (change.netns_fd) message.u32(IFLA_NET_NS_FD, uint32_t(*change.netns_fd));

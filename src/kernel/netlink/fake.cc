@@ -12,7 +12,8 @@ std::string end_name(const VethEnd& end) { return end.name; }
 }  // namespace
 
 FakeRtnetlink::FakeRtnetlink() {
-  links_[IfIndex{1}] = Link{.index = IfIndex{1}, .name = "lo", .mtu = 65536, .up = true, .running = true, .loopback = true};
+  links_[IfIndex{1}] =
+      Link{.index = IfIndex{1}, .name = "lo", .mtu = 65536, .up = true, .running = true, .loopback = true};
 }
 
 IfIndex FakeRtnetlink::add_link(Link link) {
@@ -28,7 +29,8 @@ std::vector<Status> FakeRtnetlink::apply(std::span<const Change> changes) {
   for (const auto& change : changes) {
     Status status = fault ? fault(change) : ok();
     if (status) {
-      if (auto valid = encode(change, 1); !valid) status = fail(std::move(valid.error()));  // the real door's own refusals
+      if (auto valid = encode(change, 1); !valid)
+        status = fail(std::move(valid.error()));  // the real door's own refusals
     }
     if (status) status = apply_change(change);
     if (status) log.push_back(to_string(change));
@@ -39,7 +41,8 @@ std::vector<Status> FakeRtnetlink::apply(std::span<const Change> changes) {
 
 Link* FakeRtnetlink::find(const LinkRef& ref) {
   for (auto& [index, link] : links_) {
-    if (const auto* wanted = std::get_if<IfIndex>(&ref) ; wanted ? index == *wanted : link.name == std::get<std::string>(ref))
+    if (const auto* wanted = std::get_if<IfIndex>(&ref);
+        wanted ? index == *wanted : link.name == std::get<std::string>(ref))
       return &link;
   }
   return nullptr;
@@ -58,9 +61,14 @@ Status FakeRtnetlink::apply_change(const Change& change) {
   const auto no_link = [&] { return fail(Errc::NotFound, "{}: No such device", to_string(change)); };
   if (const auto* c = std::get_if<CreateVeth>(&change)) {
     for (const auto* end : {&c->link, &c->peer})
-      if (end->netns_fd < 0 && find(end_name(*end))) return fail(Errc::AlreadyExists, "{}: File exists", to_string(change));
+      if (end->netns_fd < 0 && find(end_name(*end)))
+        return fail(Errc::AlreadyExists, "{}: File exists", to_string(change));
     const auto make = [&](const VethEnd& end) {
-      return Link{.name = end.name, .kind = "veth", .mac = end.mac.value_or(Mac{}), .mtu = end.mtu ? end.mtu : 1500, .group = end.group};
+      return Link{.name = end.name,
+                  .kind = "veth",
+                  .mac = end.mac.value_or(Mac{}),
+                  .mtu = end.mtu ? end.mtu : 1500,
+                  .group = end.group};
     };
     const IfIndex link = add_link(make(c->link));
     if (c->peer.netns_fd >= 0) {

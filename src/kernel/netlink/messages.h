@@ -23,16 +23,16 @@ std::string to_string(const LinkRef& ref);
 struct Link {
   IfIndex index{};
   std::string name;
-  std::string kind;    // "veth", "bridge", ...; "" for hardware and lo
-  std::string alias;   // free text, at most 255 bytes
+  std::string kind;   // "veth", "bridge", ...; "" for hardware and lo
+  std::string alias;  // free text, at most 255 bytes
   Mac mac;
   uint32_t mtu = 0;
-  uint32_t group = 0;  // 0 is the default group
-  IfIndex master{};    // 0: none
-  IfIndex peer{};      // a veth's other end; its index counts in peer_netns when that is set
+  uint32_t group = 0;                 // 0 is the default group
+  IfIndex master{};                   // 0: none
+  IfIndex peer{};                     // a veth's other end; its index counts in peer_netns when that is set
   std::optional<int32_t> peer_netns;  // nsid of the peer's namespace; absent: this one, or not a veth
-  bool up = false;       // IFF_UP
-  bool running = false;  // IFF_LOWER_UP: has carrier
+  bool up = false;                    // IFF_UP
+  bool running = false;               // IFF_LOWER_UP: has carrier
   bool loopback = false;
   bool operator==(const Link&) const = default;
 };
@@ -42,7 +42,7 @@ struct VethEnd {
   std::optional<Mac> mac;  // set both ends' at creation: udev rewrites a random one later
   uint32_t mtu = 0;        // bytes; 0: the kernel's default
   uint32_t group = 0;
-  int netns_fd = -1;       // borrowed; -1: the socket's namespace
+  int netns_fd = -1;  // borrowed; -1: the socket's namespace
   bool operator==(const VethEnd&) const = default;
 };
 
@@ -65,9 +65,9 @@ struct SetLink {
   std::optional<bool> up;
   std::optional<uint32_t> mtu;
   std::optional<Mac> mac;
-  std::optional<IfIndex> master;      // IfIndex{0} releases it
+  std::optional<IfIndex> master;  // IfIndex{0} releases it
   std::optional<uint32_t> group;
-  std::optional<std::string> alias;   // at most 255 bytes; "" removes it
+  std::optional<std::string> alias;  // at most 255 bytes; "" removes it
   std::optional<std::string> rename;
   std::optional<int> netns_fd;        // moves it (slow); borrowed
   std::optional<bool> ipv6_autoconf;  // false: no link-local address is made (IFLA_INET6_ADDR_GEN_MODE none)
@@ -120,8 +120,8 @@ struct Route {
   uint32_t mtu = 0;           // metric of the route, bytes; 0: the link's
   uint32_t table = kMainTable;
   uint8_t protocol = kRouteProtocol;
-  uint32_t priority = 0;      // 0: the kernel's default (IPv6's 1024 is shown as 0)
-  std::optional<Ip> source;   // preferred source address
+  uint32_t priority = 0;     // 0: the kernel's default (IPv6's 1024 is shown as 0)
+  std::optional<Ip> source;  // preferred source address
   auto operator<=>(const Route&) const = default;
 };
 // Identity for the kernel: destination, table, priority; PutRoute overwrites what has the same.

@@ -12,8 +12,14 @@ static Mac mac(const char* text) { return Mac::parse(text).value(); }
 static const nlmsghdr* as_message(const std::string& bytes) { return reinterpret_cast<const nlmsghdr*>(bytes.data()); }
 
 TEST_CASE("what is encoded decodes to the same value") {
-  const Route route{.destination = cidr("fd00:1::/64"), .gateway = ip("fd00::2"), .link = IfIndex{7}, .onlink = true,
-                    .mtu = 1450, .table = 1000, .priority = 5, .source = ip("fd00::1")};
+  const Route route{.destination = cidr("fd00:1::/64"),
+                    .gateway = ip("fd00::2"),
+                    .link = IfIndex{7},
+                    .onlink = true,
+                    .mtu = 1450,
+                    .table = 1000,
+                    .priority = 5,
+                    .source = ip("fd00::1")};
   const auto encoded = encode(PutRoute{route}, 9).value();
   CHECK(as_message(encoded)->nlmsg_seq == 9);
   CHECK(decode_route(as_message(encoded)) == route);
@@ -25,8 +31,11 @@ TEST_CASE("what is encoded decodes to the same value") {
 }
 
 TEST_CASE("changes are printed in the words of ip") {
-  CHECK(to_string(Change(PutRoute{Route{.destination = cidr("10.1.1.0/24"), .gateway = ip("172.18.0.3"),
-                                        .link = IfIndex{2}, .onlink = true, .mtu = 1450}})) ==
+  CHECK(to_string(Change(PutRoute{Route{.destination = cidr("10.1.1.0/24"),
+                                        .gateway = ip("172.18.0.3"),
+                                        .link = IfIndex{2},
+                                        .onlink = true,
+                                        .mtu = 1450}})) ==
         "put route 10.1.1.0/24 via 172.18.0.3 dev 2 onlink mtu 1450 proto 202");
   CHECK(to_string(Change(PutRoute{Route{.destination = cidr("10.1.0.0/16"), .type = RouteType::Blackhole}})) ==
         "put route blackhole 10.1.0.0/16 proto 202");

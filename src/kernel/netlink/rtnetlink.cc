@@ -31,9 +31,7 @@ class KernelRtnetlink final : public Rtnetlink {
     return statuses;
   }
 
-  Result<std::vector<Link>> links() override {
-    return dump<Link, ifinfomsg>(RTM_GETLINK, {}, decode_link, "links");
-  }
+  Result<std::vector<Link>> links() override { return dump<Link, ifinfomsg>(RTM_GETLINK, {}, decode_link, "links"); }
   Result<std::vector<Address>> addresses() override {
     return dump<Address, ifaddrmsg>(RTM_GETADDR, {}, decode_address, "addresses");
   }
@@ -63,10 +61,12 @@ class KernelRtnetlink final : public Rtnetlink {
     auto* header = mnl_nlmsg_put_header(bytes);
     header->nlmsg_type = RTM_GETLINK;
     auto* info = static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(header, sizeof(ifinfomsg)));
-    if (const auto* index = std::get_if<IfIndex>(&ref)) info->ifi_index = int(*index);
+    if (const auto* index = std::get_if<IfIndex>(&ref))
+      info->ifi_index = int(*index);
     else if (const auto& name = std::get<std::string>(ref); name.size() < 16 && !name.empty())
       mnl_attr_put_strz(header, IFLA_IFNAME, name.c_str());
-    else return fail(Errc::NotFound, "{}: no link has such a name", to_string(ref));
+    else
+      return fail(Errc::NotFound, "{}: no link has such a name", to_string(ref));
     auto found = TRY(get(header, decode_link), "read {}", to_string(ref));
     if (!found) return fail(Errc::NotFound, "{}: the kernel did not describe it", to_string(ref));
     return std::move(*found);
@@ -107,7 +107,8 @@ class KernelRtnetlink final : public Rtnetlink {
     answers.on_end = [&](uint32_t answered, int error, std::string words) {
       const size_t i = sent[answered - first];
       if (error == 0 || means_absent(changes[i], error)) return;
-      statuses[i] = fail_errno(error, words.empty() ? to_string(changes[i]) : fmt::format("{} ({})", changes[i], words));
+      statuses[i] =
+          fail_errno(error, words.empty() ? to_string(changes[i]) : fmt::format("{} ({})", changes[i], words));
     };
     auto done = socket_.send(batch);
     if (done) done = socket_.receive(first, sequence, answers);
@@ -169,16 +170,16 @@ Status Rtnetlink::apply_all(std::span<const Change> changes) {
   return ok();
 }
 
-Result<std::unique_ptr<Rtnetlink>> open_rtnetlink() {
-  return std::make_unique<KernelRtnetlink>(TRY(Socket::open()));
-}
+Result<std::unique_ptr<Rtnetlink>> open_rtnetlink() { return std::make_unique<KernelRtnetlink>(TRY(Socket::open())); }
 
 Result<std::unique_ptr<Rtnetlink>> open_rtnetlink_in(int netns_fd) {
   // A socket belongs to the namespace of the thread that opens it, for as long as it lives.
   Result<std::unique_ptr<Rtnetlink>> opened = fail(Errc::Internal, "not run");
   std::thread([&] {
-    if (::setns(netns_fd, CLONE_NEWNET) != 0) opened = fail_errno(errno, "enter a network namespace");
-    else opened = open_rtnetlink();
+    if (::setns(netns_fd, CLONE_NEWNET) != 0)
+      opened = fail_errno(errno, "enter a network namespace");
+    else
+      opened = open_rtnetlink();
   }).join();
   return opened;
 }

@@ -21,7 +21,8 @@ std::string words_of(const nlmsghdr* message) {
   const auto* start = reinterpret_cast<const char*>(error) + MNL_ALIGN(offset);
   const auto* end = static_cast<const char*>(mnl_nlmsg_get_payload_tail(message));
   const auto* attribute = reinterpret_cast<const nlattr*>(start);
-  for (; mnl_attr_ok(attribute, int(end - reinterpret_cast<const char*>(attribute))); attribute = mnl_attr_next(attribute))
+  for (; mnl_attr_ok(attribute, int(end - reinterpret_cast<const char*>(attribute)));
+       attribute = mnl_attr_next(attribute))
     if (mnl_attr_get_type(attribute) == NLMSGERR_ATTR_MSG) return mnl_attr_get_str(attribute);
   return {};
 }
@@ -46,7 +47,8 @@ Result<Socket> Socket::open() {
 Status Socket::send(std::string_view bytes) {
   sockaddr_nl kernel{.nl_family = AF_NETLINK};
   for (;;) {
-    const ssize_t sent = ::sendto(fd_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel);
+    const ssize_t sent =
+        ::sendto(fd_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0) return fail_errno(errno, "send to rtnetlink");
     return ok();
@@ -72,7 +74,8 @@ Status Socket::receive(uint32_t first, uint32_t last, Answers& answers) {
         --open;
       } else if (message->nlmsg_type == NLMSG_DONE) {
         // A dump that failed half-way carries its errno here.
-        const int error = mnl_nlmsg_get_payload_len(message) >= 4 ? *static_cast<const int*>(mnl_nlmsg_get_payload(message)) : 0;
+        const int error =
+            mnl_nlmsg_get_payload_len(message) >= 4 ? *static_cast<const int*>(mnl_nlmsg_get_payload(message)) : 0;
         if (answers.on_end) answers.on_end(message->nlmsg_seq, error < 0 ? -error : 0, {});
         --open;
       } else if (answers.on_message) {

@@ -38,8 +38,8 @@ TEST_CASE("one message makes a veth with its peer in another namespace") {
   REQUIRE(world.net->apply_one(world.veth("cwtest0")).has_value());
   const Link host = world.net->link("cwtest0").value();
   const Link peer = world.inside->link("eth0").value();
-  CHECK(to_string(host) == fmt::format("{}: cwtest0 veth peer {} 0a:58:a9:fe:01:01 mtu 1450 down group 77",
-                                       host.index, peer.index));
+  CHECK(to_string(host) ==
+        fmt::format("{}: cwtest0 veth peer {} 0a:58:a9:fe:01:01 mtu 1450 down group 77", host.index, peer.index));
   CHECK(host.peer_netns.has_value());
   CHECK(peer.mac == mac("0a:58:0a:01:00:05"));
   CHECK(peer.mtu == 1450);
@@ -58,7 +58,9 @@ TEST_CASE("alias, group, up and autoconf change on a link, and links of a group 
   World world;
   REQUIRE(world.net->apply_one(world.veth("cwtest0")).has_value());
   const IfIndex index = world.net->link("cwtest0")->index;
-  REQUIRE(world.net->apply_one(SetLink{.link = index, .up = true, .group = 99, .alias = "who I am", .ipv6_autoconf = false}).has_value());
+  REQUIRE(
+      world.net->apply_one(SetLink{.link = index, .up = true, .group = 99, .alias = "who I am", .ipv6_autoconf = false})
+          .has_value());
   REQUIRE(world.inside->apply_one(SetLink{.link = "eth0", .up = true}).has_value());
   const Link link = world.net->link(index).value();
   CHECK(link.up);
@@ -68,7 +70,8 @@ TEST_CASE("alias, group, up and autoconf change on a link, and links of a group 
   for (const auto& address : world.net->addresses().value()) CHECK(address.link != index);
 
   std::vector<Change> more;
-  for (int i = 0; i < 5; ++i) more.push_back(CreateVeth{{.name = fmt::format("x{}", i), .group = 99}, {.name = fmt::format("y{}", i)}});
+  for (int i = 0; i < 5; ++i)
+    more.push_back(CreateVeth{{.name = fmt::format("x{}", i), .group = 99}, {.name = fmt::format("y{}", i)}});
   REQUIRE(world.net->apply_all(more).has_value());
   REQUIRE(world.net->apply_one(DeleteGroup{99}).has_value());
   CHECK(world.net->links()->size() == 1);  // lo
@@ -85,14 +88,21 @@ TEST_CASE("addresses, routes and neighbours are put, read back and deleted") {
 
   const Address v4{.link = eth0, .ip = ip("10.1.0.5"), .prefix = 32};
   const Address v6{.link = eth0, .ip = ip("fd00:1::5"), .prefix = 128};
-  const Route default4{.destination = cidr("0.0.0.0/0"), .gateway = ip("169.254.1.1"), .link = eth0, .onlink = true, .mtu = 1400};
-  const Route default6{.destination = cidr("::/0"), .gateway = ip("fe80::1"), .link = eth0, .onlink = true, .mtu = 1400, .source = ip("fd00:1::5")};
+  const Route default4{
+      .destination = cidr("0.0.0.0/0"), .gateway = ip("169.254.1.1"), .link = eth0, .onlink = true, .mtu = 1400};
+  const Route default6{.destination = cidr("::/0"),
+                       .gateway = ip("fe80::1"),
+                       .link = eth0,
+                       .onlink = true,
+                       .mtu = 1400,
+                       .source = ip("fd00:1::5")};
   const Route hole{.destination = cidr("10.9.0.0/16"), .type = RouteType::Blackhole, .table = 1234, .priority = 7};
   const Route hole6{.destination = cidr("fd00:9::/64"), .type = RouteType::Unreachable};
   const Neighbour gateway4{.link = eth0, .ip = ip("169.254.1.1"), .mac = mac("0a:58:a9:fe:01:01")};
   const Neighbour gateway6{.link = eth0, .ip = ip("fe80::1"), .mac = mac("0a:58:a9:fe:01:01")};
-  const std::vector<Change> changes{PutAddress{v4},     PutAddress{v6}, PutNeighbour{gateway4}, PutNeighbour{gateway6},
-                                    PutRoute{default4}, PutRoute{default6}, PutRoute{hole}, PutRoute{hole6}};
+  const std::vector<Change> changes{PutAddress{v4},         PutAddress{v6},     PutNeighbour{gateway4},
+                                    PutNeighbour{gateway6}, PutRoute{default4}, PutRoute{default6},
+                                    PutRoute{hole},         PutRoute{hole6}};
   for (int round = 0; round < 2; ++round) {  // what may be repeated is repeated
     const auto done = world.inside->apply_all(changes);
     CHECK_MESSAGE(done.has_value(), (done ? "" : done.error().message()));
@@ -105,23 +115,27 @@ TEST_CASE("addresses, routes and neighbours are put, read back and deleted") {
   for (const auto& route : world.inside->routes({.table = 1234}).value()) seen += to_string(route) + "\n";
   for (const auto& neighbour : world.inside->neighbours().value()) seen += to_string(neighbour) + "\n";
   const std::string dev = to_string(eth0);
-  CHECK(seen == "address 10.1.0.5/32 dev " + dev + "\n" +
-                "address fd00:1::5/128 dev " + dev + " nodad\n" +
-                "route 0.0.0.0/0 via 169.254.1.1 dev " + dev + " onlink mtu 1400 proto 202\n" +
-                "route unreachable fd00:9::/64 proto 202\n" +
-                "route ::/0 via fe80::1 dev " + dev + " onlink src fd00:1::5 mtu 1400 proto 202\n" +
-                "route blackhole 10.9.0.0/16 metric 7 table 1234 proto 202\n" +
-                "neighbour 169.254.1.1 lladdr 0a:58:a9:fe:01:01 dev " + dev + "\n" +
-                "neighbour fe80::1 lladdr 0a:58:a9:fe:01:01 dev " + dev + "\n");
+  CHECK(seen == "address 10.1.0.5/32 dev " + dev + "\n" + "address fd00:1::5/128 dev " + dev + " nodad\n" +
+                    "route 0.0.0.0/0 via 169.254.1.1 dev " + dev + " onlink mtu 1400 proto 202\n" +
+                    "route unreachable fd00:9::/64 proto 202\n" + "route ::/0 via fe80::1 dev " + dev +
+                    " onlink src fd00:1::5 mtu 1400 proto 202\n" +
+                    "route blackhole 10.9.0.0/16 metric 7 table 1234 proto 202\n" +
+                    "neighbour 169.254.1.1 lladdr 0a:58:a9:fe:01:01 dev " + dev + "\n" +
+                    "neighbour fe80::1 lladdr 0a:58:a9:fe:01:01 dev " + dev + "\n");
 
   CHECK(world.inside->route_to(ip("8.8.8.8"))->gateway == ip("169.254.1.1"));
   CHECK(world.inside->route_to(ip("8.8.8.8"))->source == ip("10.1.0.5"));
   CHECK(world.inside->route_to(ip("2001:db8::1"))->source == ip("fd00:1::5"));
   CHECK(world.net->route_to(ip("8.8.8.8")).error().code() == Errc::Unavailable);
 
-  const std::vector<Change> undo{DeleteRoute{default4}, DeleteRoute{default6}, DeleteRoute{hole}, DeleteRoute{hole6},
-                                 DeleteNeighbour{eth0, gateway4.ip}, DeleteNeighbour{eth0, gateway6.ip},
-                                 DeleteAddress{v4}, DeleteAddress{v6}};
+  const std::vector<Change> undo{DeleteRoute{default4},
+                                 DeleteRoute{default6},
+                                 DeleteRoute{hole},
+                                 DeleteRoute{hole6},
+                                 DeleteNeighbour{eth0, gateway4.ip},
+                                 DeleteNeighbour{eth0, gateway6.ip},
+                                 DeleteAddress{v4},
+                                 DeleteAddress{v6}};
   for (int round = 0; round < 2; ++round) {
     const auto done = world.inside->apply_all(undo);
     CHECK_MESSAGE(done.has_value(), (done ? "" : done.error().message()));
@@ -137,7 +151,8 @@ TEST_CASE("a batch larger than the socket's buffers is applied whole, and errors
   REQUIRE(world.net->apply_one(SetLink{.link = index, .up = true}).has_value());
   std::vector<Change> changes;
   for (uint32_t i = 0; i < 5000; ++i)
-    changes.push_back(PutRoute{{.destination = Cidr(Ip::v4(0x0a000000 + (i << 8)), 24), .link = i == 4321 ? IfIndex{9999} : index}});
+    changes.push_back(
+        PutRoute{{.destination = Cidr(Ip::v4(0x0a000000 + (i << 8)), 24), .link = i == 4321 ? IfIndex{9999} : index}});
   const auto statuses = world.net->apply(changes);
   for (size_t i = 0; i < statuses.size(); ++i) CHECK(statuses[i].has_value() == (i != 4321));
   CHECK(world.net->routes({.protocol = kRouteProtocol})->size() == 4999);
@@ -177,7 +192,9 @@ TEST_CASE("sysctls inside a namespace are its own") {
   World world;
   const auto set = netns::run_in(world.pod.get(), [] { return netns::write_sysctl("ipv4/ip_forward", "1"); });
   CHECK(set.has_value());
-  const auto read = [](const Fd& ns) { return netns::call_in(ns.get(), [] { return netns::read_sysctl("ipv4/ip_forward"); }).value(); };
+  const auto read = [](const Fd& ns) {
+    return netns::call_in(ns.get(), [] { return netns::read_sysctl("ipv4/ip_forward"); }).value();
+  };
   CHECK(read(world.pod) == "1");
   CHECK(read(world.node) == "0");
 }

@@ -15,7 +15,8 @@ using namespace causeway::pod;
 
 namespace {
 
-Task<Status> serve(Loop& loop, CniServer& server, std::string run, NodeNetwork network, std::unique_ptr<Listener>& listener) {
+Task<Status> serve(Loop& loop, CniServer& server, std::string run, NodeNetwork network,
+                   std::unique_ptr<Listener>& listener) {
   CO_TRY(co_await server.start());
   server.set_network(std::move(network));
   listener = CO_TRY(listen(loop, server, run + "/agent.sock"));
@@ -36,7 +37,8 @@ Status run_agent(char** arguments) {
   test::RoutePlane plane(steps, TRY(netlink::open_rtnetlink()));
   auto options = TRY(this_boot());
   options.seed = std::strtoull(arguments[1], nullptr, 10);
-  CniServer server(*loop, workers, storage, *wiring, plane, {.ipam = options, .spool = run + "/spool", .collect_every = 200ms});
+  CniServer server(*loop, workers, storage, *wiring, plane,
+                   {.ipam = options, .spool = run + "/spool", .collect_every = 200ms});
   std::unique_ptr<Listener> listener;
   Scope scope(*loop);
   Status failed;

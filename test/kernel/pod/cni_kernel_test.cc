@@ -48,11 +48,14 @@ TEST_CASE("ADD makes the Pod's interface with both families, answers as specifie
   CHECK(world.connects(world.node(), world.pod("a"), ip("10.1.0.5")));
   const std::string host = host_ifname({"id-a", "eth0"});
   CHECK(a.exit == 0);
-  CHECK(a.output == R"({"cniVersion":"1.1.0","interfaces":[{"name":")" + host + R"(","mac":"0a:58:a9:fe:01:01","mtu":1450},)"
-                    R"({"name":"eth0","mac":"0a:58:0a:01:00:05","sandbox":")" + world.path_of("a") + R"(","mtu":1450}],)"
-                    R"("ips":[{"interface":1,"address":"10.1.0.5/32","gateway":"169.254.1.1"},)"
-                    R"({"interface":1,"address":"fd00:1::5/128","gateway":"fe80::1"}],)"
-                    R"("routes":[{"dst":"0.0.0.0/0","gw":"169.254.1.1"},{"dst":"::/0","gw":"fe80::1"}],"dns":{}})");
+  CHECK(a.output == R"({"cniVersion":"1.1.0","interfaces":[{"name":")" + host +
+                        R"(","mac":"0a:58:a9:fe:01:01","mtu":1450},)"
+                        R"({"name":"eth0","mac":"0a:58:0a:01:00:05","sandbox":")" +
+                        world.path_of("a") +
+                        R"(","mtu":1450}],)"
+                        R"("ips":[{"interface":1,"address":"10.1.0.5/32","gateway":"169.254.1.1"},)"
+                        R"({"interface":1,"address":"fd00:1::5/128","gateway":"fe80::1"}],)"
+                        R"("routes":[{"dst":"0.0.0.0/0","gw":"169.254.1.1"},{"dst":"::/0","gw":"fe80::1"}],"dns":{}})");
   CHECK(inside_of(world, "a") ==
         "lo 00:00:00:00:00:00 mtu 65536 up\n"
         "eth0 0a:58:0a:01:00:05 mtu 1450 up\n"
@@ -95,7 +98,8 @@ TEST_CASE("DEL removes all, also the second time, without namespace, and for wha
   // The namespace dies first; the configuration meanwhile is another.
   REQUIRE(world.add("a").exit == 0);
   world.remove_pod("a");
-  CHECK(world.cni("DEL", "id-a", "", R"({"cniVersion":"1.0.0","name":"other","agentSocket":"RUN/agent.sock","frob":1})").exit == 0);
+  CHECK(world.cni("DEL", "id-a", "", R"({"cniVersion":"1.0.0","name":"other","agentSocket":"RUN/agent.sock","frob":1})")
+            .exit == 0);
   CHECK(world.links().empty());
 }
 
@@ -122,7 +126,8 @@ TEST_CASE("a repeated ADD of the same attachment gets the same answer; another c
   CHECK(world.add("a").output == first.output);
   const auto other = world.cni("ADD", "other", world.path_of("a"));
   CHECK(other.exit == 1);
-  CHECK(other.output.starts_with(R"({"cniVersion":"1.1.0","code":101,"msg":"Pod shop/other (other/eth0) has an interface of that name already")"));
+  CHECK(other.output.starts_with(
+      R"({"cniVersion":"1.1.0","code":101,"msg":"Pod shop/other (other/eth0) has an interface of that name already")"));
   CHECK(world.links() == std::vector<std::string>{host_ifname({"id-a", "eth0"})});
   CHECK(world.connects(world.node(), world.pod("a"), addresses_in(first.output).front()));
 }
@@ -134,11 +139,13 @@ TEST_CASE("each version of the specification gets its own shape") {
     const std::string pod = std::string("v") + version;
     world.make_pod(pod);
     const auto added = world.cni("ADD", "id-" + pod, world.path_of(pod),
-                                 R"({"cniVersion":")" + std::string(version) + R"(","name":"causeway","type":"causeway-cni","agentSocket":"RUN/agent.sock"})");
+                                 R"({"cniVersion":")" + std::string(version) +
+                                     R"(","name":"causeway","type":"causeway-cni","agentSocket":"RUN/agent.sock"})");
     CHECK(added.exit == 0);
     CHECK(added.output.find(R"({"cniVersion":")" + std::string(version) + "\"") == 0);
     CHECK((added.output.find("\"ip4\"") != std::string::npos) == (std::string_view(version) < "0.3"));
-    CHECK((added.output.find("\"version\":\"4\"") != std::string::npos) == (version[0] == '0' && std::string_view(version) >= "0.3"));
+    CHECK((added.output.find("\"version\":\"4\"") != std::string::npos) ==
+          (version[0] == '0' && std::string_view(version) >= "0.3"));
     CHECK((added.output.find("\"mtu\"") != std::string::npos) == (std::string_view(version) == "1.1.0"));
   }
 }
@@ -157,7 +164,8 @@ TEST_CASE("what cannot be right is refused with code and cause, and leaves nothi
   CHECK(code(with(R"(,"cniVersion":"9.0.0","name":"n")")) == 1);
   CHECK(code(with(R"(,"name":"n","frob":true)")) == 2);
   CHECK(code(with(R"(,"name":"n","mtu":12)")) == 7);
-  CHECK(with(R"(,"name":"n","mtu":1000)").output.find("mtu 1000 is below 1280, which the IPv6 of Pod CIDR fd00:1::/64 needs") != std::string::npos);
+  CHECK(with(R"(,"name":"n","mtu":1000)")
+            .output.find("mtu 1000 is below 1280, which the IPv6 of Pod CIDR fd00:1::/64 needs") != std::string::npos);
   CHECK(code(with("")) == 7);
   CHECK(code(world.cni("ADD", "id-a", world.path_of("a"), "{\"agentSocket\":\"RUN/agent.sock\",")) == 6);
   CHECK(code(world.cni("ADD", "", world.path_of("a"))) == 4);
@@ -172,7 +180,8 @@ TEST_CASE("what cannot be right is refused with code and cause, and leaves nothi
   CHECK(world.links().empty());
   // The node's own namespace, under another name.
   REQUIRE(netns::pin(world.node(), world.path_of("node")).has_value());
-  CHECK(world.cni("ADD", "id-a", world.path_of("node")).output.find("is the node's own network namespace") != std::string::npos);
+  CHECK(world.cni("ADD", "id-a", world.path_of("node")).output.find("is the node's own network namespace") !=
+        std::string::npos);
   CHECK(world.links().empty());
 }
 
@@ -181,7 +190,9 @@ TEST_CASE("a configuration of nearly 1 MiB goes through") {
   REQUIRE(world.start_agent());
   world.make_pod("a");
   const std::string fill(1000 * 1024, 'x');
-  const auto added = world.cni("ADD", "id-a", world.path_of("a"), R"({"agentSocket":"RUN/agent.sock","cniVersion":"1.0.0","name":"n","args":{"x":")" + fill + "\"}}");
+  const auto added =
+      world.cni("ADD", "id-a", world.path_of("a"),
+                R"({"agentSocket":"RUN/agent.sock","cniVersion":"1.0.0","name":"n","args":{"x":")" + fill + "\"}}");
   CHECK(added.exit == 0);
 }
 
@@ -221,10 +232,12 @@ TEST_CASE("a used-up Pod CIDR is named with how many Pods hold it, and STATUS sa
     CHECK(world.add("p" + std::to_string(i)).exit == 0);
   }
   world.make_pod("more");
-  CHECK(world.add("more").output ==
-        R"j({"cniVersion":"1.1.0","code":100,"msg":"cannot connect Pod shop/id-more (id-more/eth0)","details":"Pod CIDR 10.1.0.0/30 has no free address: 4 of 4 are held by Pods, 0 were released less than 30 s ago"})j");
-  CHECK(world.cni("STATUS", "", "").output ==
-        R"j({"cniVersion":"1.1.0","code":50,"msg":"no Pod can be connected now","details":"Pod CIDR 10.1.0.0/30 has no free address: 4 of 4 are held by Pods, 0 were released less than 30 s ago"})j");
+  CHECK(
+      world.add("more").output ==
+      R"j({"cniVersion":"1.1.0","code":100,"msg":"cannot connect Pod shop/id-more (id-more/eth0)","details":"Pod CIDR 10.1.0.0/30 has no free address: 4 of 4 are held by Pods, 0 were released less than 30 s ago"})j");
+  CHECK(
+      world.cni("STATUS", "", "").output ==
+      R"j({"cniVersion":"1.1.0","code":50,"msg":"no Pod can be connected now","details":"Pod CIDR 10.1.0.0/30 has no free address: 4 of 4 are held by Pods, 0 were released less than 30 s ago"})j");
 }
 
 TEST_CASE("VERSION needs no agent, STATUS knows whether there is one, ADD gives up within 2 s, DEL is spooled") {
@@ -318,7 +331,8 @@ TEST_CASE("a lost journal is rebuilt from the links, and no living address is gi
   REQUIRE(world.start_agent({"10.1.0.0/29"}));
   for (int i = 3; i < 5; ++i) {
     world.make_pod("p" + std::to_string(i));
-    for (const auto& address : addresses_in(world.add("p" + std::to_string(i)).output)) CHECK(seen.insert(address).second);
+    for (const auto& address : addresses_in(world.add("p" + std::to_string(i)).output))
+      CHECK(seen.insert(address).second);
   }
   CHECK(seen.size() == 5);
   CHECK(world.del("p0").exit == 0);
@@ -333,8 +347,8 @@ TEST_CASE("figures: ADD and DEL, one after the other and eight at once" * doctes
   for (int i = 0; i < kPods; ++i) world.make_pod("p" + std::to_string(i));
   const auto print = [](const char* what, std::vector<double> times) {
     std::ranges::sort(times);
-    fmt::print("{}: p50 {:.2f} ms, p95 {:.2f} ms, p99 {:.2f} ms\n", what, times[times.size() / 2], times[times.size() * 95 / 100],
-               times[times.size() * 99 / 100]);
+    fmt::print("{}: p50 {:.2f} ms, p95 {:.2f} ms, p99 {:.2f} ms\n", what, times[times.size() / 2],
+               times[times.size() * 95 / 100], times[times.size() * 99 / 100]);
   };
   for (const char* command : {"ADD", "DEL"}) {
     std::vector<double> times;

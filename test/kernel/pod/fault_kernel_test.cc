@@ -14,7 +14,9 @@ namespace {
 
 Task<Result<std::string>> start_and_add(CniServer& server, Call call, Steps& steps, int until) {
   CO_TRY(co_await server.start());
-  server.set_network({.pod_cidrs = {Cidr::parse("10.1.0.0/24").value(), Cidr::parse("fd00:1::/64").value()}, .mtu = 1450, .not_ready = ""});
+  server.set_network({.pod_cidrs = {Cidr::parse("10.1.0.0/24").value(), Cidr::parse("fd00:1::/64").value()},
+                      .mtu = 1450,
+                      .not_ready = ""});
   steps = {.until = until};
   const auto reply = co_await server.serve(std::move(call));
   co_return (reply.success ? "" : "failed: ") + reply.output;

@@ -109,7 +109,8 @@ class RoutePlane final : public Plane {
  private:
   static std::vector<netlink::Route> routes_of(const cluster::Attachment& attachment) {
     std::vector<netlink::Route> routes;
-    for (const auto& ip : attachment.addresses) routes.push_back({.destination = host_cidr(ip), .link = attachment.host_ifindex});
+    for (const auto& ip : attachment.addresses)
+      routes.push_back({.destination = host_cidr(ip), .link = attachment.host_ifindex});
     return routes;
   }
   Steps& steps_;

@@ -26,7 +26,8 @@ TEST_CASE("kill -9 of the agent at every step of an ADD leaks nothing, and the r
 
   int killed = 0;
   for (int step = 1; step < 200; ++step) {
-    if (!world.start_agent({"10.1.0.0/24", "fd00:1::/64"}, step)) continue;  // it died in its own start: try the next one
+    if (!world.start_agent({"10.1.0.0/24", "fd00:1::/64"}, step))
+      continue;  // it died in its own start: try the next one
     const auto cut = world.add("a");
     if (cut.exit == 0 && world.agent_lives()) break;
     ++killed;
@@ -59,7 +60,8 @@ TEST_CASE("an ADD whose agent is killed half-way succeeds when the next agent co
     Ran added;
     std::thread runtime([&] { added = world.add("a"); });
     // The plugin tries again every 20 ms; the new agent finds its half-made link and removes it before it listens.
-    for (int i = 0; i < 3000 && world.agent_lives() && world.links().empty(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    for (int i = 0; i < 3000 && world.agent_lives() && world.links().empty(); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     for (int i = 0; i < 100 && world.agent_lives(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     const bool died = !world.agent_lives();
     if (died) REQUIRE(world.start_agent({"10.1.0.0/24"}));

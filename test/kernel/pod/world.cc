@@ -121,11 +121,15 @@ bool World::agent_lives() {
   return false;
 }
 
-Ran World::cni(const std::string& command, const std::string& container, const std::string& netns, const std::string& config,
-               Environment more) {
-  Environment environment{{"CNI_COMMAND", command}, {"CNI_CONTAINERID", container}, {"CNI_NETNS", netns}, {"CNI_IFNAME", "eth0"},
-                          {"CNI_PATH", "/opt/cni/bin"},
-                          {"CNI_ARGS", "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=" + container + ";K8S_POD_UID=u1"}};
+Ran World::cni(const std::string& command, const std::string& container, const std::string& netns,
+               const std::string& config, Environment more) {
+  Environment environment{
+      {"CNI_COMMAND", command},
+      {"CNI_CONTAINERID", container},
+      {"CNI_NETNS", netns},
+      {"CNI_IFNAME", "eth0"},
+      {"CNI_PATH", "/opt/cni/bin"},
+      {"CNI_ARGS", "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=" + container + ";K8S_POD_UID=u1"}};
   for (auto& [key, value] : more) environment[key] = value;
   return exec(config, environment);
 }
@@ -134,7 +138,8 @@ Ran World::exec(const std::string& config, const Environment& environment) {
   std::string text = config;
   if (const size_t at = text.find("RUN"); at != std::string::npos) text.replace(at, 3, run_);
   const auto start = std::chrono::steady_clock::now();
-  Fd in(::memfd_create("stdin", MFD_CLOEXEC)), out(::memfd_create("stdout", MFD_CLOEXEC)), err(::memfd_create("stderr", MFD_CLOEXEC));
+  Fd in(::memfd_create("stdin", MFD_CLOEXEC)), out(::memfd_create("stdout", MFD_CLOEXEC)),
+      err(::memfd_create("stderr", MFD_CLOEXEC));
   if (::write(in.get(), text.data(), text.size()) != ssize_t(text.size())) return {};
   ::lseek(in.get(), 0, SEEK_SET);
   std::vector<std::string> words;
@@ -154,7 +159,9 @@ Ran World::exec(const std::string& config, const Environment& environment) {
   int status = 0;
   ::waitpid(child, &status, 0);
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-  return {.exit = WIFEXITED(status) ? WEXITSTATUS(status) : -1, .output = read_all(out.get()), .errors = read_all(err.get()),
+  return {.exit = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+          .output = read_all(out.get()),
+          .errors = read_all(err.get()),
           .milliseconds = took.count()};
 }
 

@@ -15,7 +15,8 @@
 
 namespace causeway::pod::test {
 
-inline constexpr const char* kConfig = R"({"cniVersion":"1.1.0","name":"causeway","type":"causeway-cni","agentSocket":"RUN/agent.sock"})";
+inline constexpr const char* kConfig =
+    R"({"cniVersion":"1.1.0","name":"causeway","type":"causeway-cni","agentSocket":"RUN/agent.sock"})";
 
 struct Ran {
   int exit = -1;
@@ -31,7 +32,7 @@ class World {
 
   const std::string& run() const { return run_; }  // folder of the agent
   int node() const { return node_.get(); }
-  netlink::Rtnetlink& net() { return *net_; }       // of the node
+  netlink::Rtnetlink& net() { return *net_; }  // of the node
 
   // A new namespace under its path.
   std::string make_pod(const std::string& name);
@@ -41,12 +42,12 @@ class World {
 
   // Waits until it listens; false: it died before.
   bool start_agent(std::vector<std::string> cidrs = {"10.1.0.0/24", "fd00:1::/64"}, int kill_at = 0, int seed = 5);
-  void kill_agent();       // SIGKILL
+  void kill_agent();  // SIGKILL
   bool agent_lives();
 
   using Environment = std::map<std::string, std::string>;
-  Ran cni(const std::string& command, const std::string& container, const std::string& netns, const std::string& config = kConfig,
-          Environment more = {});
+  Ran cni(const std::string& command, const std::string& container, const std::string& netns,
+          const std::string& config = kConfig, Environment more = {});
   Ran exec(const std::string& config, const Environment& environment);
   Ran add(const std::string& pod) { return cni("ADD", "id-" + pod, path_of(pod)); }
   Ran del(const std::string& pod) { return cni("DEL", "id-" + pod, path_of(pod)); }

@@ -1,0 +1,223 @@
+#include "pod/server.h"
+
+#include <doctest/doctest.h>
+
+#include <random>
+
+#include "async/virtual_loop.h"
+#include "base/log.h"
+#include "pod/fake_node.h"
+
+using namespace causeway;
+using namespace causeway::pod;
+
+namespace {
+
+Task<Status> answer_into(CniServer& server, Call call, std::optional<Reply>& reply) {
+  reply = co_await server.serve(std::move(call));
+  co_return ok();
+}
+
+// One life of an agent on a node.
+struct Agent {
+  FakeNode& node;
+  VirtualLoop& loop;
+  WorkerPool workers{loop, 0};
+  FakeWiring wiring{node};
+  FakePlane plane{loop, node};
+  CniServer server;
+  Scope calls{loop};
+
+  Agent(FakeNode& on, VirtualLoop& with)
+      : node(on), loop(with), server(loop, workers, node.storage, wiring, plane, {.ipam = {.boot_id = "boot"}, .spool = "/nonexistent"}) {}
+
+  // False: it died meanwhile.
+  bool start() {
+    const auto started = run_until_done(loop, server.start());
+    if (!started) return false;
+    server.set_network({.pod_cidrs = {Cidr::parse("10.1.0.0/27").value(), Cidr::parse("fd00::/64").value()}, .mtu = 1450, .not_ready = ""});
+    return node.storage.steps > 0;
+  }
+  void begin(const std::string& command, const std::string& container, std::optional<Reply>& reply) {
+    Call call;
+    call.request.field[wire::kCommand] = command;
+    call.request.field[wire::kContainer] = container;
+    call.request.field[wire::kNetns] = "/netns/" + container;
+    call.request.field[wire::kIfname] = "eth0";
+    call.request.field[wire::kConfig] = R"({"cniVersion":"1.1.0","name":"causeway"})";
+    calls.spawn(command, answer_into(server, std::move(call), reply));
+  }
+  Reply call(const std::string& command, const std::string& container) {
+    std::optional<Reply> reply;
+    begin(command, container, reply);
+    loop.advance(10ms);
+    REQUIRE(reply.has_value());
+    return *reply;
+  }
+  std::vector<Ip> addresses(const std::string& container) {
+    const auto records = run_until_done(loop, known(server, container));
+    return records.value();
+  }
+  static Task<Result<std::vector<Ip>>> known(CniServer& server, std::string container) {
+    std::vector<Ip> all;
+    const auto text = server.render();
+    const size_t at = text.find("\n" + container + "/eth0 committed");
+    if (at != std::string::npos) {
+      const auto line = text.substr(at + 1, text.find('\n', at + 1) - at - 1);
+      for (size_t blank = line.find(" generation "); blank != std::string::npos; blank = line.find(' ', blank + 1))
+        if (auto ip = Ip::parse(line.substr(blank + 1, line.find(' ', blank + 1) - blank - 1))) all.push_back(*ip);
+    }
+    co_return all;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a DEL that comes while its ADD still waits for the data path has its turn after it") {
+  FakeNode node;
+  VirtualLoop loop;
+  Agent agent(node, loop);
+  REQUIRE(agent.start());
+  node.make_namespace("/netns/a");
+  agent.plane.delay = 3s;
+  std::optional<Reply> added, deleted;
+  agent.begin("ADD", "a", added);
+  agent.begin("DEL", "a", deleted);
+  loop.advance(2s);
+  CHECK(!added);
+  CHECK(!deleted);
+  CHECK(node.render() == "link of a/eth0\n");
+  loop.advance(2s);
+  CHECK(added->success);
+  CHECK(deleted->success);
+  CHECK(node.render() == "");
+  CHECK(agent.server.attachments() == 0);
+}
+
+TEST_CASE("a data path that does not come fails the ADD with code 11, and link and addresses are gone") {
+  log::set_level(log::Level::Error);
+  FakeNode node;
+  VirtualLoop loop;
+  Agent agent(node, loop);
+  REQUIRE(agent.start());
+  node.make_namespace("/netns/a");
+  agent.plane.failure = "fabric has not applied it within 10 s";
+  CHECK(agent.call("ADD", "a").output ==
+        R"j({"cniVersion":"1.1.0","code":11,"msg":"cannot connect container a/eth0","details":"data path: fabric has not applied it within 10 s"})j");
+  CHECK(node.render() == "");
+  CHECK(agent.server.attachments() == 0);
+  agent.plane.failure.clear();
+  CHECK(agent.call("ADD", "a").success);
+  CHECK(node.render() == "link of a/eth0\npackets of a/eth0 pass\n");
+}
+
+TEST_CASE("many DELs are one deletion of links, and an ADD at the same place waits for it") {
+  FakeNode node;
+  VirtualLoop loop;
+  Agent agent(node, loop);
+  REQUIRE(agent.start());
+  std::optional<Reply> replies[21];
+  for (int i = 0; i < 20; ++i) {
+    node.make_namespace("/netns/p" + std::to_string(i));
+    CHECK(agent.call("ADD", "p" + std::to_string(i)).success);
+  }
+  const int before = node.reaps;
+  for (int i = 0; i < 20; ++i) agent.begin("DEL", "p" + std::to_string(i), replies[i]);
+  agent.begin("ADD", "p3", replies[20]);
+  loop.run_ready();
+  for (int i = 0; i < 20; ++i) CHECK(replies[i]->success);
+  CHECK(!replies[20]);
+  loop.advance(10ms);
+  CHECK(node.reaps == before + 1);
+  CHECK(replies[20]->success);
+  CHECK(node.render() == "link of p3/eth0\npackets of p3/eth0 pass\n");
+}
+
+TEST_CASE("before the node has a network every ADD is told to come back, and STATUS says why") {
+  log::set_level(log::Level::Error);
+  FakeNode node;
+  VirtualLoop loop;
+  Agent agent(node, loop);
+  REQUIRE(agent.start());
+  agent.server.set_network({.not_ready = "Node n1 has no Pod CIDR yet"});
+  node.make_namespace("/netns/a");
+  CHECK(agent.call("ADD", "a").output ==
+        R"({"cniVersion":"1.1.0","code":11,"msg":"no Pod can be connected now","details":"Node n1 has no Pod CIDR yet"})");
+  CHECK(agent.call("STATUS", "").output ==
+        R"({"cniVersion":"1.1.0","code":50,"msg":"no Pod can be connected now","details":"Node n1 has no Pod CIDR yet"})");
+  CHECK(agent.call("DEL", "a").success);
+}
+
+TEST_CASE("a Pod that vanished is collected in the second pass, one whose namespace lives is not") {
+  FakeNode node;
+  VirtualLoop loop;
+  Agent agent(node, loop);
+  REQUIRE(agent.start());
+  for (const char* name : {"stays", "gone"}) {
+    node.make_namespace(std::string("/netns/") + name);
+    CHECK(agent.call("ADD", name).success);
+  }
+  node.remove_namespace("/netns/gone");
+  loop.advance(61s);
+  CHECK(agent.server.attachments() == 2);
+  loop.advance(60s);
+  CHECK(agent.server.attachments() == 1);
+  CHECK(node.render() == "link of stays/eth0\npackets of stays/eth0 pass\n");
+}
+
+TEST_CASE("3,000 random ADDs, DELs and kills at any step: kernel, journal and data path always agree in the end") {
+  log::set_level(log::Level::Error);
+  std::mt19937_64 random(42);
+  FakeNode node;
+  VirtualLoop loop;
+  auto agent = std::make_unique<Agent>(node, loop);
+  REQUIRE(agent->start());
+  std::map<std::string, std::vector<Ip>> answered;
+  int kills = 0;
+  for (int i = 0; i < 3000; ++i) {
+    loop.advance(std::chrono::milliseconds(random() % 3000));
+    const std::string name = "c" + std::to_string(random() % 20);
+    const bool lives = answered.contains(name);
+    if (!lives && !node.namespaces.contains("/netns/" + name)) node.make_namespace("/netns/" + name);
+    if (random() % 4 == 0) node.storage.steps = 1 + random() % 300;
+    std::optional<Reply> reply;
+    agent->begin(lives ? "DEL" : "ADD", name, reply);
+    loop.advance(10ms);
+    const bool killed = node.storage.steps == 0;
+    // What a killed process would still have answered, nobody heard.
+    if (!killed && reply && reply->success && !lives) {
+      answered[name] = agent->addresses(name);
+      CHECK(answered[name].size() == 2);
+    }
+    if (!killed && lives) {
+      CHECK((reply && reply->success));
+      answered.erase(name);
+    }
+    if (!killed) {
+      node.storage.steps = FaultStorage::kForever;
+      continue;
+    }
+    ++kills;
+    agent.reset();
+    node.storage.steps = FaultStorage::kForever;
+    agent = std::make_unique<Agent>(node, loop);
+    REQUIRE(agent->start());
+    loop.advance(10ms);
+    // The runtime cleans up what it heard no answer about.
+    CHECK(agent->call("DEL", name).success);
+    answered.erase(name);
+    loop.advance(10ms);
+    std::string expected;
+    for (const auto& [known, addresses] : answered) {
+      CHECK(agent->addresses(known) == addresses);
+      expected += "packets of " + known + "/eth0 pass\n";
+    }
+    std::set<Ip> all;
+    for (const auto& [known, addresses] : answered)
+      for (const auto& address : addresses) CHECK(all.insert(address).second);
+    CHECK(agent->server.attachments() == answered.size());
+    CHECK(node.links.size() == answered.size());
+    CHECK(node.render().ends_with(expected));
+  }
+  CHECK(kills > 200);
+}
