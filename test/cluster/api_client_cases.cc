@@ -294,7 +294,8 @@ TEST_CASE("before its time is over a watch gets a bookmark, which spares the nex
   CHECK(world.becomes([&] { return seen == "ADDED mine; "; }));
   world.put("another");  // kube-apiserver sends no bookmark when nothing moved during the watch
   CHECK(world.becomes([&] { return scope.running() == 0; }));
-  CHECK(seen == "ADDED mine; BOOKMARK ; ");
+  CHECK(seen.starts_with("ADDED mine; BOOKMARK ; "));  // at least one: its time and the round minute may both bring one
+  CHECK(seen.find("another") == std::string::npos);
 }
 
 TEST_CASE("a streaming list is what is there, then its end, then changes") {
