@@ -69,6 +69,7 @@ struct Agent {
     while (!model.self()) CO_TRY(co_await feed.touched());
     model.set_facts(CO_TRY(fabric::observe_facts(kernel.net, node, {.addresses = model.self()->addresses})));
     feed.start();
+    CO_TRY(co_await loop.sleep(10ms));  // the journal is read
     feed.restore(std::move(journal));
     started = true;
     co_return ok();
