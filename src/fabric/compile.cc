@@ -106,6 +106,8 @@ Result<Route> route_to(const Node& node, const Cidr& prefix, bool node_address, 
                 kIpv6MinimumMtu + overhead(tunnel->vtep.family()));
   route.via = Via::Overlay;
   route.vtep = tunnel->vtep;
+  // Saves the programs the kernel's route lookup; behind a router the kernel's routes say who that is.
+  if (facts.shares_link(tunnel->vtep)) route.next_hop = tunnel->vtep;
   route.source = tunnel->source;
   route.mtu = tunnel->mtu;
   return route;

@@ -32,7 +32,7 @@ struct Route {
   std::string node;            // where it leads
   uint32_t mtu = 0;            // largest inner IP packet, bytes; 0: no limit
   IfIndex uplink{};            // Overlay, Native
-  std::optional<Ip> next_hop;  // Native: the node
+  std::optional<Ip> next_hop;  // Native: the node; Overlay: the VTEP where it is on our link
   std::optional<Ip> vtep;      // Overlay: outer destination ...
   std::optional<Ip> source;    // ... and outer source, of one family
   bool operator==(const Route&) const = default;
