@@ -15,6 +15,7 @@ class ApiServer:
         self.program = program
         self.own = data is None
         self.data = data or tempfile.mkdtemp(prefix="cw-api-")
+        os.makedirs(self.data, exist_ok=True)
         self.kubeconfig = os.path.join(self.data, "admin.kubeconfig")
         self.process = None
         self.start()

@@ -245,12 +245,13 @@ def case_describe_tells_an_object_with_its_events(k, _):
         "involvedObject": {"kind": "Pod", "name": "one", "namespace": k.namespace, "uid": uid, "apiVersion": "v1"},
         "reason": "Pulled", "message": "the image is there", "type": "Normal", "count": 2,
         "firstTimestamp": "2026-01-01T00:00:00Z", "lastTimestamp": "2026-01-01T00:00:01Z", "source": {"component": "kubelet"}}))
-    contains(k("describe", "pod", "one"), "Name:             one", "Node:             node-1", "Pulled", "the image is there")
-    contains(k("describe", "deployment", "web"), "Replicas:               2 desired", "Selector:               app=web")
-    contains(k("describe", "service", "web"), "Port:                     <unset>  80/TCP", "Selector:                 app=web")
-    contains(k("describe", "networkpolicy", "closed"), "PodSelector:     app=web")
-    contains(k("describe", "node", "node-1"), "Name:               node-1", "Non-terminated Pods:")
-    contains(k("describe", "namespace", k.namespace), "Status:       Active")
+    described = lambda *what: columns(k("describe", *what))  # noqa: E731
+    contains(described("pod", "one"), "Name: one\n", "Node: node-1", "Pulled", "the image is there")
+    contains(described("deployment", "web"), "Replicas: 2 desired", "Selector: app=web")
+    contains(described("service", "web"), "Port: <unset> 80/TCP", "Selector: app=web")
+    contains(described("networkpolicy", "closed"), "PodSelector: app=web")
+    contains(described("node", "node-1"), "Name: node-1", "Non-terminated Pods:")
+    contains(described("namespace", k.namespace), "Status: Active")
     contains(k("get", "events"), "Pulled", "pod/one", "the image is there")
     contains(k("events", "--for", "pod/one"), "Pulled")
     contains(k("get", "events.events.k8s.io", "-o", "jsonpath={.items[0].note}"), "the image is there")
