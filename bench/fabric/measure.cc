@@ -23,7 +23,7 @@ namespace causeway::bench {
 namespace {
 
 constexpr int kRoundTrips = 2000, kConnects = 500;
-constexpr size_t kBulkBytes = 192u << 20, kChunk = 64u << 10;
+constexpr size_t kBulkBytes = 96u << 20, kChunk = 64u << 10;
 constexpr uint16_t kPort = 7100;
 
 [[noreturn]] void give_up(const char* what) {
@@ -55,6 +55,13 @@ void no_delay(int fd) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
+Fd listen_on(const Path& path) {
+  stay_on_one_cpu();
+  Fd listener = test::tcp_listener(*path.server, Ip(), kPort);
+  if (!listener) give_up("listen");
+  return listener;
+}
+
 Fd accept_one(const Fd& listener) {
   Fd fd(::accept(listener.get(), nullptr, nullptr));
   if (!fd) give_up("accept");
@@ -79,7 +86,10 @@ void answer_bytes(const Fd& listener) {
   while (::recv(fd.get(), &byte, 1, 0) == 1) one_byte(::send(fd.get(), &byte, 1, 0));
 }
 
-double round_trip(const Path& path, const Fd& listener) {
+}  // namespace
+
+double round_trip(const Path& path) {
+  Fd listener = listen_on(path);
   std::thread server([&] {
     stay_on_one_cpu();
     answer_bytes(listener);
@@ -98,7 +108,8 @@ double round_trip(const Path& path, const Fd& listener) {
   return fifth_percentile(samples);
 }
 
-double connect_and_close(const Path& path, const Fd& listener) {
+double connect_and_close(const Path& path) {
+  Fd listener = listen_on(path);
   std::thread server([&] {
     stay_on_one_cpu();
     for (int i = 0; i < kConnects; ++i) answer_bytes(listener);
@@ -124,7 +135,8 @@ double connect_and_close(const Path& path, const Fd& listener) {
   return fifth_percentile(samples);
 }
 
-double bulk(const Path& path, const Fd& listener) {
+double bulk(const Path& path) {
+  Fd listener = listen_on(path);
   std::thread server([&] {
     stay_on_one_cpu();
     Fd fd = accept_one(listener);
@@ -146,19 +158,6 @@ double bulk(const Path& path, const Fd& listener) {
   one_byte(::recv(fd.get(), &byte, 1, 0));
   server.join();
   return (now_us(CLOCK_PROCESS_CPUTIME_ID) - start) / (static_cast<double>(kBulkBytes) / 1e6);
-}
-
-}  // namespace
-
-Sample measure(const Path& path) {
-  stay_on_one_cpu();
-  Fd listener = test::tcp_listener(*path.server, Ip(), kPort);
-  if (!listener) give_up("listen");
-  Sample sample;
-  sample.round_trip_us = round_trip(path, listener);
-  sample.connect_us = connect_and_close(path, listener);
-  sample.us_per_megabyte = bulk(path, listener);
-  return sample;
 }
 
 }  // namespace causeway::bench

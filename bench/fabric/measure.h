@@ -14,13 +14,13 @@ struct Path {
   Ip address;
 };
 
-struct Sample {
-  double round_trip_us = 0;   // 1 byte there and back on an open connection; 5th percentile
-  double connect_us = 0;      // connect, 1 byte, close; 5th percentile
-  double us_per_megabyte = 0;   // CPU time of both ends for a bulk transfer
-};
-
-// About a tenth of a second each. Prints to stderr and exits when a path does not work: no figure is better than a wrong one.
-Sample measure(const Path& path);
+// Some hundredths of a second each, smaller is better. Says on stderr what does not work and ends the process: no figure
+// is better than a wrong one.
+// Microseconds for 1 byte there and back on an open connection; 5th percentile.
+double round_trip(const Path& path);
+// Microseconds to connect, exchange 1 byte and close; 5th percentile.
+double connect_and_close(const Path& path);
+// Microseconds of CPU that both ends and all between them spend on a megabyte of a bulk transfer.
+double bulk(const Path& path);
 
 }  // namespace causeway::bench

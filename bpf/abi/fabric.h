@@ -24,7 +24,7 @@ ABI_LAYOUT(struct route_key, 24);
 
 /* Map `route_lengths` (array of one): the prefix lengths of the rows, longest first; prefixlen 0 ends the list. A length
  * without a row is harmless, a row without its length is not found. */
-enum { ROUTE_LENGTHS_MAX = 8 };
+enum { ROUTE_LENGTHS_MAX = 16 };
 struct route_mask {
   __u32 prefixlen;       /* as in route_key */
   struct ip_addr mask;

@@ -8,7 +8,7 @@
 
 namespace causeway::datapath {
 
-// Every length of these keys, longest first. Exhausted: more different ones than the programs ask for (8 of a family).
+// Every length of these keys, longest first. Exhausted: more different ones than the programs ask for (16 of a family).
 Result<abi::route_lengths> lengths_of(const std::vector<abi::route_key>& keys);
 
 class RouteTable final : public Routes {

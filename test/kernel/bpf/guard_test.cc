@@ -1,10 +1,10 @@
 // What a Pod must not say: somebody else's address or MAC, ARP and neighbour discovery for others, a router's words.
-#include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "frame.h"
 #include "talk.h"
 #include "world.h"
 
@@ -12,36 +12,13 @@ namespace causeway::test {
 
 namespace {
 
-std::string bytes(const Mac& mac) { return std::string(mac.bytes.begin(), mac.bytes.end()); }
-std::string bytes(Ip ip) { return std::string(ip.bytes().begin(), ip.bytes().end()); }
-std::string be16(unsigned value) { return {static_cast<char>(value >> 8), static_cast<char>(value)}; }
-
 const Mac kPod{{0x02, 0xca, 0x05, 1, 1, 2}}, kHost{{0x02, 0xca, 0x05, 2, 1, 2}}, kOther{{2, 2, 2, 2, 2, 2}};
 const Mac kAllNodes{{0x33, 0x33, 0, 0, 0, 1}};
 
-std::string ethernet(const Mac& to, const Mac& from, unsigned type, const std::string& rest) {
-  return bytes(to) + bytes(from) + be16(type) + rest;
-}
-
-uint16_t checksum(const std::string& data) {
-  uint32_t sum = 0;
-  for (size_t i = 0; i + 1 < data.size(); i += 2) sum += static_cast<uint8_t>(data[i]) << 8 | static_cast<uint8_t>(data[i + 1]);
-  while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<uint16_t>(~sum);
-}
-
 // A UDP datagram to port 9000, without a UDP checksum.
-std::string udp4(Ip from, Ip to) {
-  std::string header = std::string("\x45\0", 2) + be16(20 + 8 + 4) + be16(1) + be16(0x4000) + "\x40\x11" + be16(0) + bytes(from) + bytes(to);
-  auto sum = be16(checksum(header));
-  header.replace(10, 2, sum);
-  return header + be16(9000) + be16(9000) + be16(12) + be16(0) + "spof";
-}
+std::string udp4(Ip from, Ip to) { return packet(from, to, 17, 64, udp(9000, 9000, "spof")); }
 
-std::string ip6(Ip from, Ip to, int next, const std::string& payload, int hops = 255) {
-  return std::string("\x60\0\0\0", 4) + be16(static_cast<unsigned>(payload.size())) + static_cast<char>(next) + static_cast<char>(hops) +
-         bytes(from) + bytes(to) + payload;
-}
+std::string ip6(Ip from, Ip to, int next, const std::string& payload) { return packet(from, to, next, 255, payload); }
 
 std::string arp(const Mac& sender_mac, Ip sender, Ip target) {
   return be16(1) + be16(0x0800) + "\x06\x04" + be16(1) + bytes(sender_mac) + bytes(sender) + std::string(6, 0) + bytes(target);

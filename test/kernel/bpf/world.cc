@@ -112,8 +112,10 @@ uint64_t Node::counted(abi::counter_reason reason) const { return must(plane->co
 
 World::World(const Setup& setup) : setup_(setup) {
   const std::string root = pin_root();
+  static int worlds = 0;
+  int world = ++worlds;
   auto open = [&](Node& node) {
-    node.pins = fmt::format("{}/node-{}-{}", root, ::getpid(), node.number);
+    node.pins = fmt::format("{}/world-{}-node-{}", root, world, node.number);
     open_plane(node, setup);
   };
   if (setup.wire) {
@@ -193,7 +195,7 @@ void write_remote(Node& node, const Node& remote, Fabric fabric) {
     Cidr pods = family == Family::V4 ? remote.pods4 : remote.pods6;
     abi::route_value value{.kind = abi::ROUTE_NATIVE, .mtu = 1500, .ifindex = uplink, .next_hop = datapath::to_abi(remote.ip(family))};
     if (overlay)
-      value = {.kind = abi::ROUTE_OVERLAY, .mtu = mtu, .ifindex = uplink, .vtep = datapath::to_abi(remote.ip(outer)),
+      value = {.kind = abi::ROUTE_OVERLAY, .mtu = mtu, .ifindex = uplink, .next_hop = far ? abi::ip_addr{} : datapath::to_abi(remote.ip(outer)), .vtep = datapath::to_abi(remote.ip(outer)),
                .source = datapath::to_abi(node.ip(outer)), .vni = 1};
     rows.push_back({datapath::route_key(pods), value});
     value.flags = abi::ROUTE_F_NODE;
