@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "api_under_test.h"
+#include "base/log.h"
 #include "kube/client/cache.h"
 #include "kube/client/events.h"
 #include "kube/client/leader.h"
@@ -12,7 +13,11 @@ using namespace causeway::kube;
 namespace {
 
 test::ApiUnderTest& api_under_test() {
-  static const auto api = test::start_api();
+  // The log exists before the server, so it is destroyed after it: a server that ends may still have something to say.
+  static const auto api = [] {
+    log::set_name("api-client-test");
+    return test::start_api();
+  }();
   return *api;
 }
 
