@@ -17,7 +17,7 @@ namespace causeway::control {
 // A client's way to the server without a socket. Counts what would change something.
 class Direct final : public http::Transport {
  public:
-  Direct(Loop& loop, http::Handler& server) : loop_(loop), server_(server) {}
+  explicit Direct(http::Handler& server) : server_(server) {}
 
   Task<Result<http::Response>> send(http::Request request) override {
     note(request);
@@ -76,7 +76,6 @@ class Direct final : public http::Transport {
     ++writes[what];
   }
 
-  Loop& loop_;
   http::Handler& server_;
 };
 
@@ -95,8 +94,8 @@ class World {
     Scope scope(loop);
     scope.spawn("start", server->start());
     loop.run_ready();
-    user_transport = std::make_unique<Direct>(loop, *server);
-    kubelet_transport = std::make_unique<Direct>(loop, *server);
+    user_transport = std::make_unique<Direct>(*server);
+    kubelet_transport = std::make_unique<Direct>(*server);
     user = std::make_unique<kube::Client>(loop, *user_transport);
     start_kubelet();
     start();
@@ -108,7 +107,7 @@ class World {
 
   // The controllers' process.
   void start() {
-    transport = std::make_unique<Direct>(loop, *server);
+    transport = std::make_unique<Direct>(*server);
     process_ = std::make_unique<Process>(loop, *transport);
     process_->controllers.start();
   }
