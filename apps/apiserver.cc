@@ -1,9 +1,8 @@
 #include "apps/apiserver.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
-
-#include <algorithm>
 #include <filesystem>
 #include <optional>
 
@@ -48,7 +47,8 @@ Result<Listen> parse_listen(const std::string& text) {
   const size_t colon = text.rfind(':');
   const std::string port = colon == std::string::npos ? "" : text.substr(colon + 1);
   const bool digits = !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == std::string::npos;
-  if (!digits || std::stoul(port) > UINT16_MAX) return fail(Errc::Invalid, "--listen {}: it is no ADDRESS:PORT and no fd:N", text);
+  if (!digits || std::stoul(port) > UINT16_MAX)
+    return fail(Errc::Invalid, "--listen {}: it is no ADDRESS:PORT and no fd:N", text);
   std::string address = text.substr(0, colon);
   if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
   TRY(Ip::parse(address), "--listen {}", text);
@@ -67,7 +67,8 @@ std::optional<Endpoint> endpoint_of(std::string_view url) {
 apiserver::ServerNames server_names(const ApiserverOptions& options, const std::vector<Listen>& listens,
                                     const std::vector<Cidr>& ranges) {
   apiserver::ServerNames names;
-  names.dns = {"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"};
+  names.dns = {"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
+               "kubernetes.default.svc.cluster.local"};
   auto add = [&](const Ip& ip) {
     if (!ip.is_unspecified() && std::find(names.addresses.begin(), names.addresses.end(), ip) == names.addresses.end())
       names.addresses.push_back(ip);
@@ -175,16 +176,18 @@ int run_apiserver(ApiserverOptions options) {
   auto running = assemble(*loop, options, files);
   if (!running) return refuse(running.error());
   if (files.empty())
-    files.push_back({.user = "admin", .path = options.data + "/admin.kubeconfig", .url = (*running)->listeners.front()->url()});
+    files.push_back(
+        {.user = "admin", .path = options.data + "/admin.kubeconfig", .url = (*running)->listeners.front()->url()});
 
   std::optional<Error> failed;
   Scope scope(*loop);
-  scope.spawn("start", [](Apiserver& running, std::vector<KubeconfigFile> files, std::optional<Error>& failed) -> Task<void> {
-    if (Status done = co_await start(running, std::move(files)); !done && done.error().code() != Errc::Cancelled) {
-      failed = std::move(done.error());
-      running.loop.stop();
-    }
-  }(**running, std::move(files), failed));
+  scope.spawn(
+      "start", [](Apiserver& running, std::vector<KubeconfigFile> files, std::optional<Error>& failed) -> Task<void> {
+        if (Status done = co_await start(running, std::move(files)); !done && done.error().code() != Errc::Cancelled) {
+          failed = std::move(done.error());
+          running.loop.stop();
+        }
+      }(**running, std::move(files), failed));
   loop->run();
   scope.cancel();
   return failed ? refuse(*failed) : 0;

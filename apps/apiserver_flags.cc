@@ -19,7 +19,8 @@ std::vector<Cidr> parse_ranges(std::string_view text) {
     throw CLI::ValidationError("--service-cluster-ip-range", "at most one range for each family");
   for (const Cidr& range : ranges)
     if (range.size() < 8)
-      throw CLI::ValidationError("--service-cluster-ip-range", to_string(range) + " is too small: at least 8 addresses");
+      throw CLI::ValidationError("--service-cluster-ip-range",
+                                 to_string(range) + " is too small: at least 8 addresses");
   return ranges;
 }
 
@@ -34,7 +35,8 @@ CLI::App* add_apiserver_command(CLI::App& program, ApiserverOptions& options) {
                   "[USER@]FILE=URL: a kubeconfig to write when the server is ready; may be repeated (default: "
                   "admin.kubeconfig in the data directory)");
   app->add_option_function<std::string>(
-      "--service-cluster-ip-range", [&options](const std::string& text) { options.service_ranges = parse_ranges(text); },
+      "--service-cluster-ip-range",
+      [&options](const std::string& text) { options.service_ranges = parse_ranges(text); },
       "addresses of Services, one CIDR for each family (default: 10.96.0.0/16)");
   app->add_flag("--verbose", options.verbose, "log more");
   return app;

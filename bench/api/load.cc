@@ -25,10 +25,13 @@ std::string pod(int number) {
       number, number % 100);
 }
 
-Task<Result<http::Response>> send(http::Client& api, std::string method, std::string target, std::string body, int expected) {
-  http::Request request{.method = method, .target = target, .headers = {{"Content-Type", "application/json"}}, .body = std::move(body)};
+Task<Result<http::Response>> send(http::Client& api, std::string method, std::string target, std::string body,
+                                  int expected) {
+  http::Request request{
+      .method = method, .target = target, .headers = {{"Content-Type", "application/json"}}, .body = std::move(body)};
   auto response = CO_TRY(co_await api.send(std::move(request)), "{} {}", method, target);
-  if (response.status != expected) co_return fail(Errc::Internal, "{} {}: {} {}", method, target, response.status, response.body);
+  if (response.status != expected)
+    co_return fail(Errc::Internal, "{} {}: {} {}", method, target, response.status, response.body);
   co_return response;
 }
 
@@ -87,7 +90,8 @@ Task<void> watch(http::Client& api, std::string version, Watchers& watchers) {
 }
 
 std::string config_map(int number) {
-  return fmt::format(R"({{"metadata":{{"name":"beat"}},"data":{{"seq":"{}","text":"{}"}}}})", number, std::string(500, 'x'));
+  return fmt::format(R"({{"metadata":{{"name":"beat"}},"data":{{"seq":"{}","text":"{}"}}}})", number,
+                     std::string(500, 'x'));
 }
 
 }  // namespace
@@ -102,7 +106,8 @@ Task<Result<double>> create_pods(Loop& loop, Clients& clients, int first, int co
   Writers state{.next = first, .end = first + count, .running = writers, .done = OneShot<Status>(loop)};
   Scope scope(loop);
   const TimePoint start = loop.now();
-  for (int i = 0; i < writers; ++i) scope.spawn("writer", run_writer(*clients[static_cast<size_t>(i / kConnections)], state));
+  for (int i = 0; i < writers; ++i)
+    scope.spawn("writer", run_writer(*clients[static_cast<size_t>(i / kConnections)], state));
   auto done = CO_TRY(co_await state.done.get());
   CO_TRY(std::move(done));
   co_return count / (milliseconds(loop.now() - start) / 1000);
@@ -113,7 +118,9 @@ Task<Result<double>> list_pods(Loop& loop, http::Client& api, int expected) {
   auto response = CO_TRY(co_await send(api, "GET", "/api/v1/pods", "", 200));
   const double time = milliseconds(loop.now() - start);
   int count = 0;
-  for (size_t at = response.body.find("\"name\":\"web-"); at != std::string::npos; at = response.body.find("\"name\":\"web-", at + 1)) ++count;
+  for (size_t at = response.body.find("\"name\":\"web-"); at != std::string::npos;
+       at = response.body.find("\"name\":\"web-", at + 1))
+    ++count;
   if (count != expected) co_return fail(Errc::Internal, "the list holds {} Pods, not {}", count, expected);
   co_return time;
 }
@@ -127,7 +134,8 @@ Task<Result<std::vector<double>>> watch_delays(Loop& loop, const http::ClientOpt
   const size_t at = list.body.find("\"resourceVersion\":\"") + 19;
   const std::string version = list.body.substr(at, list.body.find('"', at) - at);
 
-  Watchers state{.loop = loop, .sent = std::vector<TimePoint>(static_cast<size_t>(writes) + 1), .failed = OneShot<Status>(loop)};
+  Watchers state{
+      .loop = loop, .sent = std::vector<TimePoint>(static_cast<size_t>(writes) + 1), .failed = OneShot<Status>(loop)};
   std::vector<std::unique_ptr<http::Client>> clients;
   Scope scope(loop);
   for (int i = 0; i < watchers; ++i) {
@@ -148,7 +156,8 @@ Task<Result<std::vector<double>>> watch_delays(Loop& loop, const http::ClientOpt
     auto why = CO_TRY(co_await state.failed.get());
     co_return fail(std::move(why.error()));
   }
-  if (state.delays.size() != expected) co_return fail(Errc::Internal, "{} of {} events came", state.delays.size(), expected);
+  if (state.delays.size() != expected)
+    co_return fail(Errc::Internal, "{} of {} events came", state.delays.size(), expected);
   co_return state.delays;
 }
 

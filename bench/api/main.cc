@@ -71,7 +71,8 @@ Result<double> disk_sync() {
   std::vector<double> times;
   for (int i = 0; i < 100; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    if (::write(file.get(), block.data(), block.size()) < 0 || ::fdatasync(file.get()) != 0) return fail_errno(errno, "sync a file");
+    if (::write(file.get(), block.data(), block.size()) < 0 || ::fdatasync(file.get()) != 0)
+      return fail_errno(errno, "sync a file");
     times.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
   }
   return median(std::move(times));

@@ -1,9 +1,9 @@
 #include "apiserver/body.h"
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
 
 namespace causeway::apiserver {
 
@@ -12,7 +12,8 @@ namespace {
 constexpr std::string_view kProtobufMagic("k8s\0", 4);
 
 std::string decode_error(const kube::KindInfo& kind, std::string_view why) {
-  return fmt::format("{} in version \"{}\" cannot be handled as a {}: {}", kind.kind, kube::api_version(kind), kind.kind, why);
+  return fmt::format("{} in version \"{}\" cannot be handled as a {}: {}", kind.kind, kube::api_version(kind),
+                     kind.kind, why);
 }
 
 // Null is absent, except as an element of a list, which no list of the API allows: check_schema() refused those.
@@ -72,14 +73,15 @@ ApiResult<FieldValidation> field_validation(const http::Target& target) {
 ApiResult<void> require_json(const http::Request& request, std::string_view accepted_types) {
   const std::string type = media_type(request);
   if (type == "application/vnd.kubernetes.protobuf" || request.body.starts_with(kProtobufMagic))
-    return unsupported_media_type(
-        fmt::format("the body is protobuf, which this server does not read; send JSON ({}). kubectl sends protobuf from its "
-                    "typed commands (kubectl create deployment, namespace, configmap ...): write a manifest and use "
-                    "kubectl create -f or kubectl apply -f, which send JSON (add --dry-run=client -o yaml to the command to get one)",
-                    accepted_types));
+    return unsupported_media_type(fmt::format(
+        "the body is protobuf, which this server does not read; send JSON ({}). kubectl sends protobuf from its "
+        "typed commands (kubectl create deployment, namespace, configmap ...): write a manifest and use "
+        "kubectl create -f or kubectl apply -f, which send JSON (add --dry-run=client -o yaml to the command to get "
+        "one)",
+        accepted_types));
   if (type.empty() || accepted_types.find(type) != std::string_view::npos) return {};
-  return unsupported_media_type(
-      fmt::format("the body of the request was in an unknown format ({}); accepted media types: {}", type, accepted_types));
+  return unsupported_media_type(fmt::format(
+      "the body of the request was in an unknown format ({}); accepted media types: {}", type, accepted_types));
 }
 
 ApiResult<Body> check_body(json::object object, std::vector<std::string> duplicates, const http::Target& target,
@@ -111,7 +113,8 @@ ApiResult<Body> read_body(const http::Request& request, const http::Target& targ
   auto object = parse_object(request.body);
   if (!object) return bad_request(decode_error(kind, object.error().message()));
   const std::string version = kube::api_version(kind);
-  for (const auto& [member, expected] : {std::pair<std::string_view, std::string_view>{"apiVersion", version}, {"kind", kind.kind}}) {
+  for (const auto& [member, expected] :
+       {std::pair<std::string_view, std::string_view>{"apiVersion", version}, {"kind", kind.kind}}) {
     const std::string_view given = text_at(*object, member);
     if (given.empty())
       object->insert_or_assign(member, expected);

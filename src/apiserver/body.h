@@ -32,7 +32,7 @@ ApiResult<Body> check_body(json::object object, std::vector<std::string> duplica
 // The body of a DELETE; an absent one is empty.
 struct DeleteOptions {
   std::optional<int64_t> grace_period_seconds;
-  std::string uid;               // preconditions; empty: none
+  std::string uid;  // preconditions; empty: none
   std::string resource_version;
   std::string propagation_policy;  // empty, Background, Foreground, Orphan
   bool dry_run = false;

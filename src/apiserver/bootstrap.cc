@@ -1,6 +1,5 @@
-#include <boost/json.hpp>
-
 #include <algorithm>
+#include <boost/json.hpp>
 
 #include "apiserver/background.h"
 #include "kube/api/node.h"
@@ -31,7 +30,8 @@ json::object kubernetes_service(const ServiceAddresses& addresses, uint16_t port
           {"spec",
            {{"type", "ClusterIP"},
             {"clusterIP", to_string(addresses.first())},
-            {"ports", json::array{json::object{{"name", "https"}, {"protocol", "TCP"}, {"port", 443}, {"targetPort", port}}}}}}};
+            {"ports",
+             json::array{json::object{{"name", "https"}, {"protocol", "TCP"}, {"port", 443}, {"targetPort", port}}}}}}};
 }
 
 json::object kubernetes_slice(Family family, const std::vector<Endpoint>& endpoints, std::string_view name) {

@@ -1,8 +1,8 @@
 // The columns of Node, Namespace, Event, ConfigMap, Secret and Lease.
-#include <boost/json.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
 #include <set>
 
 #include "apiserver/columns.h"
@@ -136,7 +136,8 @@ json::array config_map_cells(const json::object& object, WallTime now) {
 }
 
 json::array secret_cells(const json::object& object, WallTime now) {
-  return {name_of(object), text_at(object, "type"), std::to_string(object_at(object, "data").size()), age_of(object, now)};
+  return {name_of(object), text_at(object, "type"), std::to_string(object_at(object, "data").size()),
+          age_of(object, now)};
 }
 
 json::array lease_cells(const json::object& object, WallTime now) {

@@ -100,7 +100,8 @@ std::string slice_endpoints(const json::object& slice) {
 }
 
 json::array slice_cells(const json::object& slice, WallTime now) {
-  return {name_of(slice), text_at(slice, "addressType"), slice_ports(slice), slice_endpoints(slice), age_of(slice, now)};
+  return {name_of(slice), text_at(slice, "addressType"), slice_ports(slice), slice_endpoints(slice),
+          age_of(slice, now)};
 }
 
 json::array policy_cells(const json::object& policy, WallTime now) {

@@ -11,7 +11,8 @@ constexpr Column kColumns[] = {
     kName,
     {"Ready", "The aggregate readiness state of this pod for accepting traffic."},
     {"Status", "The aggregate status of the containers in this pod."},
-    {"Restarts", "The number of times the containers in this pod have been restarted and when the last container restarted."},
+    {"Restarts",
+     "The number of times the containers in this pod have been restarted and when the last container restarted."},
     kAge,
     {"IP", "IP address allocated to the pod.", "string", 1},
     {"Node", "The node that this pod is placed on.", "string", 1},
@@ -36,7 +37,8 @@ bool is_sidecar(const json::object& pod, std::string_view name) {
 std::string termination(const json::object& status) {
   const std::string_view reason = text_at(status, "state.terminated.reason");
   if (!reason.empty()) return std::string(reason);
-  if (const int64_t signal = int_at(status, "state.terminated.signal"); signal != 0) return fmt::format("Signal:{}", signal);
+  if (const int64_t signal = int_at(status, "state.terminated.signal"); signal != 0)
+    return fmt::format("Signal:{}", signal);
   return fmt::format("ExitCode:{}", int_at(status, "state.terminated.exitCode"));
 }
 
@@ -98,7 +100,8 @@ void summarize_containers(const json::object& pod, Summary& summary) {
       ++summary.ready;
     }
   }
-  if (summary.reason == "Completed" && running) summary.reason = condition_is_true(pod, "Ready") ? "Running" : "NotReady";
+  if (summary.reason == "Completed" && running)
+    summary.reason = condition_is_true(pod, "Ready") ? "Running" : "NotReady";
 }
 
 Summary summarize(const json::object& pod) {
@@ -137,7 +140,8 @@ std::string readiness_gates(const json::object& pod) {
 json::array cells(const json::object& pod, WallTime now) {
   const Summary summary = summarize(pod);
   std::string restarts = std::to_string(summary.restarts);
-  if (summary.restarts > 0 && !summary.last_restart.empty()) restarts += fmt::format(" ({} ago)", age(summary.last_restart, now));
+  if (summary.restarts > 0 && !summary.last_restart.empty())
+    restarts += fmt::format(" ({} ago)", age(summary.last_restart, now));
   return {name_of(pod),
           fmt::format("{}/{}", summary.ready, summary.total),
           summary.reason,

@@ -16,14 +16,20 @@ constexpr Column kDeploymentColumns[] = {
     {"Ready", "Number of the pod with ready state"},
     {"Up-to-date", "Number of pods that are of the newest template."},
     {"Available", "Number of pods that have been ready for minReadySeconds."},
-    kAge, kContainers, kImages, kSelector,
+    kAge,
+    kContainers,
+    kImages,
+    kSelector,
 };
 constexpr Column kReplicaSetColumns[] = {
     kName,
     {"Desired", "Number of desired pods.", "integer"},
     {"Current", "Number of pods that exist.", "integer"},
     {"Ready", "Number of ready pods.", "integer"},
-    kAge, kContainers, kImages, kSelector,
+    kAge,
+    kContainers,
+    kImages,
+    kSelector,
 };
 constexpr Column kDaemonSetColumns[] = {
     kName,
@@ -33,7 +39,10 @@ constexpr Column kDaemonSetColumns[] = {
     {"Up-to-date", "Number of nodes that run the newest pod.", "integer"},
     {"Available", "Number of nodes where the pod is available.", "integer"},
     {"Node Selector", "Label selector of the nodes."},
-    kAge, kContainers, kImages, kSelector,
+    kAge,
+    kContainers,
+    kImages,
+    kSelector,
 };
 
 // One member of every container of the template, separated by commas.

@@ -1,7 +1,5 @@
 #include "apiserver/data_dir.h"
 
-#include <boost/json.hpp>
-
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
@@ -9,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
 #include <cerrno>
 
 #include "apiserver/encoding.h"
@@ -30,12 +29,15 @@ Result<std::string> read_if_there(const std::string& path) {
 
 Result<std::string> make_token() {
   unsigned char bytes[32];
-  if (::getrandom(bytes, sizeof bytes, 0) != static_cast<ssize_t>(sizeof bytes)) return fail_errno(errno, "make a token");
+  if (::getrandom(bytes, sizeof bytes, 0) != static_cast<ssize_t>(sizeof bytes))
+    return fail_errno(errno, "make a token");
   return fmt::format("{:02x}", fmt::join(bytes, ""));
 }
 
 bool covers(const http::CertificateFacts& facts, const ServerNames& names) {
-  auto has = [&](const std::string& name) { return std::find(facts.names.begin(), facts.names.end(), name) != facts.names.end(); };
+  auto has = [&](const std::string& name) {
+    return std::find(facts.names.begin(), facts.names.end(), name) != facts.names.end();
+  };
   return std::all_of(names.dns.begin(), names.dns.end(), has) &&
          std::all_of(names.addresses.begin(), names.addresses.end(), [&](const Ip& ip) { return has(to_string(ip)); });
 }
@@ -44,7 +46,7 @@ bool covers(const http::CertificateFacts& facts, const ServerNames& names) {
 
 Result<DataDir> DataDir::open(const std::string& path) {
   std::string parent;
-  for (size_t at = path.find('/', 1); ; at = path.find('/', at + 1)) {
+  for (size_t at = path.find('/', 1);; at = path.find('/', at + 1)) {
     const std::string part = path.substr(0, at);
     if (::mkdir(part.c_str(), at == std::string::npos ? 0700 : 0755) != 0 && errno != EEXIST)
       return fail_errno(errno, fmt::format("make the data directory {}", part));
@@ -57,7 +59,8 @@ Result<DataDir> DataDir::open(const std::string& path) {
     if (errno != EWOULDBLOCK) return fail_errno(errno, fmt::format("lock {}", lock_path));
     char pid[32] = {};
     const ssize_t read = ::pread(lock.get(), pid, sizeof pid - 1, 0);
-    return fail(Errc::AlreadyExists, "another API server (pid {}) uses the data directory {}: end it, or choose another with --data",
+    return fail(Errc::AlreadyExists,
+                "another API server (pid {}) uses the data directory {}: end it, or choose another with --data",
                 read > 0 ? std::string_view(pid, static_cast<size_t>(read)) : "unknown", path);
   }
   const std::string pid = std::to_string(::getpid());
@@ -86,7 +89,9 @@ Result<http::KeyPair> DataDir::server_certificate(const http::CertificateAuthori
     auto facts = http::parse_certificate(certificate);
     if (facts && covers(*facts, names) && facts->not_after > now + kRenewBefore) return http::KeyPair{certificate, key};
   }
-  auto pair = TRY(ca.issue({.common_name = "causeway-apiserver", .dns_names = names.dns, .addresses = names.addresses, .server = true}, now));
+  auto pair = TRY(ca.issue(
+      {.common_name = "causeway-apiserver", .dns_names = names.dns, .addresses = names.addresses, .server = true},
+      now));
   TRY(replace_file(path_ + "/server.key", pair.key_pem, 0600, true));
   TRY(replace_file(path_ + "/server.crt", pair.certificate_pem, 0644, true));
   return pair;
@@ -99,12 +104,13 @@ Result<std::vector<User>> DataDir::users(const std::vector<std::string>& names) 
     const auto tree = TRY(parse_object(text), "read {}", file);
     for (const json::value& user : array_at(tree, "users"))
       if (user.is_object())
-        known.push_back({std::string(text_at(user.get_object(), "name")), std::string(text_at(user.get_object(), "token"))});
+        known.push_back(
+            {std::string(text_at(user.get_object(), "name")), std::string(text_at(user.get_object(), "token"))});
   }
   bool changed = false;
   for (const std::string& name : names) {
     if (std::any_of(known.begin(), known.end(), [&](const User& user) { return user.name == name; })) continue;
-    known.push_back({name, TRY(make_token())});
+    known.push_back({ name, TRY(make_token()) });
     changed = true;
   }
   if (changed) {

@@ -45,7 +45,8 @@ class DataDir {
  private:
   DataDir(std::string path, Fd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
   Result<http::CertificateAuthority> authority(WallTime now) const;
-  Result<http::KeyPair> server_certificate(const http::CertificateAuthority& ca, const ServerNames& names, WallTime now) const;
+  Result<http::KeyPair> server_certificate(const http::CertificateAuthority& ca, const ServerNames& names,
+                                           WallTime now) const;
   Result<std::vector<User>> users(const std::vector<std::string>& names) const;
 
   std::string path_;

@@ -62,8 +62,8 @@ std::unexpected<Error> Database::error(std::string_view what) const {
                   path_);
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
-      return fail(Errc::Invalid, "{} {}: {}; move the file away to start empty, or restore it from a backup", what, path_,
-                  sqlite3_errmsg(handle_));
+      return fail(Errc::Invalid, "{} {}: {}; move the file away to start empty, or restore it from a backup", what,
+                  path_, sqlite3_errmsg(handle_));
     case SQLITE_BUSY:
       return fail(Errc::Unavailable, "{} {}: another process holds it locked; end that process", what, path_);
     default:
@@ -79,8 +79,8 @@ Status Database::execute(const char* sql) {
 
 Result<Database> Database::open(const std::string& path) {
   sqlite3* handle = nullptr;
-  const int opened = sqlite3_open_v2(path.c_str(), &handle,
-                                     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int opened =
+      sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   Database database(handle, path);
   if (opened != SQLITE_OK) return database.error("open");
   sqlite3_busy_timeout(handle, 2000);  // somebody looks at the file with sqlite3
@@ -89,8 +89,8 @@ Result<Database> Database::open(const std::string& path) {
   TRY(database.execute(kTables), "open");
   const int64_t schema = TRY(database.meta("schema"));
   if (schema > kSchema)
-    return fail(Errc::Invalid, "open {}: its schema {} is newer than this program's {}; use the newer program", path, schema,
-                kSchema);
+    return fail(Errc::Invalid, "open {}: its schema {} is newer than this program's {}; use the newer program", path,
+                schema, kSchema);
   TRY(database.prepare());
   TRY(database.set_meta("schema", kSchema));
   database.compacted_ = TRY(database.meta("compacted"));
@@ -167,8 +167,8 @@ Status Database::load(const IndexOf& index_of, const std::function<void(LogRow)>
   revision_ = std::max(revision_, last);
 
   Statement check;
-  if (sqlite3_prepare_v2(handle_, "SELECT resource, namespace, name, revision FROM current", -1, &check.handle, nullptr) !=
-      SQLITE_OK)
+  if (sqlite3_prepare_v2(handle_, "SELECT resource, namespace, name, revision FROM current", -1, &check.handle,
+                         nullptr) != SQLITE_OK)
     return error("read");
   size_t count = 0;
   while ((step = sqlite3_step(check.handle)) == SQLITE_ROW) {
@@ -179,7 +179,8 @@ Status Database::load(const IndexOf& index_of, const std::function<void(LogRow)>
   }
   if (step != SQLITE_DONE || count != newest.size())
     return fail(Errc::Invalid,
-                "load {}: the tables log and current disagree, so the file is damaged; restore it from a backup", path_);
+                "load {}: the tables log and current disagree, so the file is damaged; restore it from a backup",
+                path_);
   return ok();
 }
 

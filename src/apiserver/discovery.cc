@@ -1,8 +1,7 @@
 #include "apiserver/discovery.h"
 
-#include <boost/json.hpp>
-
 #include <algorithm>
+#include <boost/json.hpp>
 
 #include "apiserver/json_tree.h"
 #include "apiserver/kinds.h"
@@ -67,7 +66,8 @@ json::object aggregated(bool core, std::string_view version) {
     if (served.group.empty() != core) continue;
     json::array resources;
     for (const Kind& kind : all_kinds())
-      if (kind.info.group == served.group && kind.info.version == served.version) resources.push_back(aggregated_resource(kind));
+      if (kind.info.group == served.group && kind.info.version == served.version)
+        resources.push_back(aggregated_resource(kind));
     json::object shown{{"version", served.version}, {"resources", std::move(resources)}, {"freshness", "Current"}};
     json::object metadata{{"creationTimestamp", nullptr}};
     if (!core) metadata["name"] = served.group;
@@ -137,7 +137,9 @@ std::string aggregated_version(const http::Request& request) {
 }
 
 http::Response answer(const json::object& tree, std::string type = "application/json") {
-  return {.status = 200, .headers = {{"Content-Type", std::move(type)}, {"Vary", "Accept"}}, .body = json::serialize(tree) + "\n"};
+  return {.status = 200,
+          .headers = {{"Content-Type", std::move(type)}, {"Vary", "Accept"}},
+          .body = json::serialize(tree) + "\n"};
 }
 
 }  // namespace
@@ -150,7 +152,8 @@ std::optional<http::Response> discovery(const http::Request& request, std::strin
       return answer(aggregated(path == "/api", version),
                     fmt::format("application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList", version));
   }
-  if (path == "/api") return answer({{"kind", "APIVersions"}, {"versions", {"v1"}}, {"serverAddressByClientCIDRs", json::array{}}});
+  if (path == "/api")
+    return answer({{"kind", "APIVersions"}, {"versions", {"v1"}}, {"serverAddressByClientCIDRs", json::array{}}});
   if (path == "/apis") {
     json::array groups;
     for (const GroupVersion& served : group_versions())

@@ -1,8 +1,7 @@
 #include "apiserver/element_order.h"
 
-#include <boost/json.hpp>
-
 #include <algorithm>
+#include <boost/json.hpp>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -47,8 +46,10 @@ json::array order_elements(json::array merged, const json::array& order, const j
     placed.element = std::move(merged[i]);
     (placed.in_order == kAbsent ? others : named).push_back(std::move(placed));
   }
-  auto by = [](size_t Placed::*place) {
-    return [place](const Placed& a, const Placed& b) { return std::pair(a.*place, a.in_merged) < std::pair(b.*place, b.in_merged); };
+  auto by = [](size_t Placed::* place) {
+    return [place](const Placed& a, const Placed& b) {
+      return std::pair(a.*place, a.in_merged) < std::pair(b.*place, b.in_merged);
+    };
   };
   std::sort(named.begin(), named.end(), by(&Placed::in_order));
   std::sort(others.begin(), others.end(), by(&Placed::in_before));

@@ -4,7 +4,6 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
-
 #include <string_view>
 
 namespace causeway::apiserver {

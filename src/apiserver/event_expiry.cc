@@ -1,6 +1,5 @@
-#include <boost/json.hpp>
-
 #include <algorithm>
+#include <boost/json.hpp>
 
 #include "apiserver/background.h"
 #include "base/log.h"

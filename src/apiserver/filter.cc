@@ -18,8 +18,9 @@ ApiResult<Filter> Filter::parse(const Call& call) {
     const std::string& field = requirement.field;
     if (field == "metadata.name" || (field == "metadata.namespace" && call.kind->info.namespaced)) continue;
     if (std::find(known.begin(), known.end(), field) == known.end())
-      return bad_request(fmt::format("fieldSelector: field label not supported: {} ({} can be selected by metadata.name{}{})",
-                                     field, call.kind->info.plural, known.empty() ? "" : ", ", fmt::join(known, ", ")));
+      return bad_request(
+          fmt::format("fieldSelector: field label not supported: {} ({} can be selected by metadata.name{}{})", field,
+                      call.kind->info.plural, known.empty() ? "" : ", ", fmt::join(known, ", ")));
   }
   filter.labels_ = std::move(*labels);
   filter.fields_ = std::move(*fields);

@@ -1,7 +1,6 @@
 #include "apiserver/json_patch.h"
 
 #include <boost/json.hpp>
-
 #include <charconv>
 #include <string>
 #include <vector>
@@ -76,7 +75,9 @@ Result<Pointer> pointer_of(const json::object& operation, std::string_view membe
   return Pointer{std::move(text), std::move(tokens)};
 }
 
-std::unexpected<Error> missing(const Pointer& path) { return fail(Errc::Conflict, "the path \"{}\" does not exist", path.text); }
+std::unexpected<Error> missing(const Pointer& path) {
+  return fail(Errc::Conflict, "the path \"{}\" does not exist", path.text);
+}
 
 Result<json::value*> find(json::value& root, const Pointer& path) {
   json::value* found = resolve(root, path.tokens, path.tokens.size());
@@ -143,7 +144,8 @@ Status apply_one(json::value& root, const json::object& operation) {
   if (verb == "remove") return remove(root, path);
   if (verb == "replace") {
     const json::value* value = TRY(value_of(operation));
-    *TRY(find(root, path)) = *value;
+    *TRY(find(root, path))
+    = *value;
     return ok();
   }
   if (verb == "test") {
@@ -172,7 +174,8 @@ Status apply_json_patch(json::value& target, const json::value& patch) {
   const auto* operations = patch.if_array();
   if (!operations) return fail(Errc::Invalid, "a JSON patch is an array of operations");
   if (operations->size() > kOperationsAtMost)
-    return fail(Errc::Invalid, "the JSON patch has {} operations; at most {} are taken", operations->size(), kOperationsAtMost);
+    return fail(Errc::Invalid, "the JSON patch has {} operations; at most {} are taken", operations->size(),
+                kOperationsAtMost);
   json::value result = target;
   for (size_t i = 0; i < operations->size(); ++i) {
     const auto* operation = (*operations)[i].if_object();

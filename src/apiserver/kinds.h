@@ -16,9 +16,9 @@ struct Kind {
   std::string_view singular;
   std::vector<std::string_view> short_names;
   std::vector<std::string_view> categories;
-  bool has_status = false;      // the subresource; a write of the object leaves the status alone
+  bool has_status = false;  // the subresource; a write of the object leaves the status alone
   bool has_scale = false;
-  bool has_generation = false;  // metadata.generation counts the changes of spec
+  bool has_generation = false;          // metadata.generation counts the changes of spec
   bool needs_resource_version = false;  // an update without one is refused
   // Beside metadata.name and metadata.namespace, what a field selector may name.
   std::vector<std::string_view> fields;

@@ -1,7 +1,6 @@
 #include "apiserver/list.h"
 
 #include <boost/json.hpp>
-
 #include <charconv>
 
 #include "apiserver/continue_token.h"
@@ -11,9 +10,12 @@ namespace causeway::apiserver {
 namespace {
 
 constexpr std::string_view kExpiredToken =
-    "The provided continue parameter is too old to display a consistent list result. You can start a new list without the "
-    "continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing "
-    "with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the "
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
+    "the "
+    "continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
+    "Continuing "
+    "with the provided token results in an inconsistent list - objects that were created, modified, or deleted between "
+    "the "
     "time the first chunk was returned and now may show up in the list.";
 
 // What a list is to show: which revision, from where.
@@ -24,8 +26,8 @@ struct Start {
 };
 
 Refusal too_old(const Store& store, Revision asked) {
-  return expired(fmt::format("The resourceVersion for the provided list is too old: {} ({} is the oldest that is kept)", asked,
-                             store.compacted()));
+  return expired(fmt::format("The resourceVersion for the provided list is too old: {} ({} is the oldest that is kept)",
+                             asked, store.compacted()));
 }
 
 ApiResult<Start> start_of_continue(const Store& store, const Call& call) {
@@ -72,8 +74,8 @@ json::object list_metadata(const Page& page) {
 }
 
 std::string list_head(const Kind& kind, const Page& page) {
-  return fmt::format(R"({{"kind":"{}List","apiVersion":"{}","metadata":{},)", kind.info.kind, kube::api_version(kind.info),
-                     json::serialize(list_metadata(page)));
+  return fmt::format(R"({{"kind":"{}List","apiVersion":"{}","metadata":{},)", kind.info.kind,
+                     kube::api_version(kind.info), json::serialize(list_metadata(page)));
 }
 
 http::Response json_response(int status, std::string body) {
@@ -97,7 +99,8 @@ std::string plain_list(const Kind& kind, const Page& page) {
   return body += "]}\n";
 }
 
-std::string table_list(const Kind& kind, const Page& page, const Accepted& accepted, IncludeObject include, WallTime now) {
+std::string table_list(const Kind& kind, const Page& page, const Accepted& accepted, IncludeObject include,
+                       WallTime now) {
   json::object table{{"kind", "Table"}, {"apiVersion", "meta.k8s.io/" + accepted.version}};
   table["metadata"] = list_metadata(page);
   table["columnDefinitions"] = table_columns(kind.table);

@@ -14,8 +14,8 @@ namespace causeway::apiserver {
 struct Page {
   Revision revision = 0;
   std::vector<ObjectPtr> objects;
-  std::string continue_token;         // empty: nothing follows
-  std::optional<int64_t> remaining;   // how many follow, known without selectors
+  std::string continue_token;        // empty: nothing follows
+  std::optional<int64_t> remaining;  // how many follow, known without selectors
 };
 
 // Options limit, continue, resourceVersion, resourceVersionMatch. Errors: 400, 410 (history does not reach back so far;

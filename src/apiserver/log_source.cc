@@ -1,7 +1,8 @@
 #include "apiserver/log_source.h"
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
+
+#include <boost/json.hpp>
 
 #include "apiserver/json_tree.h"
 #include "apiserver/list.h"
@@ -80,12 +81,13 @@ Task<Status> KubeletLogSource::send(LogRequest request, http::ResponseWriter& wr
     co_return ok();
   }
   if (!*relay.end)
-    co_return co_await writer.send(status_response(
-        unavailable(fmt::format("the node of pod {}/{} does not answer at {}: {}", request.ns, request.pod,
-                                to_string(request.kubelet), relay.end->error().message()))
-            .error()));
+    co_return co_await writer.send(
+        status_response(unavailable(fmt::format("the node of pod {}/{} does not answer at {}: {}", request.ns,
+                                                request.pod, to_string(request.kubelet), relay.end->error().message()))
+                            .error()));
   http::Response& response = **relay.end;
-  if (response.status / 100 == 2) co_return co_await writer.send({.status = 200, .headers = text, .body = response.body});
+  if (response.status / 100 == 2)
+    co_return co_await writer.send({.status = 200, .headers = text, .body = response.body});
   // kubelet answers errors as plain text.
   while (!response.body.empty() && response.body.back() == '\n') response.body.pop_back();
   auto refusal = response.status >= 500 ? internal(response.body) : bad_request(response.body);
@@ -121,7 +123,8 @@ ApiResult<std::string> log_options(const Call& call) {
     if (name == "container") continue;
     if (name == "tailLines" || name == "sinceSeconds" || name == "limitBytes") TRY(int_option(call.target, name));
     if (name == "follow" || name == "previous" || name == "timestamps") TRY(bool_option(call.target, name));
-    options += fmt::format("{}{}={}", options.empty() ? "" : "&", http::percent_encode(name), http::percent_encode(value));
+    options +=
+        fmt::format("{}{}={}", options.empty() ? "" : "&", http::percent_encode(name), http::percent_encode(value));
   }
   return options;
 }
@@ -135,15 +138,16 @@ ApiResult<Endpoint> kubelet_of(Store& store, const std::string& node_name) {
   if (port <= 0 || port > 65535) return away("publishes no kubelet port (status.daemonEndpoints.kubeletEndpoint.Port)");
   for (const json::value& address : array_at(*tree, "status.addresses")) {
     if (!address.is_object() || text_at(address.get_object(), "type") != "InternalIP") continue;
-    if (auto ip = Ip::parse(text_at(address.get_object(), "address"))) return Endpoint{*ip, static_cast<uint16_t>(port)};
+    if (auto ip = Ip::parse(text_at(address.get_object(), "address")))
+      return Endpoint{*ip, static_cast<uint16_t>(port)};
   }
   return away("publishes no InternalIP");
 }
 
 }  // namespace
 
-std::unique_ptr<LogSource> make_kubelet_log_source(Loop& loop,
-                                                   std::function<std::unique_ptr<http::Transport>(std::string url)> connect) {
+std::unique_ptr<LogSource> make_kubelet_log_source(
+    Loop& loop, std::function<std::unique_ptr<http::Transport>(std::string url)> connect) {
   return std::make_unique<KubeletLogSource>(loop, std::move(connect));
 }
 

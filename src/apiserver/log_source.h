@@ -30,11 +30,11 @@ class LogSource {
 
 // GET http://NODE:PORT/containerLogs/NS/POD/CONTAINER?OPTIONS, passed on as it comes. `connect` makes a transport to
 // such a URL's root.
-std::unique_ptr<LogSource> make_kubelet_log_source(Loop& loop,
-                                                   std::function<std::unique_ptr<http::Transport>(std::string url)> connect);
+std::unique_ptr<LogSource> make_kubelet_log_source(
+    Loop& loop, std::function<std::unique_ptr<http::Transport>(std::string url)> connect);
 
-// Which log a GET of pods/NAME/log means. Errors: 400 (no such container, not started, an option), 404, 503 (the node is
-// away).
+// Which log a GET of pods/NAME/log means. Errors: 400 (no such container, not started, an option), 404, 503 (the node
+// is away).
 ApiResult<LogRequest> plan_log(Store& store, const Call& call);
 
 }  // namespace causeway::apiserver

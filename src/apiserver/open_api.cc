@@ -1,7 +1,6 @@
 #include "apiserver/open_api.h"
 
 #include <boost/json.hpp>
-
 #include <set>
 
 #include "apiserver/json_tree.h"
@@ -101,19 +100,22 @@ json::object parameter(std::string_view name, std::string_view in, std::string_v
 json::object operation(const Kind& kind, std::string_view action, bool writes, const json::object& result) {
   json::array parameters;
   if (writes)
-    for (std::string_view name : {"dryRun", "fieldManager", "fieldValidation"}) parameters.push_back(parameter(name, "query"));
+    for (std::string_view name : {"dryRun", "fieldManager", "fieldValidation"})
+      parameters.push_back(parameter(name, "query"));
   if (action == "list") {
-    for (std::string_view name : {"continue", "fieldSelector", "labelSelector", "resourceVersion", "resourceVersionMatch"})
+    for (std::string_view name :
+         {"continue", "fieldSelector", "labelSelector", "resourceVersion", "resourceVersionMatch"})
       parameters.push_back(parameter(name, "query"));
     for (std::string_view name : {"limit", "timeoutSeconds"}) parameters.push_back(parameter(name, "query", "integer"));
     for (std::string_view name : {"allowWatchBookmarks", "sendInitialEvents", "watch"})
       parameters.push_back(parameter(name, "query", "boolean"));
   }
   const json::object content{{"application/json", {{"schema", result}}}};
-  json::object shown{{"operationId", fmt::format("{}{}{}{}", action, kind.info.group, kind.info.version, kind.info.kind)},
-                     {"responses", {{"200", {{"description", "OK"}, {"content", content}}}}},
-                     {"x-kubernetes-action", action},
-                     {"x-kubernetes-group-version-kind", group_version_kind(kind.info)}};
+  json::object shown{
+      {"operationId", fmt::format("{}{}{}{}", action, kind.info.group, kind.info.version, kind.info.kind)},
+      {"responses", {{"200", {{"description", "OK"}, {"content", content}}}}},
+      {"x-kubernetes-action", action},
+      {"x-kubernetes-group-version-kind", group_version_kind(kind.info)}};
   if (!parameters.empty()) shown["parameters"] = std::move(parameters);
   // PATCH names no body on purpose: kubectl then merges by what it knows of the kind itself.
   if (action == "post" || action == "put") shown["requestBody"] = {{"required", true}, {"content", content}};
@@ -121,7 +123,8 @@ json::object operation(const Kind& kind, std::string_view action, bool writes, c
 }
 
 void add_paths(json::object& paths, const Kind& kind, const json::object& object) {
-  const std::string base = kind.info.namespaced ? kube::collection_path(kind.info, "{namespace}") : kube::collection_path(kind.info);
+  const std::string base =
+      kind.info.namespaced ? kube::collection_path(kind.info, "{namespace}") : kube::collection_path(kind.info);
   json::array ns;
   if (kind.info.namespaced) ns.push_back(parameter("namespace", "path"));
   json::array named = ns;
@@ -137,8 +140,7 @@ void add_paths(json::object& paths, const Kind& kind, const json::object& object
     single["patch"] = operation(kind, "patch", true, object);
     single["delete"] = operation(kind, "delete", false, object);
   }
-  if (kind.info.namespaced)
-    paths[kube::collection_path(kind.info)] = {{"get", operation(kind, "list", false, object)}};
+  if (kind.info.namespaced) paths[kube::collection_path(kind.info)] = {{"get", operation(kind, "list", false, object)}};
   paths[base] = std::move(collection);
   paths[base + "/{name}"] = std::move(single);
 }
@@ -189,7 +191,8 @@ std::optional<http::Response> OpenApi::serve(const http::Request& request, const
     json::object paths;
     for (const auto& [name, document] : documents())
       paths[name] = {{"serverRelativeURL", fmt::format("{}/{}?hash={}", kRoot, name, document.hash)}};
-    return http::Response{.headers = {{"Content-Type", "application/json"}}, .body = json::serialize(json::object{{"paths", paths}})};
+    return http::Response{.headers = {{"Content-Type", "application/json"}},
+                          .body = json::serialize(json::object{{"paths", paths}})};
   }
   auto found = documents().find(std::string(path.substr(1)));
   if (found == documents().end()) return std::nullopt;

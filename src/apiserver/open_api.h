@@ -1,5 +1,5 @@
-// OpenAPI v3 of what is served: an index, and one document for each group and version. kubectl needs it to create, apply
-// and explain; it is made from the table of kinds and the schema, once.
+// OpenAPI v3 of what is served: an index, and one document for each group and version. kubectl needs it to create,
+// apply and explain; it is made from the table of kinds and the schema, once.
 #pragma once
 
 #include <map>

@@ -1,5 +1,6 @@
-#include <boost/json.hpp>
 #include <doctest/doctest.h>
+
+#include <boost/json.hpp>
 
 #include "apiserver/json_patch.h"
 #include "apiserver/json_tree.h"
@@ -32,11 +33,13 @@ std::string strategic(std::string_view kind, std::string_view target, std::strin
 }
 
 TEST_CASE("JSON patch does what RFC 6902 shows in its appendix") {
-  CHECK(json_patch(R"({"foo":"bar"})", R"([{"op":"add","path":"/baz","value":"qux"}])") == R"({"foo":"bar","baz":"qux"})");
+  CHECK(json_patch(R"({"foo":"bar"})", R"([{"op":"add","path":"/baz","value":"qux"}])") ==
+        R"({"foo":"bar","baz":"qux"})");
   CHECK(json_patch(R"({"foo":["bar","baz"]})", R"([{"op":"add","path":"/foo/1","value":"qux"}])") ==
         R"({"foo":["bar","qux","baz"]})");
   CHECK(json_patch(R"({"baz":"qux","foo":"bar"})", R"([{"op":"remove","path":"/baz"}])") == R"({"foo":"bar"})");
-  CHECK(json_patch(R"({"foo":["bar","qux","baz"]})", R"([{"op":"remove","path":"/foo/1"}])") == R"({"foo":["bar","baz"]})");
+  CHECK(json_patch(R"({"foo":["bar","qux","baz"]})", R"([{"op":"remove","path":"/foo/1"}])") ==
+        R"({"foo":["bar","baz"]})");
   CHECK(json_patch(R"({"baz":"qux","foo":"bar"})", R"([{"op":"replace","path":"/baz","value":"boo"}])") ==
         R"({"baz":"boo","foo":"bar"})");
   CHECK(json_patch(R"({"foo":["all","grass","cows","eat"]})", R"([{"op":"move","from":"/foo/1","path":"/foo/3"}])") ==
@@ -72,11 +75,14 @@ TEST_CASE("merge patch does what RFC 7386 shows in its appendix") {
 }
 
 TEST_CASE("a strategic merge patch merges containers by name and ports by containerPort") {
-  const char* pod = R"({"spec":{"containers":[{"name":"a","image":"1","ports":[{"containerPort":80}]},{"name":"b","image":"2"}]}})";
-  CHECK(strategic("Pod", pod, R"({"spec":{"containers":[{"name":"b","image":"3"},{"name":"c","image":"4"}]}})") ==
-        R"({"spec":{"containers":[{"name":"a","image":"1","ports":[{"containerPort":80}]},{"name":"b","image":"3"},{"name":"c","image":"4"}]}})");
-  CHECK(strategic("Pod", pod, R"({"spec":{"containers":[{"name":"a","ports":[{"containerPort":81}]}]}})") ==
-        R"({"spec":{"containers":[{"name":"a","image":"1","ports":[{"containerPort":81},{"containerPort":80}]},{"name":"b","image":"2"}]}})");
+  const char* pod =
+      R"({"spec":{"containers":[{"name":"a","image":"1","ports":[{"containerPort":80}]},{"name":"b","image":"2"}]}})";
+  CHECK(
+      strategic("Pod", pod, R"({"spec":{"containers":[{"name":"b","image":"3"},{"name":"c","image":"4"}]}})") ==
+      R"({"spec":{"containers":[{"name":"a","image":"1","ports":[{"containerPort":80}]},{"name":"b","image":"3"},{"name":"c","image":"4"}]}})");
+  CHECK(
+      strategic("Pod", pod, R"({"spec":{"containers":[{"name":"a","ports":[{"containerPort":81}]}]}})") ==
+      R"({"spec":{"containers":[{"name":"a","image":"1","ports":[{"containerPort":81},{"containerPort":80}]},{"name":"b","image":"2"}]}})");
   CHECK(strategic("Pod", pod, R"({"spec":{"containers":[{"name":"a","$patch":"delete"}]}})") ==
         R"({"spec":{"containers":[{"name":"b","image":"2"}]}})");
   CHECK(strategic("Pod", pod, R"({"spec":{"containers":[{"$patch":"replace"},{"name":"z","image":"9"}]}})") ==
@@ -97,7 +103,8 @@ TEST_CASE("$setElementOrder puts what it names into its order, and leaves the re
 
 TEST_CASE("lists of scalars that are sets merge, and $deleteFromPrimitiveList takes away") {
   const char* object = R"({"metadata":{"finalizers":["a","b"]}})";
-  CHECK(strategic("Pod", object, R"({"metadata":{"finalizers":["b","c"]}})") == R"({"metadata":{"finalizers":["a","b","c"]}})");
+  CHECK(strategic("Pod", object, R"({"metadata":{"finalizers":["b","c"]}})") ==
+        R"({"metadata":{"finalizers":["a","b","c"]}})");
   CHECK(strategic("Pod", object, R"({"metadata":{"$deleteFromPrimitiveList/finalizers":["a"]}})") ==
         R"({"metadata":{"finalizers":["b"]}})");
 }
@@ -106,17 +113,18 @@ TEST_CASE("lists without a merge key are replaced, maps merge, null removes") {
   CHECK(strategic("Pod", R"({"spec":{"containers":[{"name":"a","args":["1","2"]}]}})",
                   R"({"spec":{"containers":[{"name":"a","args":["3"]}]}})") ==
         R"({"spec":{"containers":[{"name":"a","args":["3"]}]}})");
-  CHECK(strategic("Pod", R"({"metadata":{"labels":{"a":"1","b":"2"}}})", R"({"metadata":{"labels":{"a":null,"c":"3"}}})") ==
-        R"({"metadata":{"labels":{"b":"2","c":"3"}}})");
-  CHECK(strategic("Pod", R"({"spec":{"nodeSelector":{"a":"1"}}})", R"({"spec":{"nodeSelector":{"$patch":"replace","b":"2"}}})") ==
+  CHECK(strategic("Pod", R"({"metadata":{"labels":{"a":"1","b":"2"}}})",
+                  R"({"metadata":{"labels":{"a":null,"c":"3"}}})") == R"({"metadata":{"labels":{"b":"2","c":"3"}}})");
+  CHECK(strategic("Pod", R"({"spec":{"nodeSelector":{"a":"1"}}})",
+                  R"({"spec":{"nodeSelector":{"$patch":"replace","b":"2"}}})") ==
         R"({"spec":{"nodeSelector":{"b":"2"}}})");
 }
 
 TEST_CASE("$retainKeys drops the members of a union that it does not name") {
-  const char* deployment =
-      R"({"spec":{"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":1}}}})";
-  CHECK(strategic("apps.Deployment", deployment, R"({"spec":{"strategy":{"$retainKeys":["type"],"type":"Recreate"}}})") ==
-        R"({"spec":{"strategy":{"type":"Recreate"}}})");
+  const char* deployment = R"({"spec":{"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":1}}}})";
+  CHECK(
+      strategic("apps.Deployment", deployment, R"({"spec":{"strategy":{"$retainKeys":["type"],"type":"Recreate"}}})") ==
+      R"({"spec":{"strategy":{"type":"Recreate"}}})");
   CHECK(strategic("apps.Deployment", deployment, R"({"spec":{"strategy":{"$retainKeys":["x"],"type":"Recreate"}}})") ==
         "strategic merge patch at spec.strategy: $retainKeys does not name \"type\", which the patch sets");
 }

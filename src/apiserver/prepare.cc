@@ -1,8 +1,7 @@
 #include "apiserver/prepare.h"
 
-#include <boost/json.hpp>
-
 #include <algorithm>
+#include <boost/json.hpp>
 
 #include "kube/api/codec.h"
 
@@ -64,11 +63,10 @@ void keep_system_metadata(const json::object& old, json::object& updated) {
 
 }  // namespace
 
-std::string now_text(WallTime now) {
-  return kube::format_time(std::chrono::floor<std::chrono::microseconds>(now));
-}
+std::string now_text(WallTime now) { return kube::format_time(std::chrono::floor<std::chrono::microseconds>(now)); }
 
-ApiResult<void> prepare_create(const Kind& kind, const std::string& ns, json::object& object, Random& random, WallTime now) {
+ApiResult<void> prepare_create(const Kind& kind, const std::string& ns, json::object& object, Random& random,
+                               WallTime now) {
   if (const json::value* given = object.if_contains("metadata"); given && !given->is_object())
     return bad_request("metadata is no object");
   json::object& metadata = make_object_at(object, "metadata");
@@ -77,8 +75,7 @@ ApiResult<void> prepare_create(const Kind& kind, const std::string& ns, json::ob
   const std::string_view given_ns = text_at(metadata, "namespace");
   if (!given_ns.empty() && given_ns != ns)
     return bad_request("the namespace of the provided object does not match the namespace sent on the request");
-  if (kind.info.namespaced)
-    metadata["namespace"] = ns;
+  if (kind.info.namespaced) metadata["namespace"] = ns;
   if (text_at(metadata, "name").empty() && !text_at(metadata, "generateName").empty()) {
     constexpr size_t kBaseAtMost = 58;  // 63 with the suffix
     const std::string base(text_at(metadata, "generateName").substr(0, kBaseAtMost));

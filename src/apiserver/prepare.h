@@ -15,7 +15,8 @@ std::string now_text(WallTime now);
 
 // Name from generateName, namespace, uid, creationTimestamp, generation; takes away what clients may not set.
 // Errors: 400.
-ApiResult<void> prepare_create(const Kind& kind, const std::string& ns, json::object& object, Random& random, WallTime now);
+ApiResult<void> prepare_create(const Kind& kind, const std::string& ns, json::object& object, Random& random,
+                               WallTime now);
 
 // Keeps what an update may not change. `subresource`: empty, "status" or "finalize": decides which half of the object
 // the update is about.

@@ -8,18 +8,21 @@ namespace {
 constexpr const char* kMaps = "/api/v1/namespaces/default/configmaps";
 
 void put(ServerFixture& f, std::string_view name, std::string_view label = "x") {
-  REQUIRE(f.request("POST", kMaps, fmt::format(R"({{"metadata":{{"name":"{}","labels":{{"l":"{}"}}}}}})", name, label)).status == 201);
+  REQUIRE(f.request("POST", kMaps, fmt::format(R"({{"metadata":{{"name":"{}","labels":{{"l":"{}"}}}}}})", name, label))
+              .status == 201);
 }
 
 // "a b | rv=9 more=1"
 std::string names(ServerFixture& f, std::string target) {
   auto tree = f.tree(std::move(target));
-  if (tree.contains("code")) return fmt::format("{} {}", tree["code"].as_int64(), std::string_view(tree["reason"].as_string()));
+  if (tree.contains("code"))
+    return fmt::format("{} {}", tree["code"].as_int64(), std::string_view(tree["reason"].as_string()));
   std::string text;
   for (const auto& item : tree["items"].as_array())
     text += fmt::format("{} ", std::string_view(item.as_object().at("metadata").at("name").as_string()));
   text += fmt::format("| rv={}", std::string_view(tree["metadata"].at("resourceVersion").as_string()));
-  if (auto* more = tree["metadata"].as_object().if_contains("remainingItemCount")) text += fmt::format(" more={}", more->as_int64());
+  if (auto* more = tree["metadata"].as_object().if_contains("remainingItemCount"))
+    text += fmt::format(" more={}", more->as_int64());
   return text;
 }
 std::string token(ServerFixture& f, std::string target) {
@@ -42,8 +45,9 @@ std::string events(ServerFixture::Stream& stream) {
       continue;
     }
     auto& metadata = object["metadata"].as_object();
-    text += fmt::format("{} {}@{}", type, metadata.contains("name") ? std::string_view(metadata["name"].as_string()) : "",
-                        std::string_view(metadata["resourceVersion"].as_string()));
+    text +=
+        fmt::format("{} {}@{}", type, metadata.contains("name") ? std::string_view(metadata["name"].as_string()) : "",
+                    std::string_view(metadata["resourceVersion"].as_string()));
     if (metadata.contains("annotations")) text += " end";
   }
   return text;
@@ -78,8 +82,8 @@ TEST_CASE("a continue token that is too old comes back as 410 with one that goes
 
 TEST_CASE("resourceVersion and resourceVersionMatch choose the state of a list") {
   ServerFixture f;
-  put(f, "a");  // 7
-  put(f, "b");  // 8
+  put(f, "a");                                     // 7
+  put(f, "b");                                     // 8
   f.request("DELETE", std::string(kMaps) + "/a");  // 9
   CHECK(names(f, std::string(kMaps) + "?resourceVersion=0") == "b | rv=9");
   CHECK(names(f, std::string(kMaps) + "?resourceVersion=8&resourceVersionMatch=Exact") == "a b | rv=8");
@@ -131,7 +135,8 @@ TEST_CASE("what leaves a selector is DELETED with the state that the client knew
 
 TEST_CASE("bookmarks come every minute to who asked, and before the end of the watch") {
   ServerFixture f;
-  auto watch = f.open("GET", std::string(kMaps) + "?watch=true&resourceVersion=6&allowWatchBookmarks=true&timeoutSeconds=90");
+  auto watch =
+      f.open("GET", std::string(kMaps) + "?watch=true&resourceVersion=6&allowWatchBookmarks=true&timeoutSeconds=90");
   f.loop.advance(59s);
   CHECK(events(*watch) == "");
   f.request("POST", "/api/v1/namespaces", R"({"metadata":{"name":"elsewhere"}})");
@@ -173,7 +178,8 @@ TEST_CASE("a client that does not read holds up no writer and is disconnected") 
   for (int i = 0; i < 60; ++i) put(f, fmt::format("m{:02}", i));
   f.loop.advance(10s);
   REQUIRE(slow->ended.has_value());
-  CHECK(slow->ended->error().message() == "watch of configmaps: the client is more than 50 changes behind; it is disconnected");
+  CHECK(slow->ended->error().message() ==
+        "watch of configmaps: the client is more than 50 changes behind; it is disconnected");
   CHECK(!quick->ended.has_value());
   CHECK(events(*quick).ends_with("ADDED m59@66"));
 }
@@ -183,8 +189,9 @@ TEST_CASE("tables show the columns of the kind, in lists and watches") {
   const http::Headers table{{"Accept", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"}};
   f.request("POST", "/api/v1/namespaces/default/pods",
             R"({"metadata":{"name":"web"},"spec":{"nodeName":"n1","containers":[{"name":"c","image":"i"}]}})");
-  f.patch("/api/v1/namespaces/default/pods/web/status", "merge-patch+json",
-          R"({"status":{"phase":"Running","podIP":"10.244.0.5","containerStatuses":[{"name":"c","image":"i","imageID":"","ready":false,"restartCount":3,"lastState":{"terminated":{"exitCode":1,"finishedAt":"2023-11-14T22:12:20Z"}},"state":{"waiting":{"reason":"CrashLoopBackOff"}}}]}})");
+  f.patch(
+      "/api/v1/namespaces/default/pods/web/status", "merge-patch+json",
+      R"({"status":{"phase":"Running","podIP":"10.244.0.5","containerStatuses":[{"name":"c","image":"i","imageID":"","ready":false,"restartCount":3,"lastState":{"terminated":{"exitCode":1,"finishedAt":"2023-11-14T22:12:20Z"}},"state":{"waiting":{"reason":"CrashLoopBackOff"}}}]}})");
   auto list = boost::json::parse(f.request("GET", "/api/v1/pods", "", table).body).as_object();
   CHECK(list["kind"] == "Table");
   CHECK(boost::json::serialize(list["rows"].as_array()[0].as_object()["cells"]) ==
@@ -203,14 +210,19 @@ TEST_CASE("tables show the columns of the kind, in lists and watches") {
 
 TEST_CASE("discovery answers in the form and version that was asked for") {
   ServerFixture f;
-  auto type = [&](std::string accept) { return f.request("GET", "/apis", "", {{"Accept", std::move(accept)}}).headers.at("Content-Type"); };
-  CHECK(type("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as="
-             "APIGroupDiscoveryList,application/json") == "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
+  auto type = [&](std::string accept) {
+    return f.request("GET", "/apis", "", {{"Accept", std::move(accept)}}).headers.at("Content-Type");
+  };
+  CHECK(type("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/"
+             "json;g=apidiscovery.k8s.io;v=v2beta1;as="
+             "APIGroupDiscoveryList,application/json") ==
+        "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
   CHECK(type("application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json") ==
         "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList");
   CHECK(type("application/json") == "application/json");
   std::string groups;
-  for (const auto& group : f.tree("/apis")["groups"].as_array()) groups += fmt::format("{} ", std::string_view(group.at("name").as_string()));
+  for (const auto& group : f.tree("/apis")["groups"].as_array())
+    groups += fmt::format("{} ", std::string_view(group.at("name").as_string()));
   CHECK(groups == "apps coordination.k8s.io discovery.k8s.io networking.k8s.io events.k8s.io ");
   CHECK(f.tree("/apis/apps/v1")["resources"].as_array().size() == 8);
 }

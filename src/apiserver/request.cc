@@ -40,15 +40,15 @@ bool has_subresource(const Kind& kind, std::string_view subresource) {
 
 ApiResult<Verb> verb_of(std::string_view method, const Call& call) {
   const bool collection = call.name.empty();
-  auto refuse = [&] {
-    return method_not_allowed(fmt::format("{} is not possible on {}", method, call.target.path));
-  };
+  auto refuse = [&] { return method_not_allowed(fmt::format("{} is not possible on {}", method, call.target.path)); };
   if (call.kind->stored_as && method != "GET")
-    return method_not_allowed(fmt::format("{} is a read-only view; write {} of {} instead", kube::api_version(call.kind->info),
-                                          call.kind->stored_as->plural, kube::api_version(*call.kind->stored_as)));
+    return method_not_allowed(fmt::format("{} is a read-only view; write {} of {} instead",
+                                          kube::api_version(call.kind->info), call.kind->stored_as->plural,
+                                          kube::api_version(*call.kind->stored_as)));
   if (method == "GET") {
     if (!collection) return Verb::Get;
-    return TRY(bool_option(call.target, "watch")) ? Verb::Watch : Verb::List;
+    return TRY(bool_option(call.target, "watch"))
+    ? Verb::Watch : Verb::List;
   }
   if (method == "POST") {
     const bool action = call.subresource == "binding" || call.subresource == "eviction";
@@ -148,10 +148,10 @@ ApiResult<Accepted> negotiate(const http::Request& request) {
     if (as == "PartialObjectMetadata" || as == "PartialObjectMetadataList") accepted.form = Form::Partial;
     if (accepted.form != Form::Object) return accepted;
   }
-  return not_acceptable(
-      fmt::format("only application/json is served, also as=Table and as=PartialObjectMetadata of meta.k8s.io; the client "
-                  "accepts {}",
-                  header->second));
+  return not_acceptable(fmt::format(
+      "only application/json is served, also as=Table and as=PartialObjectMetadata of meta.k8s.io; the client "
+      "accepts {}",
+      header->second));
 }
 
 }  // namespace causeway::apiserver

@@ -15,9 +15,8 @@ namespace causeway::apiserver {
 namespace {
 
 http::Response status_response(const kube::ApiStatus& status) {
-  http::Response response{.status = status.code,
-                          .headers = {{"Content-Type", "application/json"}},
-                          .body = kube::encode(status) + "\n"};
+  http::Response response{
+      .status = status.code, .headers = {{"Content-Type", "application/json"}}, .body = kube::encode(status) + "\n"};
   if (status.code == 401) response.headers["WWW-Authenticate"] = "Bearer";
   if (status.details && status.details->retry_after_seconds > 0)
     response.headers["Retry-After"] = std::to_string(status.details->retry_after_seconds);
@@ -39,13 +38,13 @@ Result<std::unique_ptr<Server>> Server::open(Loop& loop, ServerOptions options) 
   auto index = [](std::string_view resource, const std::string& text) -> Result<Index> {
     auto tree = TRY(parse_object(text));
     const Kind* kind = find_kind(resource);
-    if (!kind) return fail(Errc::Unsupported, "this program serves no {}; use the newer program that stored them", resource);
+    if (!kind)
+      return fail(Errc::Unsupported, "this program serves no {}; use the newer program that stored them", resource);
     return apiserver::index_of(*kind, tree);
   };
-  auto store = TRY(Store::open(loop, {.path = options.store_path,
-                                      .threads = options.threads,
-                                      .retention = options.retention,
-                                      .index_of = index}));
+  auto store = TRY(Store::open(
+      loop,
+      {.path = options.store_path, .threads = options.threads, .retention = options.retention, .index_of = index}));
   return std::make_unique<Server>(loop, std::move(options), std::move(store));
 }
 
@@ -120,7 +119,8 @@ Task<ApiResult<Written>> Server::write(Call call, http::Request request) {
     co_return co_await delete_object(context(), std::move(call), std::move(options));
   }
   const bool dry_run = CO_TRY(dry_run_option(call.target));
-  if (call.verb == Verb::Patch) co_return co_await patch_object(context(), std::move(call), std::move(request), dry_run);
+  if (call.verb == Verb::Patch)
+    co_return co_await patch_object(context(), std::move(call), std::move(request), dry_run);
   if (call.subresource == "binding") {
     Body body = CO_TRY(read_body(request, call.target, {"", "v1", "Binding", "bindings", true}));
     co_return co_await bind_pod(context(), std::move(call), std::move(body.object), dry_run);
@@ -170,7 +170,8 @@ Task<ApiResult<http::Response>> Server::answer_scale(Call call, http::Request re
   }
   auto workload = parse_object(object->json);
   auto respond = [](const json::object& tree) {
-    return http::Response{.headers = {{"Content-Type", "application/json"}}, .body = json::serialize(scale_of(tree)) + "\n"};
+    return http::Response{.headers = {{"Content-Type", "application/json"}},
+                          .body = json::serialize(scale_of(tree)) + "\n"};
   };
   if (call.verb == Verb::Get) co_return respond(*workload);
 
@@ -179,14 +180,15 @@ Task<ApiResult<http::Response>> Server::answer_scale(Call call, http::Request re
     std::vector<std::string> duplicates;
     CO_TRY(apply_patch(scale, request, kScaleKind, duplicates));
   } else {
-    scale = CO_TRY(read_body(request, call.target, kScaleKind)).object;
+    scale = CO_TRY(read_body(request, call.target, kScaleKind))
+    .object;
   }
   Body body{.object = *workload};
   CO_TRY(apply_scale(body.object, scale));
   const bool dry_run = CO_TRY(dry_run_option(call.target));
   call.subresource.clear();  // from here on it is an update of the workload
-  Written written =
-      CO_TRY(co_await commit_update(context(), std::move(call), object, std::move(*workload), std::move(body), dry_run));
+  Written written = CO_TRY(
+      co_await commit_update(context(), std::move(call), object, std::move(*workload), std::move(body), dry_run));
   co_return respond(*parse_object(written.object->json));
 }
 
@@ -211,9 +213,9 @@ std::optional<http::Response> Server::serve_root(const http::Request& request, c
   if (path == "/healthz" || path == "/livez") return text_response(200, "ok");
   if (path == "/readyz") return ready_ ? text_response(200, "ok") : text_response(503, "the store is being prepared\n");
   if (path == "/version") {
-    const json::object version{{"major", "1"},        {"minor", "36"},          {"gitVersion", "v1.36.0+causeway"},
+    const json::object version{{"major", "1"},        {"minor", "36"},           {"gitVersion", "v1.36.0+causeway"},
                                {"gitCommit", ""},     {"gitTreeState", "clean"}, {"buildDate", ""},
-                               {"goVersion", "none"}, {"compiler", "clang"},    {"platform", "linux/amd64"}};
+                               {"goVersion", "none"}, {"compiler", "clang"},     {"platform", "linux/amd64"}};
     return http::Response{.headers = {{"Content-Type", "application/json"}}, .body = json::serialize(version) + "\n"};
   }
   if (auto found = discovery(request, path)) return found;

@@ -23,8 +23,8 @@ namespace causeway::apiserver {
 
 struct ServerOptions {
   std::string store_path = ":memory:";
-  size_t threads = 1;  // 0: the disk is written on the loop
-  std::vector<User> users;  // empty: everybody is let in
+  size_t threads = 1;                // 0: the disk is written on the loop
+  std::vector<User> users;           // empty: everybody is let in
   std::vector<Cidr> service_ranges;  // one or two, of different families; empty: 10.96.0.0/16
   std::vector<Endpoint> advertise;   // where the cluster reaches this server: the endpoints of the Service "kubernetes"
   Retention retention;
@@ -49,7 +49,8 @@ class Server final : public http::Handler {
  private:
   // One whole answer, for all but watches and logs.
   Task<ApiResult<http::Response>> answer(Call call, http::Request request);
-  Task<ApiResult<http::Response>> answer_write(Call call, http::Request request, Accepted accepted, IncludeObject include);
+  Task<ApiResult<http::Response>> answer_write(Call call, http::Request request, Accepted accepted,
+                                               IncludeObject include);
   Task<ApiResult<Written>> write(Call call, http::Request request);
   Task<ApiResult<http::Response>> answer_scale(Call call, http::Request request);
   Task<ApiResult<http::Response>> delete_collection(Call call, http::Request request);

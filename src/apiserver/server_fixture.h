@@ -2,7 +2,6 @@
 #pragma once
 
 #include <boost/json.hpp>
-
 #include <functional>
 #include <memory>
 #include <string>
@@ -64,21 +63,34 @@ class ServerFixture {
     auto stream = open(std::move(method), std::move(target), std::move(body), std::move(headers));
     return std::move(stream->writer.response);
   }
-  std::unique_ptr<Stream> open(std::string method, std::string target, std::string body = {}, http::Headers headers = {}) {
+  std::unique_ptr<Stream> open(std::string method, std::string target, std::string body = {},
+                               http::Headers headers = {}) {
     auto stream = std::make_unique<Stream>(loop);
     if (!body.empty() && !headers.contains("Content-Type")) headers["Content-Type"] = "application/json";
-    stream->scope.spawn("request", run(*server, {.method = std::move(method), .target = std::move(target),
-                                                 .headers = std::move(headers), .body = std::move(body)}, *stream));
+    stream->scope.spawn("request", run(*server,
+                                       {.method = std::move(method),
+                                        .target = std::move(target),
+                                        .headers = std::move(headers),
+                                        .body = std::move(body)},
+                                       *stream));
     loop.run_ready();
     return stream;
   }
 
   // The answer in one line: "201 {...}", with what differs from run to run taken out.
-  std::string text(const http::Response& response) { return fmt::format("{} {}", response.status, scrub(response.body)); }
+  std::string text(const http::Response& response) {
+    return fmt::format("{} {}", response.status, scrub(response.body));
+  }
   std::string get(std::string target) { return text(request("GET", std::move(target))); }
-  std::string post(std::string target, std::string body) { return text(request("POST", std::move(target), std::move(body))); }
-  std::string put(std::string target, std::string body) { return text(request("PUT", std::move(target), std::move(body))); }
-  std::string remove(std::string target, std::string body = {}) { return text(request("DELETE", std::move(target), std::move(body))); }
+  std::string post(std::string target, std::string body) {
+    return text(request("POST", std::move(target), std::move(body)));
+  }
+  std::string put(std::string target, std::string body) {
+    return text(request("PUT", std::move(target), std::move(body)));
+  }
+  std::string remove(std::string target, std::string body = {}) {
+    return text(request("DELETE", std::move(target), std::move(body)));
+  }
   std::string patch(std::string target, std::string type, std::string body) {
     return text(request("PATCH", std::move(target), std::move(body), {{"Content-Type", "application/" + type}}));
   }

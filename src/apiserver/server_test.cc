@@ -26,34 +26,44 @@ TEST_CASE("a new server has the four namespaces and the Service kubernetes with 
 
 TEST_CASE("create, read, update and delete keep the contract of resourceVersion") {
   ServerFixture f;
-  CHECK(f.post(kMaps, config_map("a", "1")) ==
-        R"(201 {"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":"default","uid":"U","creationTimestamp":"T","resourceVersion":"7"},"data":{"k":"1"}})");
+  CHECK(
+      f.post(kMaps, config_map("a", "1")) ==
+      R"(201 {"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":"default","uid":"U","creationTimestamp":"T","resourceVersion":"7"},"data":{"k":"1"}})");
   CHECK(f.message(f.request("POST", kMaps, config_map("a", "1"))) == "409 configmaps \"a\" already exists");
-  CHECK(f.put(std::string(kMaps) + "/a", R"({"metadata":{"name":"a","resourceVersion":"7"},"data":{"k":"2"}})") ==
-        R"(200 {"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","resourceVersion":"8","namespace":"default","uid":"U","creationTimestamp":"T"},"data":{"k":"2"}})");
+  CHECK(
+      f.put(std::string(kMaps) + "/a", R"({"metadata":{"name":"a","resourceVersion":"7"},"data":{"k":"2"}})") ==
+      R"(200 {"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","resourceVersion":"8","namespace":"default","uid":"U","creationTimestamp":"T"},"data":{"k":"2"}})");
   // The same again changes nothing and keeps the revision.
-  CHECK(f.put(std::string(kMaps) + "/a", R"({"metadata":{"name":"a"},"data":{"k":"2"}})").find(R"("resourceVersion":"8")") !=
-        std::string::npos);
-  CHECK(f.message(f.request("PUT", std::string(kMaps) + "/a", R"({"metadata":{"name":"a","resourceVersion":"7"},"data":{"k":"3"}})")) ==
-        "409 Operation cannot be fulfilled on configmaps \"a\": the object has been modified; please apply your changes to the "
+  CHECK(f.put(std::string(kMaps) + "/a", R"({"metadata":{"name":"a"},"data":{"k":"2"}})")
+            .find(R"("resourceVersion":"8")") != std::string::npos);
+  CHECK(f.message(f.request("PUT", std::string(kMaps) + "/a",
+                            R"({"metadata":{"name":"a","resourceVersion":"7"},"data":{"k":"3"}})")) ==
+        "409 Operation cannot be fulfilled on configmaps \"a\": the object has been modified; please apply your "
+        "changes to the "
         "latest version and try again");
-  CHECK(f.message(f.request("DELETE", std::string(kMaps) + "/a", R"({"preconditions":{"uid":"other"}})")).starts_with("409 "));
-  CHECK(f.remove(std::string(kMaps) + "/a") ==
-        R"(200 {"apiVersion":"v1","kind":"Status","metadata":{},"status":"Success","details":{"name":"a","kind":"configmaps","uid":"U"},"code":200})");
+  CHECK(f.message(f.request("DELETE", std::string(kMaps) + "/a", R"({"preconditions":{"uid":"other"}})"))
+            .starts_with("409 "));
+  CHECK(
+      f.remove(std::string(kMaps) + "/a") ==
+      R"(200 {"apiVersion":"v1","kind":"Status","metadata":{},"status":"Success","details":{"name":"a","kind":"configmaps","uid":"U"},"code":200})");
   CHECK(f.message(f.request("GET", std::string(kMaps) + "/a")) == "404 configmaps \"a\" not found");
 }
 
 TEST_CASE("a refusal is a Status that names object, field and reason") {
   ServerFixture f;
-  CHECK(f.post(kMaps, R"({"metadata":{"name":"Bad_Name"}})").starts_with(
-      R"(422 {"apiVersion":"v1","kind":"Status","metadata":{},"status":"Failure","message":"ConfigMap \"Bad_Name\" is invalid: metadata.name: Invalid value: \"Bad_Name\":)"));
+  CHECK(
+      f.post(kMaps, R"({"metadata":{"name":"Bad_Name"}})")
+          .starts_with(
+              R"(422 {"apiVersion":"v1","kind":"Status","metadata":{},"status":"Failure","message":"ConfigMap \"Bad_Name\" is invalid: metadata.name: Invalid value: \"Bad_Name\":)"));
   CHECK(f.message(f.request("POST", "/api/v1/namespaces/nowhere/configmaps", config_map("a", "1"))) ==
         "404 namespaces \"nowhere\" not found");
   CHECK(f.message(f.request("POST", kMaps, R"({"kind":"Secret","metadata":{"name":"a"}})")) ==
         "400 the kind in the data (Secret) does not match the expected kind (ConfigMap)");
-  CHECK(f.message(f.request("POST", std::string(kMaps) + "?fieldValidation=Strict", R"({"metadata":{"name":"a"},"dat":{},"data":{},"data":{}})")) ==
-        "400 ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: unknown field \"dat\", "
-        "duplicate field \"data\"");
+  CHECK(
+      f.message(f.request("POST", std::string(kMaps) + "?fieldValidation=Strict",
+                          R"({"metadata":{"name":"a"},"dat":{},"data":{},"data":{}})")) ==
+      "400 ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: unknown field \"dat\", "
+      "duplicate field \"data\"");
   CHECK(f.message(f.request("POST", kMaps, "k8s\0x", {{"Content-Type", "application/vnd.kubernetes.protobuf"}}))
             .starts_with("415 the body is protobuf, which this server does not read; send JSON"));
   CHECK(f.message(f.request("GET", "/apis/nothing/v1/things")) ==
@@ -68,7 +78,8 @@ TEST_CASE("an unknown field is dropped with a warning unless it is to be ignored
   auto warned = f.request("POST", kMaps, R"({"metadata":{"name":"a"},"dat":{}})");
   CHECK(warned.headers.at("Warning") == R"(299 - "unknown field \"dat\"")");
   CHECK(warned.body.find("dat\"") == std::string::npos);
-  CHECK(!f.request("POST", std::string(kMaps) + "?fieldValidation=Ignore", R"({"metadata":{"name":"b"},"dat":{}})").headers.contains("Warning"));
+  CHECK(!f.request("POST", std::string(kMaps) + "?fieldValidation=Ignore", R"({"metadata":{"name":"b"},"dat":{}})")
+             .headers.contains("Warning"));
 }
 
 TEST_CASE("generateName makes names, dryRun stores nothing") {
@@ -98,12 +109,14 @@ TEST_CASE("the status is written through its subresource only, and generation co
   CHECK(get()["status"] == boost::json::object{});
   CHECK(get()["metadata"].at("generation") == 1);
   CHECK(f.request("PATCH", deployments + "/web/status", R"({"status":{"replicas":2},"spec":{"replicas":7}})",
-                  {{"Content-Type", "application/merge-patch+json"}}).status == 200);
+                  {{"Content-Type", "application/merge-patch+json"}})
+            .status == 200);
   CHECK(get()["status"].at("replicas") == 2);
   CHECK(get()["spec"].at("replicas") == 2);
   CHECK(get()["metadata"].at("generation") == 1);
-  CHECK(f.patch(deployments + "/web/scale", "merge-patch+json", R"({"spec":{"replicas":5}})") ==
-        R"(200 {"kind":"Scale","apiVersion":"autoscaling/v1","metadata":{"name":"web","namespace":"default","uid":"U","resourceVersion":"9","creationTimestamp":"T"},"spec":{"replicas":5},"status":{"replicas":2,"selector":"a=b"}})");
+  CHECK(
+      f.patch(deployments + "/web/scale", "merge-patch+json", R"({"spec":{"replicas":5}})") ==
+      R"(200 {"kind":"Scale","apiVersion":"autoscaling/v1","metadata":{"name":"web","namespace":"default","uid":"U","resourceVersion":"9","creationTimestamp":"T"},"spec":{"replicas":5},"status":{"replicas":2,"selector":"a=b"}})");
   CHECK(get()["metadata"].at("generation") == 2);
   CHECK(get()["status"].at("replicas") == 2);
 }
@@ -114,7 +127,9 @@ TEST_CASE("finalizers hold a deleted object until they are gone") {
   f.post(kMaps, R"({"metadata":{"name":"held","finalizers":["example.com/x"]}})");
   CHECK(f.request("DELETE", url).status == 200);
   CHECK(f.tree(url)["metadata"].as_object().contains("deletionTimestamp"));
-  CHECK(f.request("PATCH", url, R"({"metadata":{"finalizers":null}})", {{"Content-Type", "application/merge-patch+json"}}).status == 200);
+  CHECK(
+      f.request("PATCH", url, R"({"metadata":{"finalizers":null}})", {{"Content-Type", "application/merge-patch+json"}})
+          .status == 200);
   CHECK(f.request("GET", url).status == 404);
 }
 
@@ -148,7 +163,8 @@ TEST_CASE("a deleted namespace takes its objects with it, and no new ones") {
   CHECK(f.tree("/api/v1/namespaces/shop")["status"].at("phase") == "Terminating");
   CHECK(f.request("GET", "/api/v1/namespaces/shop/configmaps/free").status == 404);
   CHECK(f.message(f.request("POST", "/api/v1/namespaces/shop/configmaps", config_map("late", "1"))) ==
-        "403 configmaps \"late\" is forbidden: unable to create new content in namespace shop because it is being terminated");
+        "403 configmaps \"late\" is forbidden: unable to create new content in namespace shop because it is being "
+        "terminated");
   f.patch("/api/v1/namespaces/shop/configmaps/held", "merge-patch+json", R"({"metadata":{"finalizers":null}})");
   f.loop.advance(10s);
   CHECK(f.request("GET", "/api/v1/namespaces/shop").status == 404);
@@ -156,20 +172,28 @@ TEST_CASE("a deleted namespace takes its objects with it, and no new ones") {
 }
 
 TEST_CASE("Services get free addresses of their families, and give them back") {
-  ServerFixture f([](ServerOptions& options) { options.service_ranges = {*Cidr::parse("10.96.0.0/24"), *Cidr::parse("fd00::/112")}; });
+  ServerFixture f([](ServerOptions& options) {
+    options.service_ranges = {*Cidr::parse("10.96.0.0/24"), *Cidr::parse("fd00::/112")};
+  });
   const std::string services = "/api/v1/namespaces/default/services";
-  auto ips = [&](std::string_view name) { return boost::json::serialize(f.tree(fmt::format("{}/{}", services, name))["spec"].at("clusterIPs")); };
+  auto ips = [&](std::string_view name) {
+    return boost::json::serialize(f.tree(fmt::format("{}/{}", services, name))["spec"].at("clusterIPs"));
+  };
   f.post(services, R"({"metadata":{"name":"a"},"spec":{"ports":[{"port":80}]}})");
   f.post(services, R"({"metadata":{"name":"b"},"spec":{"ipFamilyPolicy":"PreferDualStack","ports":[{"port":80}]}})");
   f.post(services, R"({"metadata":{"name":"c"},"spec":{"clusterIP":"None","ports":[{"port":80}]}})");
   CHECK(ips("a") == R"(["10.96.0.17"])");
   CHECK(ips("b") == R"(["10.96.0.18","fd00::101"])");
   CHECK(ips("c") == R"(["None"])");
-  CHECK(f.message(f.request("POST", services, R"({"metadata":{"name":"d"},"spec":{"clusterIP":"10.96.0.17","ports":[{"port":80}]}})")) ==
-        "422 Service \"d\" is invalid: spec.clusterIPs[0]: Invalid value: \"10.96.0.17\": failed to allocate IP: provided IP is "
+  CHECK(f.message(f.request("POST", services,
+                            R"({"metadata":{"name":"d"},"spec":{"clusterIP":"10.96.0.17","ports":[{"port":80}]}})")) ==
+        "422 Service \"d\" is invalid: spec.clusterIPs[0]: Invalid value: \"10.96.0.17\": failed to allocate IP: "
+        "provided IP is "
         "already allocated");
   f.remove(services + "/a");
-  CHECK(f.request("POST", services, R"({"metadata":{"name":"d"},"spec":{"clusterIP":"10.96.0.17","ports":[{"port":80}]}})").status == 201);
+  CHECK(f.request("POST", services,
+                  R"({"metadata":{"name":"d"},"spec":{"clusterIP":"10.96.0.17","ports":[{"port":80}]}})")
+            .status == 201);
 }
 
 TEST_CASE("server-side apply and unknown patches get a 415 that lists what is taken") {
@@ -177,7 +201,8 @@ TEST_CASE("server-side apply and unknown patches get a 415 that lists what is ta
   f.post(kMaps, config_map("a", "1"));
   auto apply = f.request("PATCH", std::string(kMaps) + "/a", "{}", {{"Content-Type", "application/apply-patch+yaml"}});
   CHECK(f.message(apply).starts_with("415 server-side apply (application/apply-patch+yaml) is not served"));
-  CHECK(f.request("PATCH", std::string(kMaps) + "/nobody", "{}", {{"Content-Type", "application/apply-patch+yaml"}}).status == 415);
+  CHECK(f.request("PATCH", std::string(kMaps) + "/nobody", "{}", {{"Content-Type", "application/apply-patch+yaml"}})
+            .status == 415);
   CHECK(f.request("PATCH", std::string(kMaps) + "/a", "{}", {{"Content-Type", "text/plain"}}).status == 415);
 }
 

@@ -1,8 +1,7 @@
 #include "apiserver/service_addresses.h"
 
-#include <boost/json.hpp>
-
 #include <algorithm>
+#include <boost/json.hpp>
 #include <optional>
 
 #include "kube/api/service.h"
@@ -27,7 +26,8 @@ Refusal refuse(const json::object& service, kube::StatusCause why) {
 void keep_allocated(json::object& service, const json::object& old) {
   if (text_at(service, "spec.type") == "ExternalName" || text_at(old, "spec.type") == "ExternalName") return;
   for (std::string_view field : {"spec.clusterIP", "spec.clusterIPs", "spec.ipFamilies", "spec.ipFamilyPolicy"})
-    if (const json::value* value = find_at(old, field); value && !find_at(service, field)) set_at(service, field, *value);
+    if (const json::value* value = find_at(old, field); value && !find_at(service, field))
+      set_at(service, field, *value);
 }
 
 }  // namespace
@@ -91,8 +91,9 @@ ApiResult<ServiceAddresses::Hold> ServiceAddresses::assign(json::object& service
   std::string policy(text_at(service, "spec.ipFamilyPolicy"));
   if (policy.empty()) policy = wanted.size() > 1 || families.size() > 1 ? "RequireDualStack" : "SingleStack";
   if (policy == "RequireDualStack" && ranges_.size() < 2)
-    return refuse(service, cause("FieldValueInvalid", "spec.ipFamilyPolicy",
-                                 "Invalid value: \"RequireDualStack\": this cluster is not configured for dual-stack services"));
+    return refuse(service,
+                  cause("FieldValueInvalid", "spec.ipFamilyPolicy",
+                        "Invalid value: \"RequireDualStack\": this cluster is not configured for dual-stack services"));
   if (families.empty()) {
     if (!wanted.empty() && !headless) {
       if (auto ip = Ip::parse(wanted[0])) families = {family_name(ip->family())};
@@ -101,7 +102,8 @@ ApiResult<ServiceAddresses::Hold> ServiceAddresses::assign(json::object& service
   }
   const size_t count = policy == "SingleStack" ? 1 : std::min<size_t>(2, ranges_.size());
   for (const Cidr& range : ranges_)
-    if (families.size() < count && std::find(families.begin(), families.end(), family_name(range.family())) == families.end())
+    if (families.size() < count &&
+        std::find(families.begin(), families.end(), family_name(range.family())) == families.end())
       families.emplace_back(family_name(range.family()));
   families.resize(std::min(families.size(), count));
 
@@ -110,7 +112,8 @@ ApiResult<ServiceAddresses::Hold> ServiceAddresses::assign(json::object& service
   Hold hold;
   json::array cluster_ips;
   for (size_t i = 0; i < families.size(); ++i) {
-    auto range = std::find_if(ranges_.begin(), ranges_.end(), [&](const Cidr& r) { return family_name(r.family()) == families[i]; });
+    auto range = std::find_if(ranges_.begin(), ranges_.end(),
+                              [&](const Cidr& r) { return family_name(r.family()) == families[i]; });
     const std::string field = fmt::format("spec.ipFamilies[{}]", i);
     if (range == ranges_.end())
       return refuse(service, cause("FieldValueInvalid", field,
@@ -120,12 +123,14 @@ ApiResult<ServiceAddresses::Hold> ServiceAddresses::assign(json::object& service
       auto ip = Ip::parse(wanted[i]);
       const std::string at = fmt::format("spec.clusterIPs[{}]", i);
       auto wrong = [&](std::string_view why) {
-        return refuse(service, cause("FieldValueInvalid", at, fmt::format("Invalid value: \"{}\": {}", wanted[i], why)));
+        return refuse(service,
+                      cause("FieldValueInvalid", at, fmt::format("Invalid value: \"{}\": {}", wanted[i], why)));
       };
       if (!ip) return wrong("must be a valid IP address");
       const bool kept = std::find(mine.begin(), mine.end(), *ip) != mine.end();
       if (!range->contains(*ip))
-        return wrong(fmt::format("failed to allocate IP: the provided IP is not in the valid range {}", to_string(*range)));
+        return wrong(
+            fmt::format("failed to allocate IP: the provided IP is not in the valid range {}", to_string(*range)));
       if (!kept && !is_free(*ip)) return wrong("failed to allocate IP: provided IP is already allocated");
       if (!kept) taken.insert(*ip);
       cluster_ips.push_back(json::value_from(wanted[i]));

@@ -32,7 +32,8 @@ class ServiceAddresses {
    public:
     Hold() = default;
     Hold(ServiceAddresses& owner, std::set<Ip> addresses) : owner_(&owner), addresses_(std::move(addresses)) {}
-    Hold(Hold&& other) noexcept : owner_(std::exchange(other.owner_, nullptr)), addresses_(std::move(other.addresses_)) {}
+    Hold(Hold&& other) noexcept
+        : owner_(std::exchange(other.owner_, nullptr)), addresses_(std::move(other.addresses_)) {}
     Hold& operator=(Hold&& other) noexcept;
     ~Hold();
 

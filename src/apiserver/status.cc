@@ -18,8 +18,8 @@ Refusal refuse(int code, std::string_view reason, std::string message) {
 }
 
 // `details.kind` is the plural in most answers, and the kind in 422.
-Refusal refuse(int code, std::string_view reason, std::string message, const kube::KindInfo& kind, std::string_view name,
-               std::vector<kube::StatusCause> causes = {}) {
+Refusal refuse(int code, std::string_view reason, std::string message, const kube::KindInfo& kind,
+               std::string_view name, std::vector<kube::StatusCause> causes = {}) {
   auto status = failure(code, reason, std::move(message));
   kube::StatusDetails details;
   details.name = name;
@@ -43,7 +43,8 @@ Refusal unavailable(std::string message) { return refuse(503, "ServiceUnavailabl
 Refusal insufficient_storage(std::string message) { return refuse(507, "InternalError", std::move(message)); }
 
 Refusal forbidden(const kube::KindInfo& kind, std::string_view name, std::string why) {
-  return refuse(403, "Forbidden", fmt::format("{} \"{}\" is forbidden: {}", group_resource(kind), name, why), kind, name);
+  return refuse(403, "Forbidden", fmt::format("{} \"{}\" is forbidden: {}", group_resource(kind), name, why), kind,
+                name);
 }
 
 Refusal not_found(const kube::KindInfo& kind, std::string_view name) {
@@ -60,7 +61,8 @@ Refusal already_exists(const kube::KindInfo& kind, std::string_view name) {
 
 Refusal conflict(const kube::KindInfo& kind, std::string_view name, std::string why) {
   return refuse(409, "Conflict",
-                fmt::format("Operation cannot be fulfilled on {} \"{}\": {}", group_resource(kind), name, why), kind, name);
+                fmt::format("Operation cannot be fulfilled on {} \"{}\": {}", group_resource(kind), name, why), kind,
+                name);
 }
 
 Refusal expired(std::string message, std::string continue_token) {
@@ -76,9 +78,9 @@ Refusal invalid(const kube::KindInfo& kind, std::string_view name, std::vector<k
     text += cause.field.empty() ? cause.message : cause.field + ": " + cause.message;
   }
   if (causes.size() > 1) text = "[" + text + "]";
-  const std::string type =
-      kind.group.empty() ? std::string(kind.kind) : fmt::format("{}.{}", kind.kind, kind.group);
-  return refuse(422, "Invalid", fmt::format("{} \"{}\" is invalid: {}", type, name, text), kind, name, std::move(causes));
+  const std::string type = kind.group.empty() ? std::string(kind.kind) : fmt::format("{}.{}", kind.kind, kind.group);
+  return refuse(422, "Invalid", fmt::format("{} \"{}\" is invalid: {}", type, name, text), kind, name,
+                std::move(causes));
 }
 
 Refusal too_large_resource_version(int64_t asked, int64_t current) {

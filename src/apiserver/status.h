@@ -32,23 +32,23 @@ inline void unwrap(apiserver::ApiResult<void>&&) {}
 
 namespace causeway::apiserver {
 
-Refusal bad_request(std::string message);                                                // 400
-Refusal unauthorized(std::string message);                                               // 401
-Refusal forbidden(const kube::KindInfo& kind, std::string_view name, std::string why);   // 403
-Refusal not_found(const kube::KindInfo& kind, std::string_view name);                    // 404
-Refusal no_such_path(std::string_view path);                                             // 404
-Refusal method_not_allowed(std::string message);                                         // 405
-Refusal not_acceptable(std::string message);                                             // 406
-Refusal already_exists(const kube::KindInfo& kind, std::string_view name);               // 409
-Refusal conflict(const kube::KindInfo& kind, std::string_view name, std::string why);    // 409
-Refusal expired(std::string message, std::string continue_token = {});                   // 410
-Refusal unsupported_media_type(std::string message);                                     // 415
+Refusal bad_request(std::string message);                                                                   // 400
+Refusal unauthorized(std::string message);                                                                  // 401
+Refusal forbidden(const kube::KindInfo& kind, std::string_view name, std::string why);                      // 403
+Refusal not_found(const kube::KindInfo& kind, std::string_view name);                                       // 404
+Refusal no_such_path(std::string_view path);                                                                // 404
+Refusal method_not_allowed(std::string message);                                                            // 405
+Refusal not_acceptable(std::string message);                                                                // 406
+Refusal already_exists(const kube::KindInfo& kind, std::string_view name);                                  // 409
+Refusal conflict(const kube::KindInfo& kind, std::string_view name, std::string why);                       // 409
+Refusal expired(std::string message, std::string continue_token = {});                                      // 410
+Refusal unsupported_media_type(std::string message);                                                        // 415
 Refusal invalid(const kube::KindInfo& kind, std::string_view name, std::vector<kube::StatusCause> causes);  // 422
-Refusal unprocessable(std::string message);                                              // 422
-Refusal internal(std::string message);                                                   // 500
-Refusal unavailable(std::string message);                                                // 503
-Refusal too_large_resource_version(int64_t asked, int64_t current);                      // 504
-Refusal insufficient_storage(std::string message);                                       // 507
+Refusal unprocessable(std::string message);                                                                 // 422
+Refusal internal(std::string message);                                                                      // 500
+Refusal unavailable(std::string message);                                                                   // 503
+Refusal too_large_resource_version(int64_t asked, int64_t current);                                         // 504
+Refusal insufficient_storage(std::string message);                                                          // 507
 
 // What the store refused.
 Refusal refusal_of(const Error& error);

@@ -1,5 +1,6 @@
-#include <doctest/doctest.h>
+#include "apiserver/store.h"
 
+#include <doctest/doctest.h>
 #include <sys/wait.h>
 
 #include <csignal>
@@ -8,7 +9,6 @@
 #include <filesystem>
 
 #include "apiserver/data_dir.h"
-#include "apiserver/store.h"
 #include "async/virtual_loop.h"
 
 namespace causeway::apiserver {
@@ -50,12 +50,14 @@ std::string put(VirtualLoop& loop, Store& store, std::string name, std::string v
 
 std::string render(const Shelf& shelf) {
   std::string text;
-  for (const auto& [key, object] : shelf.current()) text += fmt::format("{}@{}={} ", key.name, object->revision, object->json);
+  for (const auto& [key, object] : shelf.current())
+    text += fmt::format("{}@{}={} ", key.name, object->revision, object->json);
   return text;
 }
 std::string render(const std::vector<ObjectPtr>& objects) {
   std::string text;
-  for (const ObjectPtr& object : objects) text += fmt::format("{}@{}={} ", object->key.name, object->revision, object->json);
+  for (const ObjectPtr& object : objects)
+    text += fmt::format("{}@{}={} ", object->key.name, object->revision, object->json);
   return text;
 }
 
@@ -138,9 +140,10 @@ TEST_CASE("a data directory serves one server, and tells who has it") {
   REQUIRE(first);
   auto second = DataDir::open(dir.path + "/x/y");
   REQUIRE(!second);
-  CHECK(second.error().message() == fmt::format("another API server (pid {}) uses the data directory {}/x/y: end it, or choose "
-                                                "another with --data",
-                                                ::getpid(), dir.path));
+  CHECK(second.error().message() ==
+        fmt::format("another API server (pid {}) uses the data directory {}/x/y: end it, or choose "
+                    "another with --data",
+                    ::getpid(), dir.path));
 }
 
 TEST_CASE("a certificate is issued again when a name is missing, users keep their tokens") {

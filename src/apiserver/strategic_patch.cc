@@ -1,8 +1,7 @@
 #include "apiserver/strategic_patch.h"
 
-#include <boost/json.hpp>
-
 #include <algorithm>
+#include <boost/json.hpp>
 
 #include "apiserver/element_order.h"
 #include "apiserver/json_tree.h"
@@ -40,7 +39,8 @@ void remove_if(json::array& list, Predicate predicate) {
 }
 
 // Keeps only the named members of the target; what the patch itself sets must be among them.
-Status retain_keys(json::object& target, const json::object& patch, const json::value& directive, std::string_view path) {
+Status retain_keys(json::object& target, const json::object& patch, const json::value& directive,
+                   std::string_view path) {
   const json::array& keys = *TRY(as_list(directive, path, kRetainKeys));
   auto retained = [&](std::string_view name) {
     return std::any_of(keys.begin(), keys.end(),
@@ -110,7 +110,8 @@ Status merge_list(json::object& target, std::string_view name, const json::array
   json::array& list = value.get_array();
   const json::array before = list;
   if (remove)
-    remove_if(list, [&](const json::value& old) { return std::find(remove->begin(), remove->end(), old) != remove->end(); });
+    remove_if(list,
+              [&](const json::value& old) { return std::find(remove->begin(), remove->end(), old) != remove->end(); });
   if (field.merge_key.empty())
     merge_scalars(list, patch);
   else
@@ -121,8 +122,8 @@ Status merge_list(json::object& target, std::string_view name, const json::array
   return ok();
 }
 
-Status merge_value(json::object& target, std::string_view name, const json::value& value, const kube::FieldSchema* field,
-                   const std::string& path) {
+Status merge_value(json::object& target, std::string_view name, const json::value& value,
+                   const kube::FieldSchema* field, const std::string& path) {
   if (value.is_null()) {
     target.erase(name);
     return ok();
@@ -143,8 +144,10 @@ Status merge_object(json::object& target, const json::object& patch, const kube:
       target.clear();
       return ok();
     }
-    if (*directive == "replace") target.clear();
-    else if (*directive != "merge") return wrong(path, "$patch is none of delete, replace, merge");
+    if (*directive == "replace")
+      target.clear();
+    else if (*directive != "merge")
+      return wrong(path, "$patch is none of delete, replace, merge");
   }
   if (const json::value* directive = patch.if_contains(kRetainKeys)) TRY(retain_keys(target, patch, *directive, path));
 

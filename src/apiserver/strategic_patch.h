@@ -10,6 +10,7 @@
 namespace causeway::apiserver {
 
 // `target` is only changed on success. Errors: Invalid, naming the path and what is wrong with the patch there.
-Status apply_strategic_patch(boost::json::object& target, const boost::json::object& patch, const kube::TypeSchema& type);
+Status apply_strategic_patch(boost::json::object& target, const boost::json::object& patch,
+                             const kube::TypeSchema& type);
 
 }  // namespace causeway::apiserver

@@ -69,7 +69,8 @@ std::string age_of(const json::object& object, WallTime now) {
 
 std::string format_labels(const json::object& labels) {
   std::string text;
-  for (const auto& [name, value] : strings_of(labels)) text += fmt::format("{}{}={}", text.empty() ? "" : ",", name, value);
+  for (const auto& [name, value] : strings_of(labels))
+    text += fmt::format("{}{}={}", text.empty() ? "" : ",", name, value);
   return or_none(std::move(text));
 }
 

@@ -49,7 +49,8 @@ Task<Status> send_initial(Watching& watch) {
   // In one step: the objects, and the position of the changes that follow them.
   watch.position = watch.shelf.end_position();
   std::vector<ObjectPtr> objects;
-  for (auto it = watch.shelf.current().lower_bound({watch.plan.filter.ns(), ""}); it != watch.shelf.current().end(); ++it) {
+  for (auto it = watch.shelf.current().lower_bound({watch.plan.filter.ns(), ""}); it != watch.shelf.current().end();
+       ++it) {
     if (!watch.plan.filter.ns().empty() && it->first.ns != watch.plan.filter.ns()) break;
     if (watch.plan.filter.matches(*it->second)) objects.push_back(it->second);
   }
@@ -102,8 +103,8 @@ Task<void> tick(Watching& watch) {
 
 }  // namespace
 
-ApiResult<WatchPlan> plan_watch(const Store& store, const Call& call, const Accepted& accepted, const WatchLimits& limits,
-                                uint64_t jitter) {
+ApiResult<WatchPlan> plan_watch(const Store& store, const Call& call, const Accepted& accepted,
+                                const WatchLimits& limits, uint64_t jitter) {
   WatchPlan plan;
   plan.filter = TRY(Filter::parse(call));
   plan.include = TRY(include_option(call));
@@ -114,13 +115,16 @@ ApiResult<WatchPlan> plan_watch(const Store& store, const Call& call, const Acce
   const bool streaming = TRY(bool_option(call.target, "sendInitialEvents"));
   auto wrong_option = [](std::string_view option, std::string why) {
     static constexpr kube::KindInfo kListOptions{"meta.k8s.io", "v1", "ListOptions", "listoptions", false};
-    return invalid(kListOptions, "", {cause("FieldValueForbidden", std::string(option), "Forbidden: " + std::move(why))});
+    return invalid(kListOptions, "",
+                   {cause("FieldValueForbidden", std::string(option), "Forbidden: " + std::move(why))});
   };
   if (call.target.has("sendInitialEvents")) {
     if (match != "NotOlderThan")
-      return wrong_option("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+      return wrong_option("resourceVersionMatch",
+                          "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
   } else if (!match.empty()) {
-    return wrong_option("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+    return wrong_option("resourceVersionMatch",
+                        "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
   }
   if (!call.option("continue").empty()) return wrong_option("continue", "continue is forbidden for watch");
 

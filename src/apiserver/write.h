@@ -5,10 +5,10 @@
 #pragma once
 
 #include "apiserver/body.h"
+#include "apiserver/filter.h"
 #include "apiserver/random.h"
 #include "apiserver/request.h"
 #include "apiserver/service_addresses.h"
-#include "apiserver/filter.h"
 #include "apiserver/store.h"
 #include "kube/api/field_error.h"
 
@@ -39,7 +39,8 @@ Task<ApiResult<Written>> update_object(Context context, Call call, Body body, bo
 // PATCH of an object or its status, by the request's media type. Errors: those of update, and 400, 415.
 Task<ApiResult<Written>> patch_object(Context context, Call call, http::Request request, bool dry_run);
 
-// DELETE: takes the object away, or marks it when a finalizer or a Pod's grace period stands before. Errors: 403, 404, 409.
+// DELETE: takes the object away, or marks it when a finalizer or a Pod's grace period stands before. Errors: 403, 404,
+// 409.
 Task<ApiResult<Written>> delete_object(Context context, Call call, DeleteOptions options);
 
 // POST of a Binding or an Eviction; `Written.object` is the Pod.

@@ -10,10 +10,11 @@ Task<ApiResult<Written>> bind_pod(Context context, Call call, json::object bindi
   const std::string node(text_at(binding, "target.name"));
   const std::string_view kind = text_at(binding, "target.kind", "Node");
   if (node.empty() || (kind != "Node" && !kind.empty())) {
-    auto refusal = invalid({"", "v1", "Binding", "bindings", true}, call.name,
-                           {node.empty() ? cause("FieldValueRequired", "target.name", "Required value")
-                                         : cause("FieldValueNotSupported", "target.kind",
-                                                 fmt::format("Unsupported value: \"{}\": supported values: \"Node\"", kind))});
+    auto refusal =
+        invalid({"", "v1", "Binding", "bindings", true}, call.name,
+                {node.empty() ? cause("FieldValueRequired", "target.name", "Required value")
+                              : cause("FieldValueNotSupported", "target.kind",
+                                      fmt::format("Unsupported value: \"{}\": supported values: \"Node\"", kind))});
     co_return refusal;
   }
   const ObjectPtr old = context.store.latest(storage_of(*call.kind), call.key());
@@ -22,7 +23,9 @@ Task<ApiResult<Written>> bind_pod(Context context, Call call, json::object bindi
     co_return refusal;
   }
   auto pod = parse_object(old->json);
-  auto refuse = [&](std::string why) { return conflict({"", "v1", "Binding", "pods/binding", true}, call.name, std::move(why)); };
+  auto refuse = [&](std::string why) {
+    return conflict({"", "v1", "Binding", "pods/binding", true}, call.name, std::move(why));
+  };
   const std::string_view assigned = text_at(*pod, "spec.nodeName");
   const std::string_view uid = text_at(binding, "metadata.uid");
   if (find_at(*pod, "metadata.deletionTimestamp")) {
@@ -34,7 +37,8 @@ Task<ApiResult<Written>> bind_pod(Context context, Call call, json::object bindi
     co_return refusal;
   }
   if (!uid.empty() && uid != old->index.uid) {
-    auto refusal = refuse(fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", uid, old->index.uid));
+    auto refusal = refuse(
+        fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", uid, old->index.uid));
     co_return refusal;
   }
   set_at(*pod, "spec.nodeName", json::value_from(node));
@@ -42,7 +46,8 @@ Task<ApiResult<Written>> bind_pod(Context context, Call call, json::object bindi
     make_object_at(*pod, "metadata.annotations")[name] = value;
   json::array conditions;
   for (const json::value& condition : array_at(*pod, "status.conditions"))
-    if (!condition.is_object() || text_at(condition.get_object(), "type") != "PodScheduled") conditions.push_back(condition);
+    if (!condition.is_object() || text_at(condition.get_object(), "type") != "PodScheduled")
+      conditions.push_back(condition);
   conditions.push_back(
       {{"type", "PodScheduled"}, {"status", "True"}, {"lastTransitionTime", now_text(context.loop.wall_now())}});
   set_at(*pod, "status.conditions", std::move(conditions));

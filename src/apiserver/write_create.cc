@@ -10,14 +10,15 @@ namespace causeway::apiserver {
 namespace {
 
 // Objects may only be put into a namespace that is there and stays.
-ApiResult<void> check_namespace(const Store& store, const Kind& kind, const std::string& ns, const json::object& object) {
+ApiResult<void> check_namespace(const Store& store, const Kind& kind, const std::string& ns,
+                                const json::object& object) {
   const ObjectPtr found = store.latest(kube::Namespace::kKind.plural, {"", ns});
   if (!found) return not_found(kube::Namespace::kKind, ns);
   auto tree = parse_object(found->json);
   if (!tree || !find_at(*tree, "metadata.deletionTimestamp")) return {};
   const std::string name(text_at(object, "metadata.name"));
-  auto refusal =
-      forbidden(kind.info, name, fmt::format("unable to create new content in namespace {} because it is being terminated", ns));
+  auto refusal = forbidden(
+      kind.info, name, fmt::format("unable to create new content in namespace {} because it is being terminated", ns));
   refusal.error().status.details->causes = {
       cause("NamespaceTerminating", "metadata.namespace", fmt::format("namespace {} is being terminated", ns))};
   return refusal;

@@ -1,6 +1,5 @@
-#include <boost/json.hpp>
-
 #include <algorithm>
+#include <boost/json.hpp>
 
 #include "apiserver/prepare.h"
 #include "apiserver/write.h"
@@ -12,7 +11,6 @@ namespace {
 
 constexpr std::string_view kOrphan = "orphan";
 constexpr std::string_view kForeground = "foregroundDeletion";
-
 
 // The garbage collector acts on these two finalizers and removes them.
 void set_propagation(json::object& object, std::string_view policy) {
@@ -39,11 +37,13 @@ int64_t grace_of(const Kind& kind, const json::object& object, const DeleteOptio
   return int_at(object, "spec.terminationGracePeriodSeconds", 30);
 }
 
-ApiResult<void> check_delete(const Call& call, const Object& old, const json::object& tree, const DeleteOptions& options) {
+ApiResult<void> check_delete(const Call& call, const Object& old, const json::object& tree,
+                             const DeleteOptions& options) {
   const kube::KindInfo& info = call.kind->info;
   auto failed = [&](std::string_view what, std::string_view wanted, std::string_view is) {
-    return conflict(info, call.name, fmt::format("Precondition failed: {} in precondition: {}, {} in object meta: {}", what,
-                                                 wanted, what, is));
+    return conflict(
+        info, call.name,
+        fmt::format("Precondition failed: {} in precondition: {}, {} in object meta: {}", what, wanted, what, is));
   };
   if (!options.uid.empty() && options.uid != old.index.uid) return failed("UID", options.uid, old.index.uid);
   if (const std::string revision = std::to_string(old.revision);
@@ -53,9 +53,10 @@ ApiResult<void> check_delete(const Call& call, const Object& old, const json::ob
   if (call.name == "default" || call.name == "kube-system" || call.name == "kube-public")
     return forbidden(info, call.name, "this namespace may not be deleted");
   if (find_at(tree, "metadata.deletionTimestamp") && !array_at(tree, "spec.finalizers").empty())
-    return conflict(info, call.name,
-                    "The system is ensuring all content is removed from this namespace.  Upon completion, this namespace will "
-                    "automatically be purged by the system.");
+    return conflict(
+        info, call.name,
+        "The system is ensuring all content is removed from this namespace.  Upon completion, this namespace will "
+        "automatically be purged by the system.");
   return {};
 }
 
@@ -66,8 +67,7 @@ bool mark_deleted(const Kind& kind, json::object& object, int64_t grace, WallTim
   const WallTime end = now + std::chrono::seconds(grace);
   set_at(object, "metadata.deletionTimestamp", json::value_from(now_text(end)));
   set_at(object, "metadata.deletionGracePeriodSeconds", grace);
-  if (!marked && kind.has_generation)
-    set_at(object, "metadata.generation", int_at(object, "metadata.generation") + 1);
+  if (!marked && kind.has_generation) set_at(object, "metadata.generation", int_at(object, "metadata.generation") + 1);
   if (kind.info.kind == "Namespace") set_at(object, "status.phase", "Terminating");
   return true;
 }

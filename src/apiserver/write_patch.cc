@@ -16,10 +16,10 @@ constexpr std::string_view kStrategicPatch = "application/strategic-merge-patch+
 ApiResult<void> require_patch_type(const http::Request& request) {
   const std::string type = media_type(request);
   if (type.starts_with("application/apply-patch"))
-    return unsupported_media_type(
-        fmt::format("server-side apply ({}) is not served; use kubectl apply without --server-side, which sends {}. Accepted "
-                    "patch types: {}, {}, {}",
-                    type, kStrategicPatch, kJsonPatch, kMergePatch, kStrategicPatch));
+    return unsupported_media_type(fmt::format(
+        "server-side apply ({}) is not served; use kubectl apply without --server-side, which sends {}. Accepted "
+        "patch types: {}, {}, {}",
+        type, kStrategicPatch, kJsonPatch, kMergePatch, kStrategicPatch));
   if (type != kJsonPatch && type != kMergePatch && type != kStrategicPatch)
     return unsupported_media_type(
         fmt::format("the body of the request was in an unknown format ({}); accepted media types: {}, {}, {}",

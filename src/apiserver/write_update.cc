@@ -23,19 +23,22 @@ ApiResult<void> check_preconditions(const Call& call, const Object& old, const j
   const kube::KindInfo& info = call.kind->info;
   const std::string_view name = text_at(updated, "metadata.name");
   if (!name.empty() && name != call.name)
-    return bad_request(fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, call.name));
+    return bad_request(
+        fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, call.name));
   const std::string_view ns = text_at(updated, "metadata.namespace");
   if (!ns.empty() && ns != call.ns)
     return bad_request("the namespace of the provided object does not match the namespace sent on the request");
   const std::string_view uid = text_at(updated, "metadata.uid");
   if (!uid.empty() && uid != old.index.uid)
-    return conflict(info, call.name, fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", uid,
-                                                 old.index.uid));
+    return conflict(
+        info, call.name,
+        fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", uid, old.index.uid));
   const std::string_view revision = text_at(updated, "metadata.resourceVersion");
   if (revision.empty() || revision == "0") {
     if (call.kind->needs_resource_version)
       return invalid(info, call.name,
-                     {cause("FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0: must be specified for an update")});
+                     {cause("FieldValueInvalid", "metadata.resourceVersion",
+                            "Invalid value: 0: must be specified for an update")});
   } else if (revision != std::to_string(old.revision)) {
     return conflict(info, call.name, std::string(kModified));
   }

@@ -1,8 +1,7 @@
 // deps: apiserver
-// A method, a target and an Accept header from anybody, on three lines: parsing ends in a call of a kind that is served,
-// or in a refusal with a code.
+// A method, a target and an Accept header from anybody, on three lines: parsing ends in a call of a kind that is
+// served, or in a refusal with a code.
 #include <boost/json.hpp>
-
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>

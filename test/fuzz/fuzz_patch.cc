@@ -1,8 +1,7 @@
 // deps: apiserver
-// A document and a patch from anybody, on two lines: each kind of patch ends in a value or an error, an error leaves the
-// document as it was, and a merge patch applied twice is a merge patch applied once.
+// A document and a patch from anybody, on two lines: each kind of patch ends in a value or an error, an error leaves
+// the document as it was, and a merge patch applied twice is a merge patch applied once.
 #include <boost/json.hpp>
-
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
@@ -33,7 +32,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!target->is_object() || !patch->is_object()) return 0;
   for (std::string_view type : {"Pod", "Service", "apps.Deployment"}) {
     json::object tree = target->get_object();
-    if (!apply_strategic_patch(tree, patch->get_object(), *kube::find_type(type)) && tree != target->get_object()) std::abort();
+    if (!apply_strategic_patch(tree, patch->get_object(), *kube::find_type(type)) && tree != target->get_object())
+      std::abort();
   }
   return 0;
 }
