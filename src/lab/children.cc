@@ -86,11 +86,11 @@ Status Supervisor::adopt(pid_t pid) {
 void Supervisor::ended(std::string how) {
   pid_ = 0;
   if (released_) return;
-  if (loop_.now() - started_ > 1s) pause_ = {};
+  if (loop_.now() - started_ > 250ms) pause_ = {};
   log::warning("{} {}; it starts again{}", name_, how,
                pause_ == Duration{} ? " now" : fmt::format(" in {} ms", pause_ / 1ms));
   const Duration pause = pause_;
-  pause_ = pause_ == Duration{} ? 100ms : std::min<Duration>(pause_ * 2, 5s);
+  pause_ = pause_ == Duration{} ? 100ms : std::min<Duration>(pause_ * 2, 2s);
   schedule(pause);
 }
 
@@ -101,7 +101,7 @@ void Supervisor::schedule(Duration pause) {
     if (auto status = start(); !status) {
       log::error("{}", status.error().message());
       const Duration next = pause_;
-      pause_ = std::min<Duration>(std::max<Duration>(pause_ * 2, 100ms), 5s);
+      pause_ = std::min<Duration>(std::max<Duration>(pause_ * 2, 100ms), 2s);
       schedule(next);
       return;
     }

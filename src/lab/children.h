@@ -30,8 +30,8 @@ class Children {
   std::move_only_function<void(int)> on_signal_;
 };
 
-// Keeps one program running: started again at once; one that ends within a second again and again waits longer each
-// time, from 0.1 s to 5 s.
+// Keeps one program running: started again at once; one that ends within 250 ms of its start again and again waits
+// longer each time, from 0.1 s to 2 s.
 class Supervisor {
  public:
   // `start` starts it; a process of an earlier supervisor may be given to adopt().

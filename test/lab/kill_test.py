@@ -44,8 +44,12 @@ def test_twenty_kills_of_everything_lose_no_packet():
         one.wait_ready('source'), one.wait_ready('victim')
         # The packets go on for as long as the kills do: a first guess, then as many runs as it takes.
         flows, reports, slowest = [], [], 0.0
+        source = one.pod('source')
+        inside = f'nodes/node-1/kubepods/pod{source["metadata"]["uid"]}/c0'
         def traffic():
             flows[:] = [start_traffic(one, 'source', f'{pod["status"]["podIP"]}:9000', 20) for pod in (far, near)]
+            # Finding the Pod asks the API server: it must not be killed before the senders (and their parents) are inside.
+            until('the senders run', 10, lambda: len(one.pids(inside)) >= 1 + 2 * len(flows))
         def collect():
             for flow in flows:
                 text = flow.communicate(timeout=60)[0]
