@@ -4,7 +4,8 @@
 usage: layers_test.py REPOSITORY
 
 Works on a scratch copy of the sources in a temporary folder, so the tree is never touched: configures it, adds one
-violation at a time, runs ninja on the library concerned, and compares what the build says.
+violation at a time, runs ninja on the library concerned, and compares what the build says. The rule comes before the
+compiler, so nothing is compiled here.
 """
 import os
 import pathlib
@@ -58,10 +59,10 @@ def main():
             print(done.stdout)
             print('0 passed, 1 failed')
             return 1
-        code, output = ninja(tree, 'base')
+        code, output = ninja(tree, 'layers')
         passed = 1 if code == 0 else 0
         if code:
-            failures.append(f'the untouched sources do not build:\n{output}')
+            failures.append(f'the untouched sources break the rule:\n{output}')
         for file, line, target, message in CASES if passed else []:
             path = root / file
             before = path.read_text() if path.exists() else None
