@@ -57,6 +57,9 @@ spec: {podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress]}
 """
 
 
+HOMES = tempfile.TemporaryDirectory(prefix="cw-kubectl-")  # kubectl's caches; goes at exit
+
+
 class Failure(Exception):
     pass
 
@@ -64,7 +67,7 @@ class Failure(Exception):
 class Kubectl:
     def __init__(self, program, server, namespace):
         self.program, self.server, self.namespace = program, server, namespace
-        self.home = tempfile.mkdtemp(prefix="cw-kubectl-")
+        self.home = tempfile.mkdtemp(dir=HOMES.name)
 
     def command(self, args):
         return [self.program, "--kubeconfig", self.server.kubeconfig, "-n", self.namespace, *args]
