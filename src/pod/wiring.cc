@@ -80,8 +80,7 @@ Result<uint64_t> cookie_here() {
 // neighbour and the way to everywhere through it. Runs inside the Pod's namespace; its cookie comes back.
 Result<uint64_t> wire_pod_end(Doors& doors, const Record& record) {
   auto net = TRY(doors.pod());
-  const auto eth0 = TRY(net->link(record.key.ifname))
-  .index;
+  const auto eth0 = TRY(net->link(record.key.ifname)).index;
   TRY(set_pod_sysctls(record));
   std::vector<Change> changes{
       netlink::SetLink{.link = "lo", .up = true},
@@ -113,6 +112,20 @@ Status wire_node_end(Rtnetlink& net, IfIndex host, const Record& record, const M
   return net.apply_all(changes);
 }
 
+// A link of this name that nobody else could have made is what an agent left that was killed inside the system call:
+// the kernel ended the call after the next agent had looked for leftovers. It goes, and its end in the Pod with it. An
+// interface that somebody else put into the Pod stays, and is the caller's error.
+Status create_veth(Rtnetlink& net, const WireRequest& request, const std::string& name, const Mac& pod_mac) {
+  const netlink::CreateVeth create{
+      {.name = name, .mac = gateway_mac(), .mtu = request.mtu, .group = kPodGroup},
+      {.name = request.record.key.ifname, .mac = pod_mac, .mtu = request.mtu, .netns_fd = request.netns->get()}};
+  auto created = net.apply_one(create);
+  if (created || created.error().code() != Errc::AlreadyExists || !net.link(name)) return created;
+  log::info("link {} is left over from an ADD that did not end; it is deleted", name);
+  TRY(net.apply_one(netlink::DeleteLink{name}));
+  return net.apply_one(create);
+}
+
 class KernelWiring final : public Wiring {
  public:
   explicit KernelWiring(std::unique_ptr<Doors> doors) : doors_(std::move(doors)) {}
@@ -131,12 +144,9 @@ class KernelWiring final : public Wiring {
     const Record& record = request.record;
     const std::string name = host_ifname(record.key);
     const Mac pod_mac = mac_of(record.addresses.front());
-    TRY(net->apply_one(netlink::CreateVeth{
-        {.name = name, .mac = gateway_mac(), .mtu = request.mtu, .group = kPodGroup},
-        {.name = record.key.ifname, .mac = pod_mac, .mtu = request.mtu, .netns_fd = request.netns->get()}}));
+    TRY(create_veth(*net, request, name, pod_mac));
     NewVeth veth(*net, name);
-    const IfIndex host = TRY(net->link(name))
-    .index;
+    const IfIndex host = TRY(net->link(name)).index;
     TRY(set_host_sysctls(name, record));
     const auto cookie = TRY(netns::call_in(request.netns->get(), [&] { return wire_pod_end(*doors_, record); }));
     TRY(wire_node_end(*net, host, record, pod_mac));

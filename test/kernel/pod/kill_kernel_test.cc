@@ -66,7 +66,7 @@ TEST_CASE("an ADD whose agent is killed half-way succeeds when the next agent co
     const bool died = !world.agent_lives();
     if (died) REQUIRE(world.start_agent({"10.1.0.0/24"}));
     runtime.join();
-    CHECK_MESSAGE(added.exit == 0, added.output);
+    REQUIRE_MESSAGE(added.exit == 0, added.output);
     CHECK(world.links().size() == 1);
     CHECK(world.connects(world.node(), world.pod("a"), addresses_in(added.output).front()));
     CHECK(world.del("a").exit == 0);
