@@ -77,6 +77,19 @@ TEST_CASE("an ADD whose agent is killed half-way succeeds when the next agent co
   CHECK(killed > 3);
 }
 
+TEST_CASE("an ADD removes the link of a killed ADD that showed only after the agent had looked for leftovers") {
+  World world;
+  world.make_pod("a");
+  REQUIRE(world.start_agent({"10.1.0.0/24"}));
+  REQUIRE(world.net().apply_one(netlink::CreateVeth{{.name = host_ifname({"id-a", "eth0"}), .mtu = 1400},
+                                                    {.name = "eth0", .mtu = 1400, .netns_fd = world.pod("a")}}));
+  const auto added = world.add("a");
+  REQUIRE_MESSAGE(added.exit == 0, added.output);
+  CHECK(world.links() == std::vector<std::string>{host_ifname({"id-a", "eth0"})});
+  CHECK(world.connects(world.node(), world.pod("a"), addresses_in(added.output).front()));
+  CHECK(world.del("a").exit == 0);
+}
+
 TEST_CASE("kill -9 of the agent at every step of a DEL: the DEL succeeds, and all is gone with the next agent") {
   World world;
   REQUIRE(world.start_agent({"10.1.0.0/24"}));
