@@ -105,14 +105,12 @@ struct Ground {
     ground.net = TRY(netlink::open_rtnetlink());
     ground.links = TRY(netlink::open_watch(loop, {netlink::Watched::Links, netlink::Watched::Addresses}));
     TRY(bpf::mount_bpffs("/sys/fs/bpf"), "mount a bpffs on /sys/fs/bpf");
-    ground.datapath = TRY(datapath::Datapath::open({
-                            .pins = options.pins + "/v" + std::to_string(abi::ABI_VERSION),
-                            .features = TRY(features_of(options))
-                            , .conntrack_entries = options.conntrack_entries
-                          }),
+    ground.datapath = TRY(datapath::Datapath::open({.pins = options.pins + "/v" + std::to_string(abi::ABI_VERSION),
+                                                    .features = TRY(features_of(options)),
+                                                    .conntrack_entries = options.conntrack_entries}),
                           "data path");
     ground.journal = TRY(pod::open_file_storage(options.run + "/ipam/journal"), "address journal");
-    ground.cni = {.ipam = TRY(pod::this_boot()), .spool = options.run + "/spool" };
+    ground.cni = {.ipam = TRY(pod::this_boot()), .spool = options.run + "/spool"};
     return ground;
   }
 };

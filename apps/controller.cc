@@ -59,14 +59,16 @@ class Program {
         api_(loop, http_),
         public_(observe::Endpoint::Audience::Public) {
     public_.add(observe::Check{"controllers", [this] {
-      return controllers_ ? controllers_->waiting_for() : std::string("not leading, or the API server is away");
-    }});
+                                 return controllers_ ? controllers_->waiting_for()
+                                                     : std::string("not leading, or the API server is away");
+                               }});
     public_.add(observe::Collector([this] { return metrics(); }));
   }
 
   // What the controllers know, into the log (SIGUSR1).
   void say_state() const {
-    log::info("state:\n{}", controllers_ ? controllers_->page() : std::string("not leading, or the API server is away\n"));
+    log::info("state:\n{}",
+              controllers_ ? controllers_->page() : std::string("not leading, or the API server is away\n"));
   }
 
   Task<Status> run() {
@@ -84,7 +86,9 @@ class Program {
  private:
   // Until cancelled. A new set of controllers each time that leadership is won: nothing is remembered but the cluster.
   Task<Status> work() {
-    controllers_.emplace(loop_, api_, control::ControllersOptions{.enabled = plan_.enabled, .node_cidrs = plan_.node_cidrs, .host = host_name()});
+    controllers_.emplace(
+        loop_, api_,
+        control::ControllersOptions{.enabled = plan_.enabled, .node_cidrs = plan_.node_cidrs, .host = host_name()});
     struct Drop {
       std::optional<control::Controllers>& controllers;
       ~Drop() { controllers.reset(); }
@@ -101,7 +105,8 @@ class Program {
       auto rival = co_await control::find_rival(api_, plan_.enabled);
       if (rival && rival->empty()) co_return ok();
       if (rival) co_return fail(Errc::AlreadyExists, "{}", *rival);
-      if (rival.error().code() != Errc::Unavailable && rival.error().code() != Errc::Timeout) co_return fail(std::move(rival.error()));
+      if (rival.error().code() != Errc::Unavailable && rival.error().code() != Errc::Timeout)
+        co_return fail(std::move(rival.error()));
       if (said != rival.error().message()) log::warning("waiting for the API server: {}", rival.error().message());
       said = rival.error().message();
       CO_TRY(co_await loop_.sleep(kRivalRetry));
@@ -114,10 +119,13 @@ class Program {
     const auto colon = options_.observe.rfind(':');
     std::string address = options_.observe.substr(0, colon);
     if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
-    const unsigned long port = colon == std::string::npos ? 0 : std::strtoul(options_.observe.c_str() + colon + 1, nullptr, 10);
+    const unsigned long port =
+        colon == std::string::npos ? 0 : std::strtoul(options_.observe.c_str() + colon + 1, nullptr, 10);
     auto server = http::Server::listen(loop_, {.address = address, .port = static_cast<uint16_t>(port)}, public_);
-    if (server) server_ = std::move(*server);
-    else log::warning("--observe {}: {}", options_.observe, server.error().message());
+    if (server)
+      server_ = std::move(*server);
+    else
+      log::warning("--observe {}: {}", options_.observe, server.error().message());
   }
 
   std::string names() const {
@@ -128,8 +136,10 @@ class Program {
 
   std::vector<observe::Metric> metrics() const {
     // Names and labels of kube-controller-manager; "cirdset" is spelt so there and hence part of the interface.
-    observe::Metric used{.name = "node_ipam_controller_cidrset_usage_cidrs", .help = "Share of the Pod CIDRs that nodes have"};
-    observe::Metric most{.name = "node_ipam_controller_cirdset_max_cidrs", .help = "Number of Pod CIDRs that nodes can get"};
+    observe::Metric used{.name = "node_ipam_controller_cidrset_usage_cidrs",
+                         .help = "Share of the Pod CIDRs that nodes have"};
+    observe::Metric most{.name = "node_ipam_controller_cirdset_max_cidrs",
+                         .help = "Number of Pod CIDRs that nodes can get"};
     if (const auto* cidrs = controllers_ ? controllers_->node_cidrs() : nullptr)
       for (const auto& set : cidrs->sets()) {
         const std::map<std::string, std::string> labels{{"clusterCIDR", to_string(set.cluster())}};
@@ -161,7 +171,8 @@ int run_controller(ControllerOptions options) {
   auto run = [&]() -> Status {
     Plan plan = TRY(Plan::make(options));
     Program program(*loop, std::move(options), std::move(plan));
-    loop->on_signal({SIGTERM, SIGINT, SIGUSR1}, [&](int signal) { signal == SIGUSR1 ? program.say_state() : loop->stop(); });
+    loop->on_signal({SIGTERM, SIGINT, SIGUSR1},
+                    [&](int signal) { signal == SIGUSR1 ? program.say_state() : loop->stop(); });
     auto ended = run_until_done(*loop, run_in_scope(program));
     if (!ended && ended.error().code() == Errc::Cancelled) return ok();  // a signal
     return ended;

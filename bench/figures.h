@@ -34,8 +34,9 @@ class Figures {
 
   // {"figures":[{"figure","ours","peer","ratio","goal","met",...}],"machine":{...}}; absent values are null.
   std::string json() const;
-  // Writes json() to the file that `--json FILE` or `--json=FILE` names, to stdout without it. The exit code of main(): 0, or 1
-  // after saying why the file could not be written. A missed goal is not a failure here: `./dev bench --check` judges.
+  // Writes json() to the file that `--json FILE` or `--json=FILE` names, to stdout without it. The exit code of main():
+  // 0, or 1 after saying why the file could not be written. A missed goal is not a failure here: `./dev bench --check`
+  // judges.
   int finish(int argc, char** argv) const;
 
  private:

@@ -5,8 +5,9 @@
 
 enum { AF_INET_ = 2, AF_INET6_ = 10 };
 
-// From nobody (duplicate address detection, MLD) or from a link-local address: only to the link itself, so to our stack.
-cold int to_link_only(struct __sk_buff *ctx, const struct packet *p) {
+// From nobody (duplicate address detection, MLD) or from a link-local address: only to the link itself, so to our
+// stack.
+cold int to_link_only(struct __sk_buff* ctx, const struct packet* p) {
   if (p->family == 4 || !(addr_is_none(&p->src) || addr_is_link_local(&p->src)) ||
       !(addr_is_link_local(&p->dst) || addr_is_multicast(&p->dst)))
     return drop(ctx, DROP_SPOOFED_IP);
@@ -15,7 +16,7 @@ cold int to_link_only(struct __sk_buff *ctx, const struct packet *p) {
 }
 
 // Out of the cluster: by the kernel's routes, past its netfilter. The uplink's egress program masquerades.
-cold int to_outside(struct __sk_buff *ctx, struct packet *p) {
+cold int to_outside(struct __sk_buff* ctx, struct packet* p) {
   if (addr_is_link_local(&p->dst) || addr_is_multicast(&p->dst)) return to_stack(ctx);
   struct bpf_fib_lookup fib = {.ifindex = CTX_READ(ctx, ifindex)};
   if (p->family == 4) {
@@ -38,15 +39,17 @@ cold int to_outside(struct __sk_buff *ctx, struct packet *p) {
     return answer(ctx, p, mtu, ifindex, AT_INGRESS);
   }
   struct bpf_redir_neigh neighbour = {.nh_family = fib.family};
-  if (fib.family == AF_INET_) neighbour.ipv4_nh = fib.ipv4_dst;
-  else __builtin_memcpy(neighbour.ipv6_nh, fib.ipv6_dst, 16);
+  if (fib.family == AF_INET_)
+    neighbour.ipv4_nh = fib.ipv4_dst;
+  else
+    __builtin_memcpy(neighbour.ipv6_nh, fib.ipv6_dst, 16);
   if (!decrement_ttl(ctx, p)) return drop(ctx, DROP_WRITE_FAILED);
   count(ctx, COUNT_TO_OUTSIDE);
   return bpf_redirect_neigh(ifindex, &neighbour, sizeof(neighbour), 0);
 }
 
 SEC("tc")
-int from_pod(struct __sk_buff *ctx) {
+int from_pod(struct __sk_buff* ctx) {
   struct packet p;
   switch (parse(ctx, &p)) {
     case PARSE_OK: break;
@@ -60,11 +63,11 @@ int from_pod(struct __sk_buff *ctx) {
   }
 
   __u32 ifindex = CTX_READ(ctx, ifindex);
-  struct pod_value *own = find_pod(NET_THIS_CLUSTER, &p.src);
+  struct pod_value* own = find_pod(NET_THIS_CLUSTER, &p.src);
   if (unlikely(!own || own->ifindex != ifindex)) return to_link_only(ctx, &p);
-  void *data = ctx_data(ctx);
-  struct ethhdr *eth = data;
-  if ((void *)(eth + 1) > ctx_end(ctx)) return drop(ctx, DROP_MALFORMED);
+  void* data = ctx_data(ctx);
+  struct ethhdr* eth = data;
+  if ((void*)(eth + 1) > ctx_end(ctx)) return drop(ctx, DROP_MALFORMED);
   if (unlikely(!mac_equal(eth->h_source, own->mac))) return drop(ctx, DROP_SPOOFED_MAC);
   if (needs_neighbour_guard(&p)) {
     __u32 reason = guard_neighbour6(ctx, &p);
@@ -72,10 +75,10 @@ int from_pod(struct __sk_buff *ctx) {
   }
   if (unlikely(p.ttl <= 1)) return to_stack(ctx);  // which answers with "time exceeded", or is the destination
 
-  struct pod_value *pod = find_pod(NET_THIS_CLUSTER, &p.dst);
+  struct pod_value* pod = find_pod(NET_THIS_CLUSTER, &p.dst);
   if (pod) return decrement_ttl(ctx, &p) ? deliver(ctx, pod, AT_INGRESS) : drop(ctx, DROP_WRITE_FAILED);
 
-  struct route_value *route = find_route(NET_THIS_CLUSTER, &p.dst);
+  struct route_value* route = find_route(NET_THIS_CLUSTER, &p.dst);
   if (!route) return to_outside(ctx, &p);
   switch (route->kind) {
     case ROUTE_OVERLAY:

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Host side of a Pod's veth, egress: what the node's stack delivers (redirect_peer does not pass here). Only what is for
-// this Pod may enter: an address can be another Pod's by now, and its old /32 route a moment older than that.
+// Host side of a Pod's veth, egress: what the node's stack delivers (redirect_peer does not pass here). Only what is
+// for this Pod may enter: an address can be another Pod's by now, and its old /32 route a moment older than that.
 #include "lib/maps.h"
 #include "lib/packet.h"
 
 SEC("tc")
-int to_pod(struct __sk_buff *ctx) {
+int to_pod(struct __sk_buff* ctx) {
   struct packet p;
   if (marked_done(ctx)) return NEXT;
   switch (parse(ctx, &p)) {
@@ -14,7 +14,7 @@ int to_pod(struct __sk_buff *ctx) {
     case PARSE_NOT_IP: return NEXT;
   }
   if (addr_is_link_local(&p.dst) || addr_is_multicast(&p.dst)) return NEXT;
-  struct pod_value *pod = find_pod(NET_THIS_CLUSTER, &p.dst);
+  struct pod_value* pod = find_pod(NET_THIS_CLUSTER, &p.dst);
   if (!pod || pod->ifindex != CTX_READ(ctx, ifindex)) return drop(ctx, DROP_MISDELIVERED);
   count(ctx, COUNT_FROM_STACK);
   return NEXT;

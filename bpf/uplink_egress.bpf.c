@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// A device that leads out of the node, egress: the node's own traffic to remote Pods is encapsulated, what a Pod sends out
-// of the cluster gets the node's address. What our own programs sent here is marked and passes.
+// A device that leads out of the node, egress: the node's own traffic to remote Pods is encapsulated, what a Pod sends
+// out of the cluster gets the node's address. What our own programs sent here is marked and passes.
 #include "lib/forward.h"
 
 // The address with which Pods leave by this device.
-static __always_inline struct ip_addr *address_of(struct uplink_value *uplink, __u8 family) {
+static __always_inline struct ip_addr* address_of(struct uplink_value* uplink, __u8 family) {
   return family == 4 ? &uplink->addr4 : &uplink->addr6;
 }
 
 // An ICMP error that a Pod sends about a packet which reached it translated: the outside knows only the node's address.
-cold int error_from_pod(struct __sk_buff *ctx, struct packet *p, const struct ip_addr *to) {
+cold int error_from_pod(struct __sk_buff* ctx, struct packet* p, const struct ip_addr* to) {
   struct quoted q;
   struct ct_key answers;
   if (read_quoted(ctx, p, NET_THIS_CLUSTER, &q)) {
-    struct ct_value *row = find_quoted(&q, &answers);
+    struct ct_value* row = find_quoted(&q, &answers);
     if (row && row->flags & CT_F_REWRITE_SRC) {
       struct ip_addr quoted_to = row->to_src;
       if (rewrite_quoted(ctx, p, &q, TARGET, &quoted_to, row->to_sport)) return drop(ctx, DROP_WRITE_FAILED);
@@ -28,7 +28,7 @@ cold int error_from_pod(struct __sk_buff *ctx, struct packet *p, const struct ip
 }
 
 // `flags`: CT_F_NODE for the node's own flows, which keep their address and, but for a clash, their port.
-global int masquerade(struct __sk_buff *ctx, struct packet *p, const struct ip_addr *to, __u32 flags) {
+global int masquerade(struct __sk_buff* ctx, struct packet* p, const struct ip_addr* to, __u32 flags) {
   if (!p || !to) return DROP;
   struct flow flow;
   if (!find_transport(ctx, p)) return flags ? NEXT : drop(ctx, DROP_MALFORMED);
@@ -41,7 +41,7 @@ global int masquerade(struct __sk_buff *ctx, struct packet *p, const struct ip_a
   }
   struct ip_addr target = *to;
   __be16 port;
-  struct ct_value *row = ct_find(&flow, now_seconds());
+  struct ct_value* row = ct_find(&flow, now_seconds());
   if (row) {
     if (!(row->flags & CT_F_REWRITE_SRC)) return NEXT;  // the reply of a flow that came in
     target = row->to_src;
@@ -63,22 +63,22 @@ global int masquerade(struct __sk_buff *ctx, struct packet *p, const struct ip_a
   return NEXT;
 }
 
-// The node's own flows enter conntrack where they could meet a masqueraded one: ICMP ids, of which no socket table tells,
-// and everything where masquerade shares the node's ports.
-static __always_inline bool tracks_own(const struct packet *p) { return is_icmp(p->proto) || config.track_node_flows; }
+// The node's own flows enter conntrack where they could meet a masqueraded one: ICMP ids, of which no socket table
+// tells, and everything where masquerade shares the node's ports.
+static __always_inline bool tracks_own(const struct packet* p) { return is_icmp(p->proto) || config.track_node_flows; }
 
 SEC("tc")
-int uplink_egress(struct __sk_buff *ctx) {
+int uplink_egress(struct __sk_buff* ctx) {
   struct packet p;
   if (marked_done(ctx)) return NEXT;
   if (parse(ctx, &p) != PARSE_OK) return NEXT;
   __u32 ifindex = CTX_READ(ctx, ifindex);
-  struct uplink_value *uplink = bpf_map_lookup_elem(&uplinks, &ifindex);
+  struct uplink_value* uplink = bpf_map_lookup_elem(&uplinks, &ifindex);
   if (!uplink) return NEXT;
-  struct ip_addr *address = address_of(uplink, p.family);
+  struct ip_addr* address = address_of(uplink, p.family);
   bool own = addr_equal(&p.src, address);
 
-  struct route_value *route = find_route(NET_THIS_CLUSTER, &p.dst);
+  struct route_value* route = find_route(NET_THIS_CLUSTER, &p.dst);
   if (route) {
     switch (route->kind) {
       case ROUTE_OVERLAY:
@@ -86,8 +86,7 @@ int uplink_egress(struct __sk_buff *ctx) {
         if (!config.overlay || (route->flags & ROUTE_F_NODE && !find_pod(NET_THIS_CLUSTER, &p.src))) return NEXT;
         if (unlikely(!fits(ctx, &p, route->mtu))) return answer(ctx, &p, route->mtu, ifindex, AT_EGRESS);
         return send_overlay(ctx, &p, route);
-      case ROUTE_LOCAL_PODS:
-        return answer(ctx, &p, 0, ifindex, AT_EGRESS);
+      case ROUTE_LOCAL_PODS: return answer(ctx, &p, 0, ifindex, AT_EGRESS);
       default: return NEXT;
     }
   }

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// A device that leads out of the node, ingress: what other nodes and the outside send. Ours is VXLAN of known nodes, what
-// is for a Pod of this node, and replies to what left with the node's address; the rest is the stack's.
+// A device that leads out of the node, ingress: what other nodes and the outside send. Ours is VXLAN of known nodes,
+// what is for a Pod of this node, and replies to what left with the node's address; the rest is the stack's.
 #include "lib/forward.h"
 
 // To a Pod of this node, from the wire or out of the tunnel.
-static __always_inline int to_pod(struct __sk_buff *ctx, const struct packet *p, const struct pod_value *pod) {
+static __always_inline int to_pod(struct __sk_buff* ctx, const struct packet* p, const struct pod_value* pod) {
   if (unlikely(p->ttl <= 1)) return to_stack(ctx);
   return decrement_ttl(ctx, p) ? deliver(ctx, pod, AT_INGRESS) : drop(ctx, DROP_WRITE_FAILED);
 }
 
 // Out of the tunnel: a Pod of this node or the node itself. Nothing is carried on from here.
-cold int from_tunnel(struct __sk_buff *ctx, struct packet *p) {
-  struct pod_value *pod = find_pod(NET_THIS_CLUSTER, &p->dst);
+cold int from_tunnel(struct __sk_buff* ctx, struct packet* p) {
+  struct pod_value* pod = find_pod(NET_THIS_CLUSTER, &p->dst);
   if (likely(pod)) return to_pod(ctx, p, pod);
-  struct route_value *route = find_route(NET_THIS_CLUSTER, &p->dst);
+  struct route_value* route = find_route(NET_THIS_CLUSTER, &p->dst);
   if (route && route->kind == ROUTE_THIS_NODE) return to_stack(ctx);
   return answer(ctx, p, 0, CTX_READ(ctx, ifindex), AT_INGRESS);
 }
 
-// Worth asking whether it comes from outside? An established TCP connection never is: the Pod's replies keep its row alive.
-static __always_inline bool may_open(struct __sk_buff *ctx, const struct packet *p) {
+// Worth asking whether it comes from outside? An established TCP connection never is: the Pod's replies keep its row
+// alive.
+static __always_inline bool may_open(struct __sk_buff* ctx, const struct packet* p) {
   if (p->proto != IPPROTO_TCP || p->fragment != FRAGMENT_NONE) return true;
   __u8 flags;
   if (bpf_skb_load_bytes(ctx, p->transport + 13, &flags, 1)) return true;
@@ -27,7 +28,7 @@ static __always_inline bool may_open(struct __sk_buff *ctx, const struct packet 
 }
 
 // From outside of the cluster to a Pod's own address: remembered, so that the Pod's replies keep that address.
-global int note_inbound(struct __sk_buff *ctx, struct packet *p) {
+global int note_inbound(struct __sk_buff* ctx, struct packet* p) {
   if (!p) return DROP_MALFORMED;
   struct flow flow;
   if (!find_transport(ctx, p)) return DROP_MALFORMED;
@@ -41,11 +42,11 @@ global int note_inbound(struct __sk_buff *ctx, struct packet *p) {
 }
 
 // An ICMP error about a packet that left with the node's address: back to what its sender knows.
-cold int error_to_masqueraded(struct __sk_buff *ctx, struct packet *p) {
+cold int error_to_masqueraded(struct __sk_buff* ctx, struct packet* p) {
   struct quoted q;
   struct ct_key answers;
   if (!read_quoted(ctx, p, NET_THIS_CLUSTER, &q)) return NEXT;
-  struct ct_value *row = find_quoted(&q, &answers);
+  struct ct_value* row = find_quoted(&q, &answers);
   if (!row || !(row->flags & CT_F_REWRITE_DST)) return NEXT;
   struct ip_addr to = row->to_dst;
   __be16 port = row->to_dport;
@@ -55,12 +56,12 @@ cold int error_to_masqueraded(struct __sk_buff *ctx, struct packet *p) {
   if (own) return NEXT;
   struct flow flow = {.kind = FLOW_PLAIN};
   if (rewrite(ctx, p, &flow, TARGET, &to, 0)) return drop(ctx, DROP_WRITE_FAILED);
-  struct pod_value *pod = find_pod(NET_THIS_CLUSTER, &p->dst);
+  struct pod_value* pod = find_pod(NET_THIS_CLUSTER, &p->dst);
   return pod ? to_pod(ctx, p, pod) : drop(ctx, DROP_NO_POD);
 }
 
 // To one of the node's addresses: is it the reply to something masqueraded?
-global int to_node(struct __sk_buff *ctx, struct packet *p) {
+global int to_node(struct __sk_buff* ctx, struct packet* p) {
   if (!p) return DROP;
   struct flow flow;
   if (!find_transport(ctx, p)) return NEXT;
@@ -70,7 +71,7 @@ global int to_node(struct __sk_buff *ctx, struct packet *p) {
     case FLOW_EARLY: return NEXT;
     case FLOW_ICMP_ERROR: return error_to_masqueraded(ctx, p);
   }
-  struct ct_value *row = ct_find(&flow, now_seconds());
+  struct ct_value* row = ct_find(&flow, now_seconds());
   if (!row || !(row->flags & CT_F_REWRITE_DST)) return NEXT;
   struct ip_addr to = row->to_dst;
   __be16 port = row->to_dport;
@@ -79,12 +80,12 @@ global int to_node(struct __sk_buff *ctx, struct packet *p) {
   if (rewrite(ctx, p, &flow, TARGET, &to, port)) return drop(ctx, DROP_WRITE_FAILED);
   if (own) return NEXT;
   count(ctx, COUNT_UNMASQUERADED);
-  struct pod_value *pod = find_pod(NET_THIS_CLUSTER, &p->dst);
+  struct pod_value* pod = find_pod(NET_THIS_CLUSTER, &p->dst);
   return pod ? to_pod(ctx, p, pod) : drop(ctx, DROP_NO_POD);
 }
 
 SEC("tc")
-int uplink_ingress(struct __sk_buff *ctx) {
+int uplink_ingress(struct __sk_buff* ctx) {
   struct packet p;
   if (parse(ctx, &p) != PARSE_OK) return NEXT;
   if (config.overlay && p.proto == IPPROTO_UDP) {
@@ -94,7 +95,7 @@ int uplink_ingress(struct __sk_buff *ctx) {
       case DECAP_DROP: return DROP;
     }
   }
-  struct pod_value *pod = find_pod(NET_THIS_CLUSTER, &p.dst);
+  struct pod_value* pod = find_pod(NET_THIS_CLUSTER, &p.dst);
   if (pod) {
     if (config.masquerade && may_open(ctx, &p) && !find_route(NET_THIS_CLUSTER, &p.src)) {
       __u32 reason = note_inbound(ctx, &p);
@@ -104,7 +105,7 @@ int uplink_ingress(struct __sk_buff *ctx) {
   }
   if (!config.masquerade) return NEXT;
   __u32 ifindex = CTX_READ(ctx, ifindex);
-  struct uplink_value *uplink = bpf_map_lookup_elem(&uplinks, &ifindex);
+  struct uplink_value* uplink = bpf_map_lookup_elem(&uplinks, &ifindex);
   if (uplink && addr_equal(&p.dst, p.family == 4 ? &uplink->addr4 : &uplink->addr6)) return to_node(ctx, &p);
   return NEXT;
 }

@@ -45,7 +45,8 @@ int main(int argc, char** argv) try {
   Bridge bridge;
   BridgeVxlan vxlan;
   // Each with the MTU that its network allows, as the bare veth has it.
-  test::World native({.pod_mtu = 1500, .wire = true}), overlay({.fabric = test::Fabric::Overlay4, .pod_mtu = 1450, .wire = true});
+  test::World native({.pod_mtu = 1500, .wire = true}),
+      overlay({.fabric = test::Fabric::Overlay4, .pod_mtu = 1450, .wire = true});
   const Path bare = veth.path();
   Subject subjects[] = {
       {"same node", between(native.a1(), native.a2()), AtMost{1.08}},
@@ -57,8 +58,8 @@ int main(int argc, char** argv) try {
   for (const auto& kind : kKinds)
     for (const auto& subject : subjects) (void)kind.measure(subject.path);  // neighbours, caches
 
-  // The bare veth is measured right before each subject: what else the machine does changes slower than that. The median
-  // of the ratios is the figure; the median of the bare veth gives it a unit.
+  // The bare veth is measured right before each subject: what else the machine does changes slower than that. The
+  // median of the ratios is the figure; the median of the bare veth gives it a unit.
   std::array<std::vector<double>, std::size(kKinds)> bares;
   for (int round = 0; round < kRounds; ++round)
     for (auto& subject : subjects)

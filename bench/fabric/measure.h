@@ -1,5 +1,5 @@
-// Two ends of a conversation, each a thread in its own namespace, both on one CPU: what is measured is the work of the path,
-// not the distance between cores.
+// Two ends of a conversation, each a thread in its own namespace, both on one CPU: what is measured is the work of the
+// path, not the distance between cores.
 #pragma once
 
 #include "base/ip.h"
@@ -14,9 +14,8 @@ struct Path {
   Ip address;
 };
 
-// Some hundredths of a second each, smaller is better. Says on stderr what does not work and ends the process: no figure
-// is better than a wrong one.
-// Microseconds for 1 byte there and back on an open connection; 5th percentile.
+// Some hundredths of a second each, smaller is better. Says on stderr what does not work and ends the process: no
+// figure is better than a wrong one. Microseconds for 1 byte there and back on an open connection; 5th percentile.
 double round_trip(const Path& path);
 // Microseconds to connect, exchange 1 byte and close; 5th percentile.
 double connect_and_close(const Path& path);

@@ -19,8 +19,8 @@ struct Bridge {
   Path path() const;
 };
 
-// Two nodes on one wire, each with a bridge, its Pod and a kernel VXLAN device between the bridges (flannel's classic layout,
-// with a static forwarding table).
+// Two nodes on one wire, each with a bridge, its Pod and a kernel VXLAN device between the bridges (flannel's classic
+// layout, with a static forwarding table).
 struct BridgeVxlan {
   test::Ns node_one, node_two, one, two;
   BridgeVxlan();

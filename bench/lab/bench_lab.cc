@@ -74,8 +74,7 @@ Task<Status> create_many(kube::Client& api, std::string prefix, int count, std::
                   done.push(created.has_value());
                 }(api, prefix, count * way / kWays, count * (way + 1) / kWays, node, done));
   bool good = true;
-  for (int way = 0; way < kWays; ++way) good = CO_TRY(co_await done.next())
-  &&good;
+  for (int way = 0; way < kWays; ++way) good = CO_TRY(co_await done.next()) && good;
   if (!good) co_return fail(Errc::Io, "not all Pods could be created");
   co_return ok();
 }
@@ -87,8 +86,7 @@ Task<Status> wait_ready(kube::Client& api, size_t count) {
 }
 
 Task<Result<size_t>> expected_pods(kube::Client& api) {
-  size_t count = CO_TRY(co_await api.list<kube::Pod>({.label_selector = "!pod-template-hash"}))
-  .items.size();
+  size_t count = CO_TRY(co_await api.list<kube::Pod>({.label_selector = "!pod-template-hash"})).items.size();
   for (const auto& deployment : CO_TRY(co_await api.list<kube::Deployment>()).items)
     count += static_cast<size_t>(deployment.spec.replicas.value_or(1));
   co_return count;
@@ -109,8 +107,8 @@ struct Run {
   double up = 0, demo = 0, pods_per_second = 0, idle = 0, loaded = 0;
 };
 
-// The kernel takes a lab's namespaces apart after `down` has returned, and whoever makes one meanwhile waits for it: that
-// is the cost of the lab before, so the next one begins when a namespace is made at once again.
+// The kernel takes a lab's namespaces apart after `down` has returned, and whoever makes one meanwhile waits for it:
+// that is the cost of the lab before, so the next one begins when a namespace is made at once again.
 void wait_for_quiet_kernel() {
   for (int i = 0; i < 100; ++i) {
     const auto start = Clock::now();

@@ -11,18 +11,18 @@ ABI_BEGIN
 enum { NAT_RANGES_MAX = 4 };
 
 struct nat_range {
-  __u16 first;           /* host order */
-  __u16 last;            /* inclusive; an unused entry has first > last */
+  __u16 first; /* host order */
+  __u16 last;  /* inclusive; an unused entry has first > last */
 };
 
 struct datapath_config {
-  __u32 ipv4;            /* switches: 0 or 1 */
+  __u32 ipv4; /* switches: 0 or 1 */
   __u32 ipv6;
   __u32 overlay;
   __u32 masquerade;
   __u32 track_node_flows;
   __u32 vni;
-  __u32 vxlan_port;      /* host order */
+  __u32 vxlan_port; /* host order */
   struct nat_range nat_ports[NAT_RANGES_MAX];
 };
 ABI_LAYOUT(struct datapath_config, 44);

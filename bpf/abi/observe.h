@@ -8,31 +8,31 @@
 ABI_BEGIN
 
 /* X(name, text): why a packet was counted. The numbers are ABI: new ones go to the end. */
-#define COUNTER_REASONS(X)                                                              \
-  X(COUNT_TO_PEER, "delivered to a Pod of this node")                                   \
-  X(COUNT_TO_NATIVE, "sent to another node by its route")                               \
-  X(COUNT_TO_OVERLAY, "sent to another node encapsulated")                              \
-  X(COUNT_TO_OUTSIDE, "sent out of the cluster")                                        \
-  X(COUNT_TO_STACK, "given to the node's stack")                                        \
-  X(COUNT_DECAPSULATED, "received encapsulated")                                        \
-  X(COUNT_MASQUERADED, "left with the node's address")                                  \
-  X(COUNT_UNMASQUERADED, "reply to a masqueraded flow")                                 \
-  X(COUNT_FROM_STACK, "delivered to a Pod by the node's stack")                         \
-  X(COUNT_TOO_BIG, "answered with ICMP too-big")                                        \
-  X(COUNT_UNREACHABLE, "answered with ICMP unreachable: no such Pod")                   \
-  X(DROP_SPOOFED_IP, "dropped: source address is not the Pod's")                        \
-  X(DROP_SPOOFED_MAC, "dropped: source MAC is not the Pod's")                           \
+#define COUNTER_REASONS(X)                                                                     \
+  X(COUNT_TO_PEER, "delivered to a Pod of this node")                                          \
+  X(COUNT_TO_NATIVE, "sent to another node by its route")                                      \
+  X(COUNT_TO_OVERLAY, "sent to another node encapsulated")                                     \
+  X(COUNT_TO_OUTSIDE, "sent out of the cluster")                                               \
+  X(COUNT_TO_STACK, "given to the node's stack")                                               \
+  X(COUNT_DECAPSULATED, "received encapsulated")                                               \
+  X(COUNT_MASQUERADED, "left with the node's address")                                         \
+  X(COUNT_UNMASQUERADED, "reply to a masqueraded flow")                                        \
+  X(COUNT_FROM_STACK, "delivered to a Pod by the node's stack")                                \
+  X(COUNT_TOO_BIG, "answered with ICMP too-big")                                               \
+  X(COUNT_UNREACHABLE, "answered with ICMP unreachable: no such Pod")                          \
+  X(DROP_SPOOFED_IP, "dropped: source address is not the Pod's")                               \
+  X(DROP_SPOOFED_MAC, "dropped: source MAC is not the Pod's")                                  \
   X(DROP_FOREIGN_NEIGHBOUR, "dropped: ARP or neighbour discovery for somebody else's address") \
-  X(DROP_ROUTER_ADVERTISEMENT, "dropped: router advertisement or redirect by a Pod")    \
-  X(DROP_MALFORMED, "dropped: malformed packet")                                        \
-  X(DROP_PEER_UNKNOWN, "dropped: VXLAN from an unknown node")                           \
-  X(DROP_NO_PORT_LEFT, "dropped: no source port left for masquerade")                   \
-  X(DROP_CONNTRACK_FULL, "dropped: conntrack is full")                                  \
-  X(DROP_FRAGMENT_EARLY, "dropped: fragment before the first one")                      \
-  X(DROP_NO_ADDRESS, "dropped: the node has no address of this family to masquerade with") \
-  X(DROP_WRITE_FAILED, "dropped: the kernel refused to change the packet")              \
-  X(DROP_MISDELIVERED, "dropped: delivered to a veth that has another address")         \
-  X(COUNT_EVICTED, "unreplied or closing flow evicted: conntrack was full")             \
+  X(DROP_ROUTER_ADVERTISEMENT, "dropped: router advertisement or redirect by a Pod")           \
+  X(DROP_MALFORMED, "dropped: malformed packet")                                               \
+  X(DROP_PEER_UNKNOWN, "dropped: VXLAN from an unknown node")                                  \
+  X(DROP_NO_PORT_LEFT, "dropped: no source port left for masquerade")                          \
+  X(DROP_CONNTRACK_FULL, "dropped: conntrack is full")                                         \
+  X(DROP_FRAGMENT_EARLY, "dropped: fragment before the first one")                             \
+  X(DROP_NO_ADDRESS, "dropped: the node has no address of this family to masquerade with")     \
+  X(DROP_WRITE_FAILED, "dropped: the kernel refused to change the packet")                     \
+  X(DROP_MISDELIVERED, "dropped: delivered to a veth that has another address")                \
+  X(COUNT_EVICTED, "unreplied or closing flow evicted: conntrack was full")                    \
   X(DROP_NO_POD, "dropped: reply to a Pod that is gone")
 
 #define COUNTER_ENUM(name, text) name,
@@ -53,9 +53,9 @@ ABI_LAYOUT(struct counter_value, 16);
 /* The one ring of events: every record begins with this; `type` says what follows. Types come with their features. */
 enum { EVENTS_BYTES = 262144 };
 struct event_header {
-  __u64 time;            /* nanoseconds of CLOCK_MONOTONIC */
+  __u64 time; /* nanoseconds of CLOCK_MONOTONIC */
   __u32 type;
-  __u32 length;          /* of the whole record */
+  __u32 length; /* of the whole record */
 #ifdef __cplusplus
   ABI_COMPARE(event_header);
 #endif

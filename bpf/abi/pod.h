@@ -24,13 +24,13 @@ enum pod_flags {
 };
 
 struct pod_value {
-  __u32 ifindex;         /* host side of the veth, in the node's namespace */
-  __u32 flags;           /* enum pod_flags */
-  __u8 mac[6];           /* the Pod's eth0: the only source MAC that the Pod may use */
-  __u8 host_mac[6];      /* host side of the veth: the gateway's MAC as the Pod sees it */
-  __u32 policy_set;      /* reserved for policy: 0 = none */
-  __u32 peer_class;      /* reserved for policy: 0 = unknown */
-  __u32 id;              /* number of the Pod on this node, for flow events; 0 = none */
+  __u32 ifindex;    /* host side of the veth, in the node's namespace */
+  __u32 flags;      /* enum pod_flags */
+  __u8 mac[6];      /* the Pod's eth0: the only source MAC that the Pod may use */
+  __u8 host_mac[6]; /* host side of the veth: the gateway's MAC as the Pod sees it */
+  __u32 policy_set; /* reserved for policy: 0 = none */
+  __u32 peer_class; /* reserved for policy: 0 = unknown */
+  __u32 id;         /* number of the Pod on this node, for flow events; 0 = none */
   __u32 reserved;
 #ifdef __cplusplus
   ABI_COMPARE(pod_value);

@@ -16,8 +16,7 @@
 #define ABI_LAYOUT(type, bytes)                                  \
   static_assert(std::has_unique_object_representations_v<type>); \
   static_assert(sizeof(type) == (bytes))
-#define ABI_COMPARE(type) \
-  auto operator<=>(const type&) const = default
+#define ABI_COMPARE(type) auto operator<=>(const type&) const = default
 #else
 #define ABI_BEGIN
 #define ABI_END

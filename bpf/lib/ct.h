@@ -7,7 +7,7 @@
 #include "lib/flow.h"
 
 /* The tuple after this row's translation, turned round: the key of the other row. */
-static __always_inline void ct_twin_key(const struct ct_key *key, const struct ct_value *value, struct ct_key *twin) {
+static __always_inline void ct_twin_key(const struct ct_key* key, const struct ct_value* value, struct ct_key* twin) {
   bool source = value->flags & CT_F_REWRITE_SRC, target = value->flags & CT_F_REWRITE_DST;
   twin->net = key->net;
   twin->src = target ? value->to_dst : key->dst;
@@ -18,19 +18,19 @@ static __always_inline void ct_twin_key(const struct ct_key *key, const struct c
   twin->reserved[0] = twin->reserved[1] = twin->reserved[2] = 0;
 }
 
-static __always_inline struct ct_value *ct_twin(const struct ct_key *key, const struct ct_value *value) {
+static __always_inline struct ct_value* ct_twin(const struct ct_key* key, const struct ct_value* value) {
   struct ct_key twin;
   ct_twin_key(key, value, &twin);
   return bpf_map_lookup_elem(&conntrack, &twin);
 }
 
 /* A pair lives until both rows have expired. */
-cold bool ct_pair_alive(const struct ct_key *key, const struct ct_value *value, __u32 now) {
-  struct ct_value *twin = ct_twin(key, value);
+cold bool ct_pair_alive(const struct ct_key* key, const struct ct_value* value, __u32 now) {
+  struct ct_value* twin = ct_twin(key, value);
   return twin && twin->expires > now;
 }
 
-cold void ct_remove_pair(const struct ct_key *key, const struct ct_value *value) {
+cold void ct_remove_pair(const struct ct_key* key, const struct ct_value* value) {
   struct ct_key own = *key, twin;
   ct_twin_key(key, value, &twin);
   bpf_map_delete_elem(&conntrack, &twin);
@@ -52,8 +52,8 @@ static __always_inline __u32 ct_lifetime(__u8 proto, __u32 flags) {
 enum { CT_STATE_FLAGS = CT_F_SEEN_REPLY | CT_F_FIN_FORWARD | CT_F_FIN_REPLY | CT_F_RESET };
 
 /* Both rows tell one state; it changes a few times in a flow's life. */
-cold void ct_set_state(const struct ct_key *key, struct ct_value *value, __u32 state, __u32 expires) {
-  struct ct_value *twin = ct_twin(key, value);
+cold void ct_set_state(const struct ct_key* key, struct ct_value* value, __u32 state, __u32 expires) {
+  struct ct_value* twin = ct_twin(key, value);
   value->flags = (value->flags & ~CT_STATE_FLAGS) | state;
   value->expires = expires;
   if (!twin) return;
@@ -62,7 +62,7 @@ cold void ct_set_state(const struct ct_key *key, struct ct_value *value, __u32 s
 }
 
 /* A packet of the flow passed: moves its state, renews its life. */
-static __always_inline void ct_touch(struct ct_value *value, const struct flow *flow, __u32 now) {
+static __always_inline void ct_touch(struct ct_value* value, const struct flow* flow, __u32 now) {
   __u32 flags = value->flags, state = flags & CT_STATE_FLAGS;
   bool reply = flags & CT_F_REPLY;
   if (reply) state |= CT_F_SEEN_REPLY;
@@ -73,7 +73,8 @@ static __always_inline void ct_touch(struct ct_value *value, const struct flow *
     /* The tuple is used again: a new connection in the old row. */
     if (!reply && closed && (flow->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) state = 0;
     /* A reset that the other side does not believe (out of window): data goes on, and so does the flow. */
-    else if (closed && state & CT_F_RESET && !(flow->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST))) state &= ~CT_F_RESET;
+    else if (closed && state & CT_F_RESET && !(flow->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST)))
+      state &= ~CT_F_RESET;
   }
   __u32 expires = now + ct_lifetime(flow->key.proto, state);
   if (state != (flags & CT_STATE_FLAGS))
@@ -83,8 +84,8 @@ static __always_inline void ct_touch(struct ct_value *value, const struct flow *
 }
 
 /* The live row of this packet's flow, touched; NULL: none. */
-static __always_inline struct ct_value *ct_find(const struct flow *flow, __u32 now) {
-  struct ct_value *value = bpf_map_lookup_elem(&conntrack, &flow->key);
+static __always_inline struct ct_value* ct_find(const struct flow* flow, __u32 now) {
+  struct ct_value* value = bpf_map_lookup_elem(&conntrack, &flow->key);
   if (!value) return NULL;
   if (unlikely(value->expires <= now) && !ct_pair_alive(&flow->key, value, now)) {
     ct_remove_pair(&flow->key, value);
@@ -94,8 +95,9 @@ static __always_inline struct ct_value *ct_find(const struct flow *flow, __u32 n
   return value;
 }
 
-/* When the map is full: what is dead, closing or was never answered makes room; an established flow never does. A walk at
- * most every 100 ms, of at most so many rows, so that a flood cannot buy more than some milliseconds of each second. */
+/* When the map is full: what is dead, closing or was never answered makes room; an established flow never does. A walk
+ * at most every 100 ms, of at most so many rows, so that a flood cannot buy more than some milliseconds of each second.
+ */
 enum { EVICT_INTERVAL_NS = 100000000, EVICT_ROWS = 1024 };
 
 __u64 evict_last; /* nanoseconds of CLOCK_MONOTONIC */
@@ -105,10 +107,10 @@ struct evict_walk {
   __u32 evicted;
 };
 
-static __attribute__((unused)) long evict_one(void *map, struct ct_key *key, struct ct_value *value, struct evict_walk *walk) {
+static __attribute__((unused)) long evict_one(void* map, struct ct_key* key, struct ct_value* value,
+                                              struct evict_walk* walk) {
   bool dead = value->expires <= walk->now && !ct_pair_alive(key, value, walk->now);
-  bool closing = value->flags & CT_F_RESET ||
-                 (value->flags & CT_F_FIN_FORWARD && value->flags & CT_F_FIN_REPLY);
+  bool closing = value->flags & CT_F_RESET || (value->flags & CT_F_FIN_FORWARD && value->flags & CT_F_FIN_REPLY);
   bool unanswered = !(value->flags & (CT_F_SEEN_REPLY | CT_F_INBOUND | CT_F_NODE));
   if (!dead && !closing && !unanswered) return 0;
   ct_remove_pair(key, value);
@@ -124,14 +126,14 @@ cold bool ct_make_room(void) {
   bpf_for_each_map_elem(&conntrack, evict_one, &walk, 0);
   if (!walk.evicted) return false;
   __u32 reason = COUNT_EVICTED;
-  struct counter_value *counter = bpf_map_lookup_elem(&counters, &reason);
+  struct counter_value* counter = bpf_map_lookup_elem(&counters, &reason);
   if (counter) counter->packets += walk.evicted;
   return true;
 }
 
 enum { CT_FULL = -7 /* E2BIG */ };
 
-static __always_inline long ct_insert(const struct ct_key *key, const struct ct_value *value) {
+static __always_inline long ct_insert(const struct ct_key* key, const struct ct_value* value) {
   return bpf_map_update_elem(&conntrack, key, value, BPF_NOEXIST);
 }
 

@@ -6,12 +6,12 @@
 #include "lib/frag.h"
 
 enum flow_kind {
-  FLOW_PORTS,       /* TCP, UDP, SCTP: ports at transport + 0 and + 2 */
-  FLOW_ECHO,        /* ICMP echo: id at transport + 4 */
-  FLOW_PLAIN,       /* a protocol without ports */
-  FLOW_ICMP_ERROR,  /* about another packet: key not filled */
-  FLOW_FRAGMENT,    /* a later fragment: key filled, nothing of the transport header is in this packet */
-  FLOW_EARLY,       /* a later fragment whose first was not seen */
+  FLOW_PORTS,      /* TCP, UDP, SCTP: ports at transport + 0 and + 2 */
+  FLOW_ECHO,       /* ICMP echo: id at transport + 4 */
+  FLOW_PLAIN,      /* a protocol without ports */
+  FLOW_ICMP_ERROR, /* about another packet: key not filled */
+  FLOW_FRAGMENT,   /* a later fragment: key filled, nothing of the transport header is in this packet */
+  FLOW_EARLY,      /* a later fragment whose first was not seen */
   FLOW_MALFORMED,
 };
 
@@ -19,13 +19,28 @@ enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 16 };
 
 struct flow {
   struct ct_key key;
-  __u8 kind;        /* enum flow_kind */
+  __u8 kind; /* enum flow_kind */
   __u8 tcp_flags;
-  __u8 opens;       /* may open a flow: not an echo reply, not a reset */
+  __u8 opens; /* may open a flow: not an echo reply, not a reset */
 };
 
-enum { ICMP4_ECHO_REPLY = 0, ICMP4_UNREACHABLE = 3, ICMP4_QUENCH = 4, ICMP4_REDIRECT = 5, ICMP4_ECHO = 8, ICMP4_TIME = 11, ICMP4_PARAMETER = 12 };
-enum { ICMP6_UNREACHABLE = 1, ICMP6_TOO_BIG = 2, ICMP6_TIME = 3, ICMP6_PARAMETER = 4, ICMP6_ECHO = 128, ICMP6_ECHO_REPLY = 129 };
+enum {
+  ICMP4_ECHO_REPLY = 0,
+  ICMP4_UNREACHABLE = 3,
+  ICMP4_QUENCH = 4,
+  ICMP4_REDIRECT = 5,
+  ICMP4_ECHO = 8,
+  ICMP4_TIME = 11,
+  ICMP4_PARAMETER = 12
+};
+enum {
+  ICMP6_UNREACHABLE = 1,
+  ICMP6_TOO_BIG = 2,
+  ICMP6_TIME = 3,
+  ICMP6_PARAMETER = 4,
+  ICMP6_ECHO = 128,
+  ICMP6_ECHO_REPLY = 129
+};
 
 enum icmp_class { ICMP_REQUEST, ICMP_REPLY, ICMP_ERROR, ICMP_ELSE };
 
@@ -52,7 +67,7 @@ static __always_inline bool has_ports(__u8 proto) {
 }
 
 /* Needs find_transport(). */
-cold void flow_of(struct __sk_buff *ctx, const struct packet *p, __u32 net, struct flow *flow) {
+cold void flow_of(struct __sk_buff* ctx, const struct packet* p, __u32 net, struct flow* flow) {
   __builtin_memset(flow, 0, sizeof(*flow));
   flow->key.net = net;
   flow->key.src = p->src;

@@ -10,11 +10,11 @@
 enum where { AT_INGRESS, AT_EGRESS };
 
 /* One hop less, as any router. Direct writes first: the caller's packet pointers are void. */
-static __always_inline bool decrement_ttl(struct __sk_buff *ctx, const struct packet *p) {
+static __always_inline bool decrement_ttl(struct __sk_buff* ctx, const struct packet* p) {
   if (p->family == 4) {
     void *data = ctx_data(ctx), *end = ctx_end(ctx);
-    struct iphdr *ip = data + ETH_LEN;
-    if ((void *)(ip + 1) > end) return false;
+    struct iphdr* ip = data + ETH_LEN;
+    if ((void*)(ip + 1) > end) return false;
     __u32 check = ip->check + bpf_htons(0x0100);
     ip->check = check + (check >= 0xffff);
     ip->ttl--;
@@ -26,10 +26,10 @@ static __always_inline bool decrement_ttl(struct __sk_buff *ctx, const struct pa
 }
 
 /* To a Pod of this node. */
-static __always_inline int deliver(struct __sk_buff *ctx, const struct pod_value *pod, enum where where) {
+static __always_inline int deliver(struct __sk_buff* ctx, const struct pod_value* pod, enum where where) {
   void *data = ctx_data(ctx), *end = ctx_end(ctx);
-  struct ethhdr *eth = data;
-  if ((void *)(eth + 1) > end) return drop(ctx, DROP_MALFORMED);
+  struct ethhdr* eth = data;
+  if ((void*)(eth + 1) > end) return drop(ctx, DROP_MALFORMED);
   __builtin_memcpy(eth->h_dest, pod->mac, 6);
   __builtin_memcpy(eth->h_source, pod->host_mac, 6);
   count(ctx, COUNT_TO_PEER);
@@ -39,7 +39,7 @@ static __always_inline int deliver(struct __sk_buff *ctx, const struct pod_value
 }
 
 /* Out of `ifindex` to a neighbour; all zero: to whom the kernel's route says. */
-static __always_inline int redirect_to(__u32 ifindex, const struct ip_addr *next_hop) {
+static __always_inline int redirect_to(__u32 ifindex, const struct ip_addr* next_hop) {
   if (addr_is_none(next_hop)) return bpf_redirect_neigh(ifindex, NULL, 0, 0);
   struct bpf_redir_neigh neighbour = {};
   if (addr_is4(next_hop)) {
@@ -53,7 +53,7 @@ static __always_inline int redirect_to(__u32 ifindex, const struct ip_addr *next
 }
 
 /* Does the packet fit into `mtu` bytes, each segment of it for large sends? */
-static __always_inline bool fits(struct __sk_buff *ctx, const struct packet *p, __u32 mtu) {
+static __always_inline bool fits(struct __sk_buff* ctx, const struct packet* p, __u32 mtu) {
   if (!mtu) return true;
   __u32 length = CTX_READ(ctx, len) - ETH_LEN;
   if (likely(length <= mtu)) return true;
@@ -70,7 +70,7 @@ static __always_inline bool fits(struct __sk_buff *ctx, const struct packet *p, 
   return header + segment <= mtu;
 }
 
-global int send_overlay(struct __sk_buff *ctx, const struct packet *p, const struct route_value *route) {
+global int send_overlay(struct __sk_buff* ctx, const struct packet* p, const struct route_value* route) {
   if (!p || !route) return DROP;
   __u32 ifindex = route->ifindex;
   struct ip_addr next_hop = route->next_hop;
@@ -81,19 +81,19 @@ global int send_overlay(struct __sk_buff *ctx, const struct packet *p, const str
   return redirect_to(ifindex, &next_hop);
 }
 
-static __always_inline int send_native(struct __sk_buff *ctx, const struct route_value *route) {
+static __always_inline int send_native(struct __sk_buff* ctx, const struct route_value* route) {
   count(ctx, COUNT_TO_NATIVE);
   mark_done(ctx);
   return redirect_to(route->ifindex, &route->next_hop);
 }
 
 /* The node's address that speaks for it in ICMP errors: that of the route's uplink, else of any. */
-static __attribute__((unused)) long first_uplink(void *map, __u32 *ifindex, struct uplink_value *uplink, __u32 *found) {
+static __attribute__((unused)) long first_uplink(void* map, __u32* ifindex, struct uplink_value* uplink, __u32* found) {
   *found = *ifindex;
   return 1;
 }
-cold bool node_address(__u32 ifindex, __u8 family, struct ip_addr *out) {
-  struct uplink_value *uplink = bpf_map_lookup_elem(&uplinks, &ifindex);
+cold bool node_address(__u32 ifindex, __u8 family, struct ip_addr* out) {
+  struct uplink_value* uplink = bpf_map_lookup_elem(&uplinks, &ifindex);
   if (!uplink) {
     bpf_for_each_map_elem(&uplinks, first_uplink, &ifindex, 0);
     uplink = bpf_map_lookup_elem(&uplinks, &ifindex);
@@ -104,18 +104,19 @@ cold bool node_address(__u32 ifindex, __u8 family, struct ip_addr *out) {
 }
 
 /* Answers with an ICMP error, which finds its own way to the sender: a Pod here, the node, another node, or out by the
- * device that it came from. `mtu`: what would fit, 0: there is no such Pod. `ifindex`: the uplink that was to carry it. */
-global int answer(struct __sk_buff *ctx, struct packet *p, __u32 mtu, __u32 ifindex, enum where where) {
+ * device that it came from. `mtu`: what would fit, 0: there is no such Pod. `ifindex`: the uplink that was to carry it.
+ */
+global int answer(struct __sk_buff* ctx, struct packet* p, __u32 mtu, __u32 ifindex, enum where where) {
   if (!p) return DROP;
   struct ip_addr from;
   /* In the node's name, but not to itself: the kernel drops what comes in from its own address. */
   if (!node_address(ifindex, p->family, &from) || addr_equal(&from, &p->src)) from = p->dst;
   count(ctx, mtu ? COUNT_TOO_BIG : COUNT_UNREACHABLE);
   if (!make_answer(ctx, p, mtu, &from)) return DROP;
-  struct pod_value *pod = find_pod(NET_THIS_CLUSTER, &p->dst);
+  struct pod_value* pod = find_pod(NET_THIS_CLUSTER, &p->dst);
   if (pod) return deliver(ctx, pod, where);
   __u32 device = CTX_READ(ctx, ifindex);
-  struct route_value *route = find_route(NET_THIS_CLUSTER, &p->dst);
+  struct route_value* route = find_route(NET_THIS_CLUSTER, &p->dst);
   if (route && route->kind == ROUTE_OVERLAY && config.overlay) return send_overlay(ctx, p, route);
   if (route && route->kind == ROUTE_NATIVE) return send_native(ctx, route);
   if (where == AT_EGRESS) return bpf_redirect(device, BPF_F_INGRESS); /* the node's own socket sent it */

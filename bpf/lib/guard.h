@@ -7,12 +7,12 @@
 
 enum guard { GUARD_PASS = 0 }; /* else the drop reason */
 
-static __always_inline bool mac_equal(const __u8 *a, const __u8 *b) {
-  return *(const __u32 *)a == *(const __u32 *)b && *(const __u16 *)(a + 4) == *(const __u16 *)(b + 4);
+static __always_inline bool mac_equal(const __u8* a, const __u8* b) {
+  return *(const __u32*)a == *(const __u32*)b && *(const __u16*)(a + 4) == *(const __u16*)(b + 4);
 }
 
-static __always_inline bool is_own(const struct ip_addr *addr, __u32 ifindex) {
-  struct pod_value *pod = find_pod(NET_THIS_CLUSTER, addr);
+static __always_inline bool is_own(const struct ip_addr* addr, __u32 ifindex) {
+  struct pod_value* pod = find_pod(NET_THIS_CLUSTER, addr);
   return pod && pod->ifindex == ifindex;
 }
 
@@ -27,7 +27,7 @@ struct arp4 {
 } __attribute__((packed));
 
 /* ARP: sender is the Pod itself, by address and MAC (or asks whether an address is free: RFC 5227 probe). */
-cold __u32 guard_arp(struct __sk_buff *ctx) {
+cold __u32 guard_arp(struct __sk_buff* ctx) {
   struct ethhdr eth;
   struct arp4 arp;
   struct ip_addr sender;
@@ -38,15 +38,15 @@ cold __u32 guard_arp(struct __sk_buff *ctx) {
   if (__builtin_memcmp(eth.h_source, arp.sender_mac, 6)) return DROP_FOREIGN_NEIGHBOUR;
   if (!arp.sender) return arp.operation == bpf_htons(1) ? GUARD_PASS : DROP_FOREIGN_NEIGHBOUR;
   addr_set4(&sender, arp.sender);
-  struct pod_value *pod = find_pod(NET_THIS_CLUSTER, &sender);
+  struct pod_value* pod = find_pod(NET_THIS_CLUSTER, &sender);
   if (!pod || pod->ifindex != CTX_READ(ctx, ifindex) || __builtin_memcmp(pod->mac, arp.sender_mac, 6))
     return DROP_FOREIGN_NEIGHBOUR;
   return GUARD_PASS;
 }
 
-/* ICMPv6 of neighbour discovery (RFC 4861): no router advertisements or redirects, advertisements of own addresses only.
- * Looks behind extension headers, where such messages like to hide. */
-cold __u32 guard_neighbour6(struct __sk_buff *ctx, const struct packet *p) {
+/* ICMPv6 of neighbour discovery (RFC 4861): no router advertisements or redirects, advertisements of own addresses
+ * only. Looks behind extension headers, where such messages like to hide. */
+cold __u32 guard_neighbour6(struct __sk_buff* ctx, const struct packet* p) {
   __u32 at = p->transport;
   int proto = walk_extensions(ctx, &at, p->proto, NULL);
   if (proto != IPPROTO_ICMPV6) return proto < 0 ? DROP_MALFORMED : GUARD_PASS;
@@ -59,7 +59,7 @@ cold __u32 guard_neighbour6(struct __sk_buff *ctx, const struct packet *p) {
   return addr_is_link_local(&target) || is_own(&target, CTX_READ(ctx, ifindex)) ? GUARD_PASS : DROP_FOREIGN_NEIGHBOUR;
 }
 
-static __always_inline bool needs_neighbour_guard(const struct packet *p) {
+static __always_inline bool needs_neighbour_guard(const struct packet* p) {
   if (p->family == 4) return false;
   switch (p->proto) {
     case IPPROTO_ICMPV6:

@@ -5,9 +5,9 @@
 
 #include "lib/nat.h"
 
-/* How much of the offending packet is quoted at most. Not the RFCs' maximum: enough for every receiver to find its socket,
- * and for the kernel to cut there (a transport checksum that is yet to be filled must stay inside). A smaller packet is
- * quoted whole: the kernel does not cut what came encapsulated. */
+/* How much of the offending packet is quoted at most. Not the RFCs' maximum: enough for every receiver to find its
+ * socket, and for the kernel to cut there (a transport checksum that is yet to be filled must stay inside). A smaller
+ * packet is quoted whole: the kernel does not cut what came encapsulated. */
 enum { QUOTE_MAX = 88 };
 
 static __always_inline __u16 fold(__u64 sum) {
@@ -19,7 +19,7 @@ static __always_inline __u16 fold(__u64 sum) {
 }
 
 /* No error about an error (RFC 1122 3.2.2, RFC 4443 2.4 e), about multicast or a later fragment. */
-static __always_inline bool may_answer(struct __sk_buff *ctx, const struct packet *p) {
+static __always_inline bool may_answer(struct __sk_buff* ctx, const struct packet* p) {
   if (p->fragment == FRAGMENT_LATER || addr_is_multicast(&p->dst) || addr_is_multicast(&p->src)) return false;
   if (!is_icmp(p->proto)) return true;
   __u8 type;
@@ -29,7 +29,7 @@ static __always_inline bool may_answer(struct __sk_buff *ctx, const struct packe
 
 /* Turns the packet into the error about itself, from `from` to its sender: too big, or unreachable when `mtu` is 0. The
  * Ethernet header is turned round. False: the packet must not or cannot be answered (and may be damaged: drop it). */
-cold bool make_answer(struct __sk_buff *ctx, struct packet *p, __u32 mtu, const struct ip_addr *from) {
+cold bool make_answer(struct __sk_buff* ctx, struct packet* p, __u32 mtu, const struct ip_addr* from) {
   if (!may_answer(ctx, p)) return false;
   __u8 family = p->family;
   __u32 length = CTX_READ(ctx, len);
@@ -59,7 +59,7 @@ cold bool make_answer(struct __sk_buff *ctx, struct packet *p, __u32 mtu, const 
   }
   if (mtu) icmp.info = bpf_htonl(mtu);
   __u32 payload = 8 + quote;
-  __u64 sum = bpf_csum_diff(NULL, 0, (__be32 *)&icmp, sizeof(icmp), 0); /* beyond the quote: zeros */
+  __u64 sum = bpf_csum_diff(NULL, 0, (__be32*)&icmp, sizeof(icmp), 0); /* beyond the quote: zeros */
 
   p->src = *from;
   p->dst = sender;
@@ -70,17 +70,23 @@ cold bool make_answer(struct __sk_buff *ctx, struct packet *p, __u32 mtu, const 
   p->transport = at;
   if (family == 4) {
     struct iphdr ip = {
-        .version = 4, .ihl = 5, .tos = 0xc0 /* as the kernel: internetwork control */, .ttl = 64, .protocol = IPPROTO_ICMP,
-        .tot_len = bpf_htons(IP4_LEN + payload), .saddr = p->src.word[3], .daddr = p->dst.word[3],
+        .version = 4,
+        .ihl = 5,
+        .tos = 0xc0 /* as the kernel: internetwork control */,
+        .ttl = 64,
+        .protocol = IPPROTO_ICMP,
+        .tot_len = bpf_htons(IP4_LEN + payload),
+        .saddr = p->src.word[3],
+        .daddr = p->dst.word[3],
     };
-    ip.check = fold(bpf_csum_diff(NULL, 0, (__be32 *)&ip, sizeof(ip), 0));
+    ip.check = fold(bpf_csum_diff(NULL, 0, (__be32*)&ip, sizeof(ip), 0));
     if (bpf_skb_store_bytes(ctx, ETH_LEN, &ip, sizeof(ip), BPF_F_RECOMPUTE_CSUM)) return false;
   } else {
     struct ipv6hdr ip = {.version = 6, .payload_len = bpf_htons(payload), .nexthdr = IPPROTO_ICMPV6, .hop_limit = 64};
     __builtin_memcpy(&ip.saddr, &p->src, 16);
     __builtin_memcpy(&ip.daddr, &p->dst, 16);
     if (bpf_skb_store_bytes(ctx, ETH_LEN, &ip, sizeof(ip), BPF_F_RECOMPUTE_CSUM)) return false;
-    sum = bpf_csum_diff(NULL, 0, (__be32 *)&ip.saddr, 32, sum);
+    sum = bpf_csum_diff(NULL, 0, (__be32*)&ip.saddr, 32, sum);
     sum += bpf_htonl(payload);
     sum += bpf_htonl(IPPROTO_ICMPV6);
   }
@@ -88,8 +94,8 @@ cold bool make_answer(struct __sk_buff *ctx, struct packet *p, __u32 mtu, const 
   if (bpf_skb_store_bytes(ctx, at, &icmp, 8, BPF_F_RECOMPUTE_CSUM)) return false;
 
   void *data = ctx_data(ctx), *end = ctx_end(ctx);
-  struct ethhdr *eth = data;
-  if ((void *)(eth + 1) > end) return false;
+  struct ethhdr* eth = data;
+  if ((void*)(eth + 1) > end) return false;
   __u8 was[6];
   __builtin_memcpy(was, eth->h_dest, 6);
   __builtin_memcpy(eth->h_dest, eth->h_source, 6);
@@ -105,7 +111,7 @@ struct quoted {
 
 /* Reads the quoted packet's flow; its offsets are those in the whole packet. Only what can be translated: ports or echo
  * requests, no later fragments. */
-cold bool read_quoted(struct __sk_buff *ctx, const struct packet *outer, __u32 net, struct quoted *q) {
+cold bool read_quoted(struct __sk_buff* ctx, const struct packet* outer, __u32 net, struct quoted* q) {
   __u32 at = outer->transport + 8;
   __builtin_memset(q, 0, sizeof(*q));
   q->p.family = outer->family;
@@ -126,7 +132,7 @@ cold bool read_quoted(struct __sk_buff *ctx, const struct packet *outer, __u32 n
     q->p.proto = ip.nexthdr;
     q->p.transport = at + IP6_LEN;
   }
-  struct ct_key *key = &q->flow.key;
+  struct ct_key* key = &q->flow.key;
   key->net = net;
   key->src = q->p.src;
   key->dst = q->p.dst;
@@ -156,7 +162,7 @@ cold bool read_quoted(struct __sk_buff *ctx, const struct packet *outer, __u32 n
 }
 
 /* The quoted packet went the other way: the row of its answers says how it looked before our translation. */
-static __always_inline struct ct_value *find_quoted(const struct quoted *q, struct ct_key *answers) {
+static __always_inline struct ct_value* find_quoted(const struct quoted* q, struct ct_key* answers) {
   answers->net = q->flow.key.net;
   answers->src = q->flow.key.dst;
   answers->dst = q->flow.key.src;
@@ -167,11 +173,11 @@ static __always_inline struct ct_value *find_quoted(const struct quoted *q, stru
   return bpf_map_lookup_elem(&conntrack, answers);
 }
 
-/* Changes one side of the quoted packet, and with it the error's checksum. The quoted IPv4 header's checksum is kept, so
- * the header's sum does not change; a quoted transport checksum is not: nobody verifies it. */
-cold long rewrite_quoted(struct __sk_buff *ctx, const struct packet *outer, const struct quoted *q,
-                                      enum side side, const struct ip_addr *to, __be16 to_port) {
-  const struct ip_addr *from = side == SOURCE ? &q->p.src : &q->p.dst;
+/* Changes one side of the quoted packet, and with it the error's checksum. The quoted IPv4 header's checksum is kept,
+ * so the header's sum does not change; a quoted transport checksum is not: nobody verifies it. */
+cold long rewrite_quoted(struct __sk_buff* ctx, const struct packet* outer, const struct quoted* q, enum side side,
+                         const struct ip_addr* to, __be16 to_port) {
+  const struct ip_addr* from = side == SOURCE ? &q->p.src : &q->p.dst;
   __be16 from_port = side == SOURCE ? q->flow.key.sport : q->flow.key.dport;
   __s64 difference = address_difference(from, to);
   __u32 checksum = outer->transport + 2;

@@ -3,12 +3,11 @@
 #ifndef CAUSEWAY_LIB_MAPS_H
 #define CAUSEWAY_LIB_MAPS_H
 
-#include "lib/addr.h"
-
 #include "abi/ct.h"
 #include "abi/fabric.h"
 #include "abi/observe.h"
 #include "abi/pod.h"
+#include "lib/addr.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
@@ -85,41 +84,41 @@ struct {
   __uint(pinning, LIBBPF_PIN_BY_NAME);
 } events SEC(".maps");
 
-static __always_inline void count(struct __sk_buff *ctx, __u32 reason) {
-  struct counter_value *value = bpf_map_lookup_elem(&counters, &reason);
+static __always_inline void count(struct __sk_buff* ctx, __u32 reason) {
+  struct counter_value* value = bpf_map_lookup_elem(&counters, &reason);
   if (!value) return;
   value->packets++;
   value->bytes += CTX_READ(ctx, len);
 }
 
 /* Counts and drops. */
-static __always_inline int drop(struct __sk_buff *ctx, __u32 reason) {
+static __always_inline int drop(struct __sk_buff* ctx, __u32 reason) {
   count(ctx, reason);
   return DROP;
 }
 
-static __always_inline int to_stack(struct __sk_buff *ctx) {
+static __always_inline int to_stack(struct __sk_buff* ctx) {
   count(ctx, COUNT_TO_STACK);
   return NEXT;
 }
 
-static __always_inline struct pod_value *find_pod(__u32 net, const struct ip_addr *addr) {
+static __always_inline struct pod_value* find_pod(__u32 net, const struct ip_addr* addr) {
   struct pod_key key = {.net = net, .addr = *addr};
   return bpf_map_lookup_elem(&pods, &key);
 }
 
 /* The row of the longest prefix that holds the address. */
-cold struct route_value *find_route(__u32 net, const struct ip_addr *addr) {
+cold struct route_value* find_route(__u32 net, const struct ip_addr* addr) {
   struct route_key key = {.net = net, .addr = *addr};
   __u32 zero = 0;
-  struct route_lengths *lengths = bpf_map_lookup_elem(&route_lengths, &zero);
+  struct route_lengths* lengths = bpf_map_lookup_elem(&route_lengths, &zero);
   if (!lengths) return NULL;
-  const struct route_mask *list = addr_is4(addr) ? lengths->v4 : lengths->v6;
+  const struct route_mask* list = addr_is4(addr) ? lengths->v4 : lengths->v6;
   for (int i = 0; i < ROUTE_LENGTHS_MAX; i++) {
     key.prefixlen = list[i].prefixlen;
     if (!key.prefixlen) return NULL;
     for (int w = 0; w < 4; w++) key.addr.word[w] &= list[i].mask.word[w];
-    struct route_value *route = bpf_map_lookup_elem(&routes, &key);
+    struct route_value* route = bpf_map_lookup_elem(&routes, &key);
     if (route) return route;
   }
   return NULL;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Masquerade: a flow leaves with the node's address and a port that nothing else uses toward that remote endpoint.
  *
- * The reply row is the reservation: who inserts (remote -> node:port) owns the port toward that remote, so one port serves
- * many remotes. Ports come from config.nat_ports, outside of the node's own ranges where enough are left, and a port on
- * which a socket of the node would receive is never taken. */
+ * The reply row is the reservation: who inserts (remote -> node:port) owns the port toward that remote, so one port
+ * serves many remotes. Ports come from config.nat_ports, outside of the node's own ranges where enough are left, and a
+ * port on which a socket of the node would receive is never taken. */
 #ifndef CAUSEWAY_LIB_NAT_H
 #define CAUSEWAY_LIB_NAT_H
 
@@ -20,9 +20,9 @@ static __always_inline bool nat_port_allowed(__u16 port) {
 }
 
 /* Would a socket of this node receive a packet of `key`? */
-static __always_inline bool node_socket_receives(struct __sk_buff *ctx, const struct ct_key *key) {
+static __always_inline bool node_socket_receives(struct __sk_buff* ctx, const struct ct_key* key) {
   struct bpf_sock_tuple tuple = {};
-  struct bpf_sock *sk;
+  struct bpf_sock* sk;
   __u32 size;
   if (addr_is4(&key->src)) {
     tuple.ipv4.saddr = key->src.word[3];
@@ -37,9 +37,12 @@ static __always_inline bool node_socket_receives(struct __sk_buff *ctx, const st
     tuple.ipv6.dport = key->dport;
     size = sizeof(tuple.ipv6);
   }
-  if (key->proto == IPPROTO_TCP) sk = bpf_skc_lookup_tcp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
-  else if (key->proto == IPPROTO_UDP) sk = bpf_sk_lookup_udp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
-  else return false;
+  if (key->proto == IPPROTO_TCP)
+    sk = bpf_skc_lookup_tcp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+  else if (key->proto == IPPROTO_UDP)
+    sk = bpf_sk_lookup_udp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+  else
+    return false;
   if (!sk) return false;
   bpf_sk_release(sk);
   return true;
@@ -47,8 +50,8 @@ static __always_inline bool node_socket_receives(struct __sk_buff *ctx, const st
 
 /* One search for a port: too large for the stack, one for each CPU (egress runs with bottom halves off). */
 struct nat_search {
-  struct ct_key key;      /* of the reply row; dport is the candidate */
-  struct ct_value row;    /* the reply row */
+  struct ct_key key;   /* of the reply row; dport is the candidate */
+  struct ct_value row; /* the reply row */
   __u32 now;
   __u16 start;
   __u16 stride;
@@ -64,8 +67,8 @@ struct {
 } nat_searches SEC(".maps");
 
 /* Takes the candidate port if it is free. */
-cold bool nat_take(struct __sk_buff *ctx, struct nat_search *search, bool ask_sockets) {
-  struct ct_value *taken = bpf_map_lookup_elem(&conntrack, &search->key);
+cold bool nat_take(struct __sk_buff* ctx, struct nat_search* search, bool ask_sockets) {
+  struct ct_value* taken = bpf_map_lookup_elem(&conntrack, &search->key);
   if (taken) {
     if (taken->expires > search->now || ct_pair_alive(&search->key, taken, search->now)) return false;
     ct_remove_pair(&search->key, taken);
@@ -79,12 +82,12 @@ cold bool nat_take(struct __sk_buff *ctx, struct nat_search *search, bool ask_so
 }
 
 struct nat_walk {
-  struct __sk_buff *ctx;
-  struct nat_search *search;
+  struct __sk_buff* ctx;
+  struct nat_search* search;
 };
 
-static __attribute__((unused)) long nat_try(__u32 index, struct nat_walk *walk) {
-  struct nat_search *search = walk->search;
+static __attribute__((unused)) long nat_try(__u32 index, struct nat_walk* walk) {
+  struct nat_search* search = walk->search;
   __u16 port = search->start + index * search->stride;
   if (!nat_port_allowed(port)) return 0;
   search->key.dport = bpf_htons(port);
@@ -93,14 +96,14 @@ static __attribute__((unused)) long nat_try(__u32 index, struct nat_walk *walk) 
 
 /* Opens the pair of a flow that leaves with address `to`. On NAT_DONE, `to_port` is its source port. `forward_flags`:
  * CT_F_NODE for the node's own. */
-cold enum nat_result nat_open(struct __sk_buff *ctx, const struct flow *flow, const struct ip_addr *to, __u32 forward_flags,
-                              __be16 *to_port) {
+cold enum nat_result nat_open(struct __sk_buff* ctx, const struct flow* flow, const struct ip_addr* to,
+                              __u32 forward_flags, __be16* to_port) {
   __u32 zero = 0;
-  struct nat_search *search = bpf_map_lookup_elem(&nat_searches, &zero);
+  struct nat_search* search = bpf_map_lookup_elem(&nat_searches, &zero);
   if (!search) return NAT_FULL;
-  struct ct_key *key = &search->key;
-  struct ct_value *row = &search->row;
-  const struct ct_key *forward = &flow->key;
+  struct ct_key* key = &search->key;
+  struct ct_value* row = &search->row;
+  const struct ct_key* forward = &flow->key;
   __builtin_memset(search, 0, sizeof(*search));
   search->now = now_seconds();
   key->net = forward->net;
@@ -140,14 +143,14 @@ cold enum nat_result nat_open(struct __sk_buff *ctx, const struct flow *flow, co
   bpf_map_delete_elem(&conntrack, key);
   if (err == CT_FULL) return NAT_FULL;
   /* Another CPU opened the same flow meanwhile: its port counts. */
-  struct ct_value *other = bpf_map_lookup_elem(&conntrack, forward);
+  struct ct_value* other = bpf_map_lookup_elem(&conntrack, forward);
   if (!other || !(other->flags & CT_F_REWRITE_SRC)) return NAT_FULL;
   *to_port = other->to_sport;
   return NAT_DONE;
 }
 
 /* Opens the pair of a flow from outside to a Pod's own address, so that its replies are not masqueraded. */
-cold long ct_open_inbound(const struct flow *flow, __u32 now) {
+cold long ct_open_inbound(const struct flow* flow, __u32 now) {
   struct ct_value row = {.created = now, .expires = now + ct_lifetime(flow->key.proto, 0), .flags = CT_F_INBOUND};
   struct ct_key twin;
   long err = ct_insert(&flow->key, &row);

@@ -13,20 +13,20 @@ enum { FRAGMENT_NONE, FRAGMENT_FIRST, FRAGMENT_LATER };
 struct packet {
   struct ip_addr src;
   struct ip_addr dst;
-  __u16 family;          /* 4 or 6 */
-  __u8 proto;            /* IPv4 protocol, IPv6 first next header; after find_transport() the transport's */
+  __u16 family; /* 4 or 6 */
+  __u8 proto;   /* IPv4 protocol, IPv6 first next header; after find_transport() the transport's */
   __u8 ttl;
-  __u16 transport;       /* offset of what follows the network header; after find_transport() of the transport header */
-  __u8 fragment;         /* FRAGMENT_*; IPv6: known after find_transport() */
-  __u8 may_fragment;     /* IPv4 without DF */
-  __be32 id;             /* of the fragment */
+  __u16 transport;   /* offset of what follows the network header; after find_transport() of the transport header */
+  __u8 fragment;     /* FRAGMENT_*; IPv6: known after find_transport() */
+  __u8 may_fragment; /* IPv4 without DF */
+  __be32 id;         /* of the fragment */
 };
 
 enum parse { PARSE_OK, PARSE_NOT_IP, PARSE_MALFORMED };
 
-static __always_inline enum parse parse_ip4(void *data, void *end, struct packet *p) {
-  struct iphdr *ip = data + ETH_LEN;
-  if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl < 5) return PARSE_MALFORMED;
+static __always_inline enum parse parse_ip4(void* data, void* end, struct packet* p) {
+  struct iphdr* ip = data + ETH_LEN;
+  if ((void*)(ip + 1) > end || ip->version != 4 || ip->ihl < 5) return PARSE_MALFORMED;
   addr_set4(&p->src, ip->saddr);
   addr_set4(&p->dst, ip->daddr);
   p->family = 4;
@@ -40,9 +40,9 @@ static __always_inline enum parse parse_ip4(void *data, void *end, struct packet
   return PARSE_OK;
 }
 
-static __always_inline enum parse parse_ip6(void *data, void *end, struct packet *p) {
-  struct ipv6hdr *ip = data + ETH_LEN;
-  if ((void *)(ip + 1) > end || ip->version != 6) return PARSE_MALFORMED;
+static __always_inline enum parse parse_ip6(void* data, void* end, struct packet* p) {
+  struct ipv6hdr* ip = data + ETH_LEN;
+  if ((void*)(ip + 1) > end || ip->version != 6) return PARSE_MALFORMED;
   __builtin_memcpy(&p->src, &ip->saddr, 16);
   __builtin_memcpy(&p->dst, &ip->daddr, 16);
   p->family = 6;
@@ -56,7 +56,7 @@ static __always_inline enum parse parse_ip6(void *data, void *end, struct packet
 }
 
 /* `protocol`: the EtherType in network order. */
-static __always_inline enum parse parse_as(struct __sk_buff *ctx, __u32 protocol, struct packet *p) {
+static __always_inline enum parse parse_as(struct __sk_buff* ctx, __u32 protocol, struct packet* p) {
   __u32 need = protocol == bpf_htons(ETH_P_IP) ? ETH_LEN + IP4_LEN : ETH_LEN + IP6_LEN;
   void *data = ctx_data(ctx), *end = ctx_end(ctx);
   if (unlikely(data + need > end)) {
@@ -70,15 +70,15 @@ static __always_inline enum parse parse_as(struct __sk_buff *ctx, __u32 protocol
   return PARSE_NOT_IP;
 }
 
-static __always_inline enum parse parse(struct __sk_buff *ctx, struct packet *p) {
+static __always_inline enum parse parse(struct __sk_buff* ctx, struct packet* p) {
   __u32 protocol = CTX_READ(ctx, protocol);
   if (protocol != bpf_htons(ETH_P_IP) && protocol != bpf_htons(ETH_P_IPV6)) return PARSE_NOT_IP;
   return parse_as(ctx, protocol, p);
 }
 
-/* Walks IPv6 extension headers (RFC 8200 section 4) at offset *at; `proto` is the first next header. Returns the transport
- * protocol, or -1 where the chain is cut or longer than anybody sends. */
-static __always_inline int walk_extensions(struct __sk_buff *ctx, __u32 *at, __u8 proto, struct packet *fragment) {
+/* Walks IPv6 extension headers (RFC 8200 section 4) at offset *at; `proto` is the first next header. Returns the
+ * transport protocol, or -1 where the chain is cut or longer than anybody sends. */
+static __always_inline int walk_extensions(struct __sk_buff* ctx, __u32* at, __u8 proto, struct packet* fragment) {
   __u32 offset = *at;
 #pragma unroll
   for (int i = 0; i < 6; i++) {
@@ -116,7 +116,7 @@ static __always_inline int walk_extensions(struct __sk_buff *ctx, __u32 *at, __u
 }
 
 /* Finds the transport header behind IPv6 extension headers. False: malformed. */
-static __always_inline bool find_transport(struct __sk_buff *ctx, struct packet *p) {
+static __always_inline bool find_transport(struct __sk_buff* ctx, struct packet* p) {
   if (p->family == 4) return true;
   __u32 at = p->transport;
   int proto = walk_extensions(ctx, &at, p->proto, p);

@@ -13,22 +13,22 @@ static __always_inline __u32 address_offset(__u8 family, enum side side) {
 }
 
 /* An address of the IP header at offset `at` and, IPv4, the header's checksum. */
-static __always_inline long write_address(struct __sk_buff *ctx, __u32 at, __u8 family, enum side side,
-                                          const struct ip_addr *to, __s64 difference) {
+static __always_inline long write_address(struct __sk_buff* ctx, __u32 at, __u8 family, enum side side,
+                                          const struct ip_addr* to, __s64 difference) {
   __u32 where = at + address_offset(family, side);
   if (family == 6) return bpf_skb_store_bytes(ctx, where, to, 16, 0);
   long err = bpf_l3_csum_replace(ctx, at + offsetof(struct iphdr, check), 0, difference, 0);
   return err ?: bpf_skb_store_bytes(ctx, where, &to->word[3], 4, 0);
 }
 
-static __always_inline __s64 address_difference(const struct ip_addr *from, const struct ip_addr *to) {
-  return bpf_csum_diff((__be32 *)from->word, 16, (__be32 *)to->word, 16, 0);
+static __always_inline __s64 address_difference(const struct ip_addr* from, const struct ip_addr* to) {
+  return bpf_csum_diff((__be32*)from->word, 16, (__be32*)to->word, 16, 0);
 }
 
 /* Address and port of one side of the packet. `from_port`, `to_port`: ports or the echo id. */
-cold long rewrite(struct __sk_buff *ctx, struct packet *p, struct flow *flow, enum side side,
-                               const struct ip_addr *to, __be16 to_port) {
-  struct ip_addr *from = side == SOURCE ? &p->src : &p->dst;
+cold long rewrite(struct __sk_buff* ctx, struct packet* p, struct flow* flow, enum side side, const struct ip_addr* to,
+                  __be16 to_port) {
+  struct ip_addr* from = side == SOURCE ? &p->src : &p->dst;
   __be16 from_port = side == SOURCE ? flow->key.sport : flow->key.dport;
   __s64 difference = address_difference(from, to);
   __u8 proto = p->proto, kind = flow->kind;
@@ -39,11 +39,16 @@ cold long rewrite(struct __sk_buff *ctx, struct packet *p, struct flow *flow, en
 
   __u32 checksum = 0, flags = 0;
   bool pseudo = true;
-  if (proto == IPPROTO_TCP) checksum = at + 16;
-  else if (proto == IPPROTO_UDP) checksum = at + 6, flags = BPF_F_MARK_MANGLED_0;
-  else if (proto == IPPROTO_ICMPV6) checksum = at + 2;
-  else if (proto == IPPROTO_ICMP) checksum = at + 2, pseudo = false;
-  else return 0; /* SCTP's checksum covers ports but no address, and its ports stay (nat.h) */
+  if (proto == IPPROTO_TCP)
+    checksum = at + 16;
+  else if (proto == IPPROTO_UDP)
+    checksum = at + 6, flags = BPF_F_MARK_MANGLED_0;
+  else if (proto == IPPROTO_ICMPV6)
+    checksum = at + 2;
+  else if (proto == IPPROTO_ICMP)
+    checksum = at + 2, pseudo = false;
+  else
+    return 0; /* SCTP's checksum covers ports but no address, and its ports stay (nat.h) */
 
   if (pseudo && bpf_l4_csum_replace(ctx, checksum, 0, difference, flags | BPF_F_PSEUDO_HDR)) return -1;
   if (to_port == from_port || (kind != FLOW_PORTS && kind != FLOW_ECHO)) return 0;

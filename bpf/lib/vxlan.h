@@ -32,7 +32,7 @@ struct outer6 {
 enum { OVERHEAD4 = sizeof(struct outer4), OVERHEAD6 = sizeof(struct outer6) };
 _Static_assert(OVERHEAD4 == 50 && OVERHEAD6 == 70, "the MTU contract");
 
-static __always_inline void fill_inner(struct __sk_buff *ctx, struct inner_headers *inner, const struct packet *p,
+static __always_inline void fill_inner(struct __sk_buff* ctx, struct inner_headers* inner, const struct packet* p,
                                        __u32 vni, __u32 length) {
   /* The source port spreads flows over paths and queues (RFC 7348 section 4): ephemeral, from the flow's hash. */
   __u32 hash = bpf_get_hash_recalc(ctx);
@@ -49,7 +49,8 @@ static __always_inline void fill_inner(struct __sk_buff *ctx, struct inner_heade
 enum { EALREADY_ = 114 };
 
 /* Room for `overhead` bytes of outer headers of family `outer`. */
-static __always_inline long make_room(struct __sk_buff *ctx, const struct packet *p, __u8 outer, __u32 overhead, __u64 layers) {
+static __always_inline long make_room(struct __sk_buff* ctx, const struct packet* p, __u8 outer, __u32 overhead,
+                                      __u64 layers) {
   const __u64 common = BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HLEN) |
                        BPF_F_ADJ_ROOM_ENCAP_L2_ETH;
   long err = bpf_skb_adjust_room(ctx, overhead, BPF_ADJ_ROOM_MAC, common | layers);
@@ -66,9 +67,9 @@ static __always_inline long make_room(struct __sk_buff *ctx, const struct packet
   return err ?: bpf_skb_change_proto(ctx, bpf_htons(ETH_P_IP), 0);
 }
 
-/* Puts the outer headers in front and sends the packet to the route's VTEP. FIXED_GSO: what fits was checked, segments stay
- * as they are. */
-static __always_inline int encapsulate(struct __sk_buff *ctx, const struct packet *p, const struct route_value *route) {
+/* Puts the outer headers in front and sends the packet to the route's VTEP. FIXED_GSO: what fits was checked, segments
+ * stay as they are. */
+static __always_inline int encapsulate(struct __sk_buff* ctx, const struct packet* p, const struct route_value* route) {
   __u32 length = CTX_READ(ctx, len) - ETH_LEN;
   if (addr_is4(&route->vtep)) {
     struct outer4 outer = {};
@@ -82,7 +83,7 @@ static __always_inline int encapsulate(struct __sk_buff *ctx, const struct packe
     outer.ip.saddr = route->source.word[3];
     outer.ip.daddr = route->vtep.word[3];
     __u32 sum = 0;
-    __u16 *words = (__u16 *)&outer.ip;
+    __u16* words = (__u16*)&outer.ip;
 #pragma unroll
     for (int i = 0; i < 10; i++) sum += words[i];
     sum = (sum & 0xffff) + (sum >> 16);
@@ -108,8 +109,9 @@ static __always_inline int encapsulate(struct __sk_buff *ctx, const struct packe
 
 enum decap { DECAP_NO, DECAP_DONE, DECAP_DROP };
 
-/* Is this our VXLAN? If so, from a known node only, takes the outer headers away and parses the inner packet into *p. */
-static __always_inline enum decap decapsulate(struct __sk_buff *ctx, struct packet *p) {
+/* Is this our VXLAN? If so, from a known node only, takes the outer headers away and parses the inner packet into *p.
+ */
+static __always_inline enum decap decapsulate(struct __sk_buff* ctx, struct packet* p) {
   struct {
     struct udphdr udp;
     struct vxlan_header vxlan;
@@ -121,7 +123,7 @@ static __always_inline enum decap decapsulate(struct __sk_buff *ctx, struct pack
   if (in.vxlan.flags != bpf_htonl(VXLAN_VNI_VALID) || in.vxlan.vni != bpf_htonl(config.vni << 8)) return DECAP_NO;
 
   __u32 ifindex = CTX_READ(ctx, ifindex);
-  struct uplink_value *uplink = bpf_map_lookup_elem(&uplinks, &ifindex);
+  struct uplink_value* uplink = bpf_map_lookup_elem(&uplinks, &ifindex);
   if (!uplink || !addr_equal(&p->dst, p->family == 4 ? &uplink->addr4 : &uplink->addr6)) return DECAP_NO;
   struct peer_key peer = {.addr = p->src};
   if (!bpf_map_lookup_elem(&peers, &peer)) {
@@ -136,8 +138,8 @@ static __always_inline enum decap decapsulate(struct __sk_buff *ctx, struct pack
   }
   __s32 outer = p->transport - ETH_LEN + (int)sizeof(in);
   if (inner4 != (p->family == 4)) {
-    /* Shrinking does not change skb->protocol before kernel 6.3; this does, and grows or shrinks by the 20 bytes in which
-     * the headers differ. */
+    /* Shrinking does not change skb->protocol before kernel 6.3; this does, and grows or shrinks by the 20 bytes in
+     * which the headers differ. */
     if (bpf_skb_change_proto(ctx, protocol, 0)) goto refused;
     outer += inner4 ? -20 : 20;
   }

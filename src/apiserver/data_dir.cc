@@ -110,7 +110,7 @@ Result<std::vector<User>> DataDir::users(const std::vector<std::string>& names) 
   bool changed = false;
   for (const std::string& name : names) {
     if (std::any_of(known.begin(), known.end(), [&](const User& user) { return user.name == name; })) continue;
-    known.push_back({ name, TRY(make_token()) });
+    known.push_back({name, TRY(make_token())});
     changed = true;
   }
   if (changed) {

@@ -144,8 +144,7 @@ Status apply_one(json::value& root, const json::object& operation) {
   if (verb == "remove") return remove(root, path);
   if (verb == "replace") {
     const json::value* value = TRY(value_of(operation));
-    *TRY(find(root, path))
-    = *value;
+    *TRY(find(root, path)) = *value;
     return ok();
   }
   if (verb == "test") {

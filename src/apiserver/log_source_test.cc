@@ -39,8 +39,9 @@ struct LogFixture {
     f->post("/api/v1/nodes",
             R"({"metadata":{"name":"n1"},"status":{"addresses":[{"type":"InternalIP","address":"10.0.0.5"}],)"
             R"("daemonEndpoints":{"kubeletEndpoint":{"Port":10250}}}})");
-    f->post("/api/v1/namespaces/default/pods",
-            R"({"metadata":{"name":"web"},"spec":{"nodeName":"n1","containers":[{"name":"a","image":"i"},{"name":"b","image":"i"}]}})");
+    f->post(
+        "/api/v1/namespaces/default/pods",
+        R"({"metadata":{"name":"web"},"spec":{"nodeName":"n1","containers":[{"name":"a","image":"i"},{"name":"b","image":"i"}]}})");
   }
   std::string log(std::string query) {
     auto response = f->request("GET", "/api/v1/namespaces/default/pods/web/log" + query);
@@ -77,7 +78,8 @@ TEST_CASE("a log that cannot be says which container, which node and why") {
   l.script = {.pieces = {"container a is waiting to start\n"}, .status = 404};
   CHECK(l.log("?container=a") == "400 container a is waiting to start");
   l.script.away = true;
-  CHECK(l.log("?container=a") == "503 the node of pod default/web does not answer at 10.0.0.5:10250: connection refused");
+  CHECK(l.log("?container=a") ==
+        "503 the node of pod default/web does not answer at 10.0.0.5:10250: connection refused");
   l.f->remove("/api/v1/nodes/n1");
   CHECK(l.log("?container=a") == "503 node n1 does not exist any more");
 }

@@ -47,8 +47,7 @@ ApiResult<Verb> verb_of(std::string_view method, const Call& call) {
                                           kube::api_version(*call.kind->stored_as)));
   if (method == "GET") {
     if (!collection) return Verb::Get;
-    return TRY(bool_option(call.target, "watch"))
-    ? Verb::Watch : Verb::List;
+    return TRY(bool_option(call.target, "watch")) ? Verb::Watch : Verb::List;
   }
   if (method == "POST") {
     const bool action = call.subresource == "binding" || call.subresource == "eviction";

@@ -180,8 +180,7 @@ Task<ApiResult<http::Response>> Server::answer_scale(Call call, http::Request re
     std::vector<std::string> duplicates;
     CO_TRY(apply_patch(scale, request, kScaleKind, duplicates));
   } else {
-    scale = CO_TRY(read_body(request, call.target, kScaleKind))
-    .object;
+    scale = CO_TRY(read_body(request, call.target, kScaleKind)).object;
   }
   Body body{.object = *workload};
   CO_TRY(apply_scale(body.object, scale));

@@ -58,9 +58,7 @@ class AsioFdWatch : public FdWatch {
 
 class AsioLoop : public Loop {
  public:
-  TimePoint now() const override {
-    return TimePoint(std::chrono::steady_clock::now().time_since_epoch());
-  }
+  TimePoint now() const override { return TimePoint(std::chrono::steady_clock::now().time_since_epoch()); }
   WallTime wall_now() const override { return std::chrono::system_clock::now(); }
   void post(Callback callback) override {
     asio::post(context_, [call = std::move(callback)]() mutable { call(); });

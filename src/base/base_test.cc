@@ -27,7 +27,8 @@ TEST_CASE("addresses parse strictly and print canonically") {
 
 TEST_CASE("prefixes refuse host bits and say what is meant") {
   CHECK(to_string(*Cidr::parse("10.1.0.0/16")) == "10.1.0.0/16");
-  CHECK(Cidr::parse("10.1.0.1/16").error().message() == "'10.1.0.1/16' has bits set behind its prefix; '10.1.0.0/16' is meant");
+  CHECK(Cidr::parse("10.1.0.1/16").error().message() ==
+        "'10.1.0.1/16' has bits set behind its prefix; '10.1.0.0/16' is meant");
   for (auto bad : {"10.0.0.0", "10.0.0.0/33", "fd00::/129", "10.0.0.0/08", "10.0.0.0/"}) CHECK(!Cidr::parse(bad));
   const auto net = *Cidr::parse("10.1.0.0/16");
   CHECK(net.contains(*Ip::parse("10.1.255.255")));

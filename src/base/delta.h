@@ -8,8 +8,8 @@ namespace causeway {
 
 template <class Map>
 struct Delta {
-  Map put;                                      // to add, or to overwrite with another value
-  std::vector<typename Map::key_type> remove;   // to delete
+  Map put;                                     // to add, or to overwrite with another value
+  std::vector<typename Map::key_type> remove;  // to delete
   bool empty() const { return put.empty() && remove.empty(); }
 };
 

@@ -11,9 +11,10 @@ namespace causeway {
 
 // fmt has a to_string of its own for everything, its views included: strings are left to it.
 template <class T>
-concept Printable = (std::is_class_v<T> || std::is_enum_v<T>) && !std::is_convertible_v<T, std::string_view> &&
-                    !std::is_base_of_v<fmt::detail::view, T> && !requires { typename T::traits_type; } && !requires { typename T::value_type; } &&
-                    requires(const T& value) { std::string_view(to_string(value)); };
+concept Printable =
+    (std::is_class_v<T> || std::is_enum_v<T>) && !std::is_convertible_v<T, std::string_view> &&
+    !std::is_base_of_v<fmt::detail::view, T> && !requires { typename T::traits_type; } &&
+    !requires { typename T::value_type; } && requires(const T& value) { std::string_view(to_string(value)); };
 
 namespace detail {
 template <class T>

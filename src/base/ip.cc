@@ -100,9 +100,7 @@ Result<Cidr> Cidr::parse(std::string_view text) {
   return cidr;
 }
 
-bool Cidr::contains(const Ip& ip) const {
-  return ip.family() == family() && Cidr(ip, prefix_).address_ == address_;
-}
+bool Cidr::contains(const Ip& ip) const { return ip.family() == family() && Cidr(ip, prefix_).address_ == address_; }
 bool Cidr::contains(const Cidr& other) const { return other.prefix_ >= prefix_ && contains(other.address_); }
 bool Cidr::overlaps(const Cidr& other) const { return contains(other) || other.contains(*this); }
 uint64_t Cidr::size() const {

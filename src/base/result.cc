@@ -27,14 +27,27 @@ std::string_view to_string(Errc code) {
 
 Errc errc_of_errno(int error) {
   switch (error) {
-    case ENOENT: case ENODEV: case ESRCH: case ENXIO: return Errc::NotFound;
+    case ENOENT:
+    case ENODEV:
+    case ESRCH:
+    case ENXIO: return Errc::NotFound;
     case EEXIST: return Errc::AlreadyExists;
-    case EPERM: case EACCES: return Errc::Denied;
+    case EPERM:
+    case EACCES: return Errc::Denied;
     case EINVAL: return Errc::Invalid;
-    case ENOSPC: case EMFILE: case ENFILE: case ENOMEM: return Errc::Exhausted;
-    case EOPNOTSUPP: case ENOSYS: case EAFNOSUPPORT: return Errc::Unsupported;
+    case ENOSPC:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM: return Errc::Exhausted;
+    case EOPNOTSUPP:
+    case ENOSYS:
+    case EAFNOSUPPORT: return Errc::Unsupported;
     case ETIMEDOUT: return Errc::Timeout;
-    case ECONNREFUSED: case ECONNRESET: case EPIPE: case EHOSTUNREACH: case ENETUNREACH: return Errc::Unavailable;
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case EPIPE:
+    case EHOSTUNREACH:
+    case ENETUNREACH: return Errc::Unavailable;
     default: return Errc::Io;
   }
 }

@@ -20,20 +20,20 @@ namespace causeway {
 
 // What kind of failure, for callers that act on it; the message is for people.
 enum class Errc {
-  Invalid,        // the input can never be right
+  Invalid,  // the input can never be right
   NotFound,
   AlreadyExists,
-  Conflict,       // somebody else changed it first: read again, retry
-  Gone,           // a resourceVersion or continue token that is too old: list again
-  Denied,         // no permission
-  Unavailable,    // the peer is away: retry later
+  Conflict,     // somebody else changed it first: read again, retry
+  Gone,         // a resourceVersion or continue token that is too old: list again
+  Denied,       // no permission
+  Unavailable,  // the peer is away: retry later
   Timeout,
-  Cancelled,      // the scope that awaited this ended
-  Truncated,      // a parser met the end of its input
-  Io,             // a system call failed
-  Exhausted,      // no address, space or slot is left
-  Unsupported,    // this kernel or peer lacks the feature
-  Internal,       // a broken invariant of ours
+  Cancelled,    // the scope that awaited this ended
+  Truncated,    // a parser met the end of its input
+  Io,           // a system call failed
+  Exhausted,    // no address, space or slot is left
+  Unsupported,  // this kernel or peer lacks the feature
+  Internal,     // a broken invariant of ours
 };
 
 std::string_view to_string(Errc code);
@@ -77,24 +77,26 @@ inline Status ok() { return {}; }
 
 namespace detail {
 template <class T>
-T unwrap(Result<T>&& result) { return std::move(*result); }
+T unwrap(Result<T>&& result) {
+  return std::move(*result);
+}
 inline void unwrap(Status&&) {}
 }  // namespace detail
 
 }  // namespace causeway
 
 // The value of a Result, or return its error from this function, with context when a format is given.
-#define TRY(expr, ...)                                                                                     \
-  ({                                                                                                       \
-    auto try_result_ = (expr);                                                                             \
-    if (!try_result_) [[unlikely]]                                                                         \
-      return std::unexpected(std::move(try_result_.error()).with(__VA_ARGS__));                            \
-    ::causeway::detail::unwrap(std::move(try_result_));                                                    \
+#define TRY(expr, ...)                                                          \
+  ({                                                                            \
+    auto try_result_ = (expr);                                                  \
+    if (!try_result_) [[unlikely]]                                              \
+      return std::unexpected(std::move(try_result_.error()).with(__VA_ARGS__)); \
+    ::causeway::detail::unwrap(std::move(try_result_));                         \
   })
-#define CO_TRY(expr, ...)                                                                                  \
-  ({                                                                                                       \
-    auto try_result_ = (expr);                                                                             \
-    if (!try_result_) [[unlikely]]                                                                         \
-      co_return std::unexpected(std::move(try_result_.error()).with(__VA_ARGS__));                         \
-    ::causeway::detail::unwrap(std::move(try_result_));                                                    \
+#define CO_TRY(expr, ...)                                                          \
+  ({                                                                               \
+    auto try_result_ = (expr);                                                     \
+    if (!try_result_) [[unlikely]]                                                 \
+      co_return std::unexpected(std::move(try_result_.error()).with(__VA_ARGS__)); \
+    ::causeway::detail::unwrap(std::move(try_result_));                            \
   })

@@ -295,10 +295,9 @@ class Checks {
 int run_checks(const World& world, const Report& report) { return Checks(world, report).run(); }
 
 Task<Result<World>> observe_world(kube::Client& api, lab::LabState state) {
-  World world { .plan = CO_TRY(lab::plan(state.spec)) };
+  World world{.plan = CO_TRY(lab::plan(state.spec))};
   world.state = std::move(state);
-  world.nodes = CO_TRY(co_await api.list<kube::Node>())
-  .items;
+  world.nodes = CO_TRY(co_await api.list<kube::Node>()).items;
   for (auto& pod : CO_TRY(co_await api.list<kube::Pod>()).items)
     if (kube::is_ready(pod) && !pod.spec.host_network && !pod.metadata.deletion_timestamp)
       world.pods.push_back(std::move(pod));

@@ -44,8 +44,7 @@ Task<Result<std::string>> refusal_of(kube::Client& api, kube::Ref ref) {
 
 // Pods that the manifests will make: their own, and the replicas of Deployments.
 Task<Result<size_t>> count_pods(kube::Client& api) {
-  size_t count = CO_TRY(co_await api.list<kube::Pod>({.label_selector = "!pod-template-hash"}))
-  .items.size();
+  size_t count = CO_TRY(co_await api.list<kube::Pod>({.label_selector = "!pod-template-hash"})).items.size();
   for (const auto& deployment : CO_TRY(co_await api.list<kube::Deployment>()).items)
     count += static_cast<size_t>(deployment.spec.replicas.value_or(1));
   co_return count;

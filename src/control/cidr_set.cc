@@ -14,12 +14,12 @@ constexpr int kMaxBitsV6 = 16;
 
 Result<CidrSet> CidrSet::make(Cidr cluster, int prefix) {
   if (prefix < cluster.prefix() || prefix > cluster.address().bits())
-    return fail(Errc::Invalid, "cluster CIDR {}: a node mask of /{} does not fit in it; give one from /{} to /{}", cluster,
-                prefix, cluster.prefix(), cluster.address().bits());
+    return fail(Errc::Invalid, "cluster CIDR {}: a node mask of /{} does not fit in it; give one from /{} to /{}",
+                cluster, prefix, cluster.prefix(), cluster.address().bits());
   const int most = cluster.family() == Family::V6 ? kMaxBitsV6 : kMaxBits;
   if (prefix - cluster.prefix() > most)
-    return fail(Errc::Invalid, "cluster CIDR {}: a node mask of /{} is more than {} bits longer; give at most /{}", cluster,
-                prefix, most, cluster.prefix() + most);
+    return fail(Errc::Invalid, "cluster CIDR {}: a node mask of /{} is more than {} bits longer; give at most /{}",
+                cluster, prefix, most, cluster.prefix() + most);
   return CidrSet(cluster, prefix);
 }
 

@@ -27,7 +27,8 @@ class CidrSet {
   void release(const Cidr& cidr) { mark(cidr, false); }
 
  private:
-  CidrSet(Cidr cluster, int prefix) : cluster_(cluster), prefix_(prefix), used_(size_t{1} << (prefix - cluster.prefix())) {}
+  CidrSet(Cidr cluster, int prefix)
+      : cluster_(cluster), prefix_(prefix), used_(size_t{1} << (prefix - cluster.prefix())) {}
   Cidr block(size_t index) const;
   size_t index_of(const Ip& ip) const;
   void mark(const Cidr& cidr, bool used);

@@ -21,8 +21,9 @@ std::string names() {
 template <class T>
 void report(std::string& text, const kube::Cache<T>& cache) {
   const auto& health = cache.health();
-  text += fmt::format("{:<12} {:>6} objects  {:<9} {}{}{}\n", T::kKind.plural, cache.size(), kube::to_string(health.phase),
-                      health.synced ? "synced" : "not synced", health.error.empty() ? "" : ": ", health.error);
+  text +=
+      fmt::format("{:<12} {:>6} objects  {:<9} {}{}{}\n", T::kKind.plural, cache.size(), kube::to_string(health.phase),
+                  health.synced ? "synced" : "not synced", health.error.empty() ? "" : ": ", health.error);
 }
 
 }  // namespace
@@ -67,7 +68,8 @@ Task<Result<std::string>> find_rival(kube::Client& api, std::set<Controller> ena
   };
   // Node IPAM is part of kube-controller-manager too, but off by default there: no proof of a rival.
   const Program programs[] = {
-      {"kube-controller-manager", {Controller::Deployment, Controller::ReplicaSet, Controller::GarbageCollector, Controller::TaintEviction}},
+      {"kube-controller-manager",
+       {Controller::Deployment, Controller::ReplicaSet, Controller::GarbageCollector, Controller::TaintEviction}},
       {"kube-scheduler", {Controller::Scheduler}},
   };
   const auto now = std::chrono::time_point_cast<std::chrono::microseconds>(api.loop().wall_now());
@@ -81,8 +83,9 @@ Task<Result<std::string>> find_rival(kube::Client& api, std::set<Controller> ena
     if (!lease) co_return fail(std::move(lease.error()));
     const auto& spec = lease->spec;
     if (spec.holder_identity.value_or("").empty() || !spec.renew_time || now - *spec.renew_time > kHeld) continue;
-    co_return fmt::format("{} runs the {} of this cluster (Lease kube-system/{} is held by {}); leave them out of --controllers",
-                          program.lease, fmt::join(both, ", "), program.lease, *spec.holder_identity);
+    co_return fmt::format(
+        "{} runs the {} of this cluster (Lease kube-system/{} is held by {}); leave them out of --controllers",
+        program.lease, fmt::join(both, ", "), program.lease, *spec.holder_identity);
   }
   co_return std::string();
 }

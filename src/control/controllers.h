@@ -16,8 +16,9 @@ namespace causeway::control {
 
 // Named as kube-controller-manager's --controllers names them, where it has them.
 enum class Controller { NodeIpam, Deployment, ReplicaSet, Scheduler, GarbageCollector, TaintEviction };
-inline constexpr Controller kAllControllers[] = {Controller::NodeIpam,  Controller::Deployment,       Controller::ReplicaSet,
-                                                 Controller::Scheduler, Controller::GarbageCollector, Controller::TaintEviction};
+inline constexpr Controller kAllControllers[] = {Controller::NodeIpam,         Controller::Deployment,
+                                                 Controller::ReplicaSet,       Controller::Scheduler,
+                                                 Controller::GarbageCollector, Controller::TaintEviction};
 std::string_view to_string(Controller controller);  // "node-ipam-controller"
 
 // "*,-scheduler", "node-ipam-controller": names, all of them, all but some. Errors: Invalid, naming those there are.

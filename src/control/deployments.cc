@@ -9,14 +9,19 @@ namespace causeway::control {
 
 Deployments::Deployments(Loop& loop, kube::Client& api, kube::Cache<kube::Deployment>& deployments,
                          kube::Cache<kube::ReplicaSet>& sets, kube::EventRecorder& events)
-    : loop_(loop), api_(api), deployments_(deployments), sets_(sets), events_(events),
+    : loop_(loop),
+      api_(api),
+      deployments_(deployments),
+      sets_(sets),
+      events_(events),
       queue_(loop, "Deployment", 8, [this](kube::Ref ref) { return reconcile(std::move(ref)); }) {
   deployments_.on_change([this](const kube::Deployment* old, const kube::Deployment* now) {
     queue_.add(kube::ref_of((now ? now : old)->metadata));
   });
   sets_.on_change([this](const kube::ReplicaSet* old, const kube::ReplicaSet* now) { set_changed(old, now); });
   sets_.on_sync([this] {
-    deployments_.for_each([this](const kube::Deployment& deployment) { queue_.add(kube::ref_of(deployment.metadata)); });
+    deployments_.for_each(
+        [this](const kube::Deployment& deployment) { queue_.add(kube::ref_of(deployment.metadata)); });
   });
 }
 
@@ -91,13 +96,18 @@ Task<Status> Deployments::reconcile(kube::Ref ref) {
 }
 
 Task<Status> Deployments::create_set(const kube::Deployment& deployment, int64_t revision, int32_t replicas) {
-  const auto hash = CO_TRY(template_hash(deployment.spec.pod_template.text, deployment.status.collision_count.value_or(0)));
+  const auto hash =
+      CO_TRY(template_hash(deployment.spec.pod_template.text, deployment.status.collision_count.value_or(0)));
   kube::ReplicaSet set;
   set.metadata.name = deployment.metadata.name + "-" + hash;
   set.metadata.ns = deployment.metadata.ns;
   set.metadata.annotations[kRevisionAnnotation] = std::to_string(revision);
-  set.metadata.owner_references = {{.api_version = "apps/v1", .kind = "Deployment", .name = deployment.metadata.name,
-                                    .uid = deployment.metadata.uid, .controller = true, .block_owner_deletion = true}};
+  set.metadata.owner_references = {{.api_version = "apps/v1",
+                                    .kind = "Deployment",
+                                    .name = deployment.metadata.name,
+                                    .uid = deployment.metadata.uid,
+                                    .controller = true,
+                                    .block_owner_deletion = true}};
   set.spec.replicas = replicas;
   set.spec.min_ready_seconds = deployment.spec.min_ready_seconds;
   set.spec.selector = deployment.spec.selector;
@@ -133,15 +143,17 @@ Task<Status> Deployments::scale(const kube::Deployment& deployment, const kube::
   const int32_t before = set.spec.replicas.value_or(1);
   auto scaled = co_await api_.patch<kube::ReplicaSet>(
       kube::ref_of(set.metadata), kube::PatchType::Merge,
-      fmt::format(R"({{"metadata":{{"resourceVersion":"{}"}},"spec":{{"replicas":{}}}}})", set.metadata.resource_version, replicas));
+      fmt::format(R"({{"metadata":{{"resourceVersion":"{}"}},"spec":{{"replicas":{}}}}})",
+                  set.metadata.resource_version, replicas));
   if (!scaled) co_return fail(std::move(scaled.error()));
   events_.record(deployment, kube::EventType::Normal, "ScalingReplicaSet",
-                 fmt::format("Scaled {} replica set {} from {} to {}", replicas > before ? "up" : "down", set.metadata.name,
-                             before, replicas));
+                 fmt::format("Scaled {} replica set {} from {} to {}", replicas > before ? "up" : "down",
+                             set.metadata.name, before, replicas));
   co_return ok();
 }
 
-Task<Status> Deployments::annotate(const kube::Deployment& deployment, const kube::ReplicaSet& current, int64_t revision) {
+Task<Status> Deployments::annotate(const kube::Deployment& deployment, const kube::ReplicaSet& current,
+                                   int64_t revision) {
   const auto patch = fmt::format(R"({{"metadata":{{"annotations":{{"{}":"{}"}}}}}})", kRevisionAnnotation, revision);
   if (revision_of(current.metadata) != revision)
     CO_TRY(co_await api_.patch<kube::ReplicaSet>(kube::ref_of(current.metadata), kube::PatchType::Merge, patch));

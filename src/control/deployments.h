@@ -30,7 +30,7 @@ class Deployments {
   kube::Cache<kube::ReplicaSet>& sets_;
   kube::EventRecorder& events_;
   std::map<std::string, std::set<kube::Ref>> owned_;  // Deployment uid -> its ReplicaSets
-  KeyQueue queue_;  // last
+  KeyQueue queue_;                                    // last
 };
 
 }  // namespace causeway::control

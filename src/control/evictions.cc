@@ -46,7 +46,11 @@ Stay plan_stay(const kube::Pod& pod, const kube::Node& node, kube::Time now, kub
 
 Evictions::Evictions(Loop& loop, kube::Client& api, kube::Cache<kube::Node>& nodes, kube::Cache<kube::Pod>& pods,
                      kube::EventRecorder& events)
-    : loop_(loop), api_(api), nodes_(nodes), pods_(pods), events_(events),
+    : loop_(loop),
+      api_(api),
+      nodes_(nodes),
+      pods_(pods),
+      events_(events),
       queue_(loop, "taint eviction", 8, [this](kube::Ref pod) { return reconcile(std::move(pod)); }) {
   nodes_.on_change([this](const kube::Node* old, const kube::Node* now) {
     if (!now || !has_no_execute(*now)) {
@@ -79,8 +83,9 @@ Task<Status> Evictions::reconcile(kube::Ref ref) {
   const auto stay = plan_stay(*pod, *node, now, known->second);
   if (stay.until_then) queue_.add_after(ref, *stay.until_then);
   if (!stay.evict) co_return ok();
-  events_.record(*pod, kube::EventType::Normal, "TaintManagerEviction",
-                 fmt::format("Marking for deletion Pod {}: node {} has the taint {}", ref, node->metadata.name, stay.taint));
+  events_.record(
+      *pod, kube::EventType::Normal, "TaintManagerEviction",
+      fmt::format("Marking for deletion Pod {}: node {} has the taint {}", ref, node->metadata.name, stay.taint));
   auto gone = co_await api_.remove<kube::Pod>(ref, {.uid = pod->metadata.uid});
   if (!gone && gone.error().code() != Errc::NotFound) co_return gone;
   co_return ok();

@@ -36,7 +36,7 @@ class Evictions {
   kube::Cache<kube::Pod>& pods_;
   kube::EventRecorder& events_;
   std::map<std::string, kube::Time> tainted_;  // nodes with a NoExecute taint, and since when we know
-  KeyQueue queue_;  // last
+  KeyQueue queue_;                             // last
 };
 
 }  // namespace causeway::control

@@ -17,11 +17,14 @@ std::string stay(std::vector<kube::Toleration> tolerations, std::vector<kube::Ta
   auto result = plan_stay(pod, node, kNow, kNow - 10s);
   if (result.evict) return "evict for " + result.taint;
   if (result.until_then)
-    return fmt::format("{} s for {}", std::chrono::duration_cast<std::chrono::seconds>(*result.until_then).count(), result.taint);
+    return fmt::format("{} s for {}", std::chrono::duration_cast<std::chrono::seconds>(*result.until_then).count(),
+                       result.taint);
   return "stay";
 }
 
-kube::Taint taint(std::string key, std::string effect = "NoExecute") { return {.key = key, .value = "v", .effect = effect}; }
+kube::Taint taint(std::string key, std::string effect = "NoExecute") {
+  return {.key = key, .value = "v", .effect = effect};
+}
 kube::Toleration tolerate(std::string key, std::optional<int64_t> seconds = {}) {
   return {.key = key, .op = "Exists", .effect = "NoExecute", .toleration_seconds = seconds};
 }

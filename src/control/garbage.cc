@@ -16,9 +16,9 @@ constexpr kube::KindInfo kDaemonSet{"apps", "v1", "DaemonSet", "daemonsets", tru
 
 // What may own or be owned. Namespaces are owned by nobody and emptied by the API server's own rules.
 constexpr kube::KindInfo kKinds[] = {
-    kube::Pod::kKind,        kube::ReplicaSet::kKind,    kube::Deployment::kKind, kDaemonSet,          kube::Node::kKind,
-    kube::Service::kKind,    kube::EndpointSlice::kKind, kube::ConfigMap::kKind,  kube::Secret::kKind, kube::Lease::kKind,
-    kube::NetworkPolicy::kKind,
+    kube::Pod::kKind,    kube::ReplicaSet::kKind, kube::Deployment::kKind,    kDaemonSet,
+    kube::Node::kKind,   kube::Service::kKind,    kube::EndpointSlice::kKind, kube::ConfigMap::kKind,
+    kube::Secret::kKind, kube::Lease::kKind,      kube::NetworkPolicy::kKind,
 };
 
 const kube::KindInfo* kind_of(const kube::OwnerReference& owner) {
@@ -67,7 +67,7 @@ class GarbageCollector::Feed final : private kube::ObjectSink {
     auto event = TRY(kube::decode_watch_event<kube::PartialObject>(json));
     switch (event.type) {
       case kube::WatchType::Added:
-      case kube::WatchType::Modified: 
+      case kube::WatchType::Modified:
         listed_.insert(event.object.metadata.uid);  // of a streaming list
         put(event.object);
         break;
@@ -75,7 +75,8 @@ class GarbageCollector::Feed final : private kube::ObjectSink {
       case kube::WatchType::Bookmark:
       case kube::WatchType::Error: break;
     }
-    return kube::Seen{event.type, event.object.metadata.resource_version, event.initial_events_end, std::move(event.error)};
+    return kube::Seen{event.type, event.object.metadata.resource_version, event.initial_events_end,
+                      std::move(event.error)};
   }
   Result<kube::ListMeta> parse_envelope(std::string json) override {
     return kube::decode_list_items<kube::PartialObject>(std::move(json), [](kube::PartialObject&&) {});
@@ -138,7 +139,8 @@ Task<Status> GarbageCollector::reconcile(kube::Ref uid) {
 }
 
 // Each owner is afterwards in `alive` or known to be gone.
-Task<Status> GarbageCollector::look_up(OwnedObject object, std::vector<kube::OwnerReference> owners, OwnerGraph::Uids& alive) {
+Task<Status> GarbageCollector::look_up(OwnedObject object, std::vector<kube::OwnerReference> owners,
+                                       OwnerGraph::Uids& alive) {
   for (const auto& owner : owners) {
     const auto* kind = kind_of(owner);
     // Of a kind that we do not know, or that cannot own this object, nothing can be said: it lives on.
@@ -151,8 +153,10 @@ Task<Status> GarbageCollector::look_up(OwnedObject object, std::vector<kube::Own
       co_return fail(std::move(answer.error()).with("{}: look for its owner {} {}", object, owner.kind, owner.name));
     bool found = false;
     if (answer) found = CO_TRY(kube::decode<kube::PartialObject>(*answer)).metadata.uid == owner.uid;
-    if (found) alive.insert(owner.uid);
-    else look(graph_.mark_gone(owner.uid));
+    if (found)
+      alive.insert(owner.uid);
+    else
+      look(graph_.mark_gone(owner.uid));
   }
   co_return ok();
 }
@@ -172,7 +176,8 @@ Task<Status> GarbageCollector::take(OwnedObject object, GarbagePlan plan) {
       log::debug("deleted {}, whose owners are gone", object);
       co_return ok();
     }
-    case GarbageStep::DropOwners: co_return co_await patch(std::move(object), "ownerReferences", json_list(plan.owners));
+    case GarbageStep::DropOwners:
+      co_return co_await patch(std::move(object), "ownerReferences", json_list(plan.owners));
     case GarbageStep::RemoveFinalizer: {
       auto finalizers = object.finalizers;
       std::erase(finalizers, plan.finalizer);
@@ -194,8 +199,8 @@ Task<Status> GarbageCollector::take(OwnedObject object, GarbagePlan plan) {
 
 // Replaces one list of the metadata, unless the object has changed meanwhile.
 Task<Status> GarbageCollector::patch(OwnedObject object, std::string field, std::string value) {
-  auto body = fmt::format(R"({{"metadata":{{"uid":"{}","resourceVersion":"{}","{}":{}}}}})", object.uid, object.resource_version,
-                          field, value);
+  auto body = fmt::format(R"({{"metadata":{{"uid":"{}","resourceVersion":"{}","{}":{}}}}})", object.uid,
+                          object.resource_version, field, value);
   auto done = co_await api_.request("PATCH", kube::object_path(object.kind, object.ns, object.name), std::move(body),
                                     "application/merge-patch+json");
   if (!done && done.error().code() == Errc::NotFound) co_return ok();

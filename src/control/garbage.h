@@ -1,4 +1,5 @@
-// The garbage collector's loop: watches every kind that owns or is owned, and takes the steps that plan_garbage() names.
+// The garbage collector's loop: watches every kind that owns or is owned, and takes the steps that plan_garbage()
+// names.
 #pragma once
 
 #include <memory>
@@ -21,8 +22,10 @@ class GarbageCollector {
   void follow(kube::Cache<T>& cache) {
     followed_.push_back(T::kKind);
     cache.on_change([this](const T* old, const T* now) {
-      if (now) put(owned_object(T::kKind, now->metadata));
-      else erase(old->metadata.uid);
+      if (now)
+        put(owned_object(T::kKind, now->metadata));
+      else
+        erase(old->metadata.uid);
     });
     cache.on_sync([this] { source_synced(); });
   }

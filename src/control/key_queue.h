@@ -46,7 +46,7 @@ class KeyQueue {
   std::deque<kube::Ref> ready_;
   size_t running_ = 0;
   std::unique_ptr<Timer> soon_;  // one burst of events, one pump
-  Scope scope_;  // last
+  Scope scope_;                  // last
 };
 
 // Runs make(0) ... make(count - 1), at most `limit` at once. After the first error no further one starts; returns it.

@@ -12,12 +12,12 @@ namespace causeway::control {
 
 // As given on the command line; comma-separated lists. Zero mask sizes are "not given".
 struct NodeIpamOptions {
-  bool allocate_node_cidrs = false;          // --allocate-node-cidrs
-  std::string cluster_cidr;                  // --cluster-cidr, one or two, two of different families
-  std::string service_cluster_ip_range;      // --service-cluster-ip-range, one or two: never given to a node
-  int node_cidr_mask_size = 0;               // --node-cidr-mask-size, only with one cluster CIDR
-  int node_cidr_mask_size_ipv4 = 0;          // --node-cidr-mask-size-ipv4, 24
-  int node_cidr_mask_size_ipv6 = 0;          // --node-cidr-mask-size-ipv6, 64
+  bool allocate_node_cidrs = false;                    // --allocate-node-cidrs
+  std::string cluster_cidr;                            // --cluster-cidr, one or two, two of different families
+  std::string service_cluster_ip_range;                // --service-cluster-ip-range, one or two: never given to a node
+  int node_cidr_mask_size = 0;                         // --node-cidr-mask-size, only with one cluster CIDR
+  int node_cidr_mask_size_ipv4 = 0;                    // --node-cidr-mask-size-ipv4, 24
+  int node_cidr_mask_size_ipv6 = 0;                    // --node-cidr-mask-size-ipv6, 64
   std::string cidr_allocator_type = "RangeAllocator";  // --cidr-allocator-type: no other
 };
 

@@ -1,6 +1,6 @@
-#include <doctest/doctest.h>
-
 #include "control/node_cidrs.h"
+
+#include <doctest/doctest.h>
 
 using namespace causeway;
 using namespace causeway::control;

@@ -9,7 +9,8 @@ constexpr int kAttempts = 3;  // as kube-controller-manager
 
 Result<std::vector<Cidr>> pod_cidrs(const kube::Node& node) {
   std::vector<Cidr> cidrs;
-  for (const auto& text : node.spec.pod_cidrs) cidrs.push_back(TRY(Cidr::parse(text), "node {}: podCIDRs", node.metadata.name));
+  for (const auto& text : node.spec.pod_cidrs)
+    cidrs.push_back(TRY(Cidr::parse(text), "node {}: podCIDRs", node.metadata.name));
   return cidrs;
 }
 
@@ -21,7 +22,8 @@ std::string patch_of(const std::vector<Cidr>& cidrs) {
 
 }  // namespace
 
-NodeIpam::NodeIpam(Loop& loop, kube::Client& api, kube::Cache<kube::Node>& nodes, kube::EventRecorder& events, NodeCidrs cidrs)
+NodeIpam::NodeIpam(Loop& loop, kube::Client& api, kube::Cache<kube::Node>& nodes, kube::EventRecorder& events,
+                   NodeCidrs cidrs)
     : loop_(loop), api_(api), nodes_(nodes), events_(events), cidrs_(std::move(cidrs)), scope_(loop) {
   nodes_.on_change([this](const kube::Node* old, const kube::Node* now) { changed(old, now); });
   nodes_.on_sync([this] { synced(); });

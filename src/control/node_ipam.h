@@ -30,10 +30,10 @@ class NodeIpam {
   kube::Cache<kube::Node>& nodes_;
   kube::EventRecorder& events_;
   NodeCidrs cidrs_;
-  bool synced_ = false;             // before that a CIDR that looks free may be some Node's
+  bool synced_ = false;  // before that a CIDR that looks free may be some Node's
   std::set<std::string> writing_;
-  std::set<std::string> waiting_;   // Nodes for which no CIDR was left
-  Scope scope_;  // last
+  std::set<std::string> waiting_;  // Nodes for which no CIDR was left
+  Scope scope_;                    // last
 };
 
 }  // namespace causeway::control

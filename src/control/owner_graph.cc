@@ -85,7 +85,8 @@ void OwnerGraph::unlink(const OwnedObject& object) {
 }
 
 void OwnerGraph::add_dependents(const std::string& uid, Uids& to) const {
-  if (auto found = dependents_.find(uid); found != dependents_.end()) to.insert(found->second.begin(), found->second.end());
+  if (auto found = dependents_.find(uid); found != dependents_.end())
+    to.insert(found->second.begin(), found->second.end());
 }
 
 OwnerGraph::Uids OwnerGraph::put(OwnedObject object) {
@@ -114,7 +115,8 @@ OwnerGraph::Uids OwnerGraph::erase(const std::string& uid) {
   if (node.empty()) return {};
   Uids look;
   for (const auto& owner : node.mapped().owners)
-    if (auto found = objects_.find(owner.uid); found != objects_.end() && found->second.deleting) look.insert(owner.uid);
+    if (auto found = objects_.find(owner.uid); found != objects_.end() && found->second.deleting)
+      look.insert(owner.uid);
   unlink(node.mapped());
   look.merge(mark_gone(uid));
   return look;

@@ -1,7 +1,8 @@
 // Who owns whom, and what garbage collection does about one object. Pure; garbage.h drives it.
 //
 // The rules are those of Kubernetes' garbage collector: an object lives as long as one of its owners; an owner that is
-// deleted in the foreground goes after its dependents that block it; one that is deleted as an orphan-maker lets them go.
+// deleted in the foreground goes after its dependents that block it; one that is deleted as an orphan-maker lets them
+// go.
 #pragma once
 
 #include <map>

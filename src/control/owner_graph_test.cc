@@ -14,9 +14,11 @@ struct World {
   OwnerGraph graph;
 
   OwnedObject& add(std::string uid, std::vector<std::string> owners = {}, std::vector<std::string> finalizers = {}) {
-    OwnedObject object{.kind = kube::Pod::kKind, .ns = "shop", .name = uid, .uid = uid, .finalizers = std::move(finalizers)};
+    OwnedObject object{
+        .kind = kube::Pod::kKind, .ns = "shop", .name = uid, .uid = uid, .finalizers = std::move(finalizers)};
     for (auto& owner : owners)
-      object.owners.push_back({.api_version = "apps/v1", .kind = "ReplicaSet", .name = owner, .uid = owner, .block_owner_deletion = true});
+      object.owners.push_back(
+          {.api_version = "apps/v1", .kind = "ReplicaSet", .name = owner, .uid = owner, .block_owner_deletion = true});
     objects[uid] = object;
     graph.put(object);
     return objects[uid];

@@ -1,8 +1,7 @@
 #include "control/pod_template.h"
 
-#include <boost/json.hpp>
-
 #include <algorithm>
+#include <boost/json.hpp>
 
 namespace causeway::control {
 namespace {

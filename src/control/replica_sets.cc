@@ -14,18 +14,21 @@ const kube::OwnerReference* owner_of(const kube::Pod& pod) {
 
 }  // namespace
 
-ReplicaSets::ReplicaSets(Loop& loop, kube::Client& api, kube::Cache<kube::ReplicaSet>& sets, kube::Cache<kube::Pod>& pods,
-                         kube::EventRecorder& events)
-    : loop_(loop), api_(api), sets_(sets), pods_(pods), events_(events),
+ReplicaSets::ReplicaSets(Loop& loop, kube::Client& api, kube::Cache<kube::ReplicaSet>& sets,
+                         kube::Cache<kube::Pod>& pods, kube::EventRecorder& events)
+    : loop_(loop),
+      api_(api),
+      sets_(sets),
+      pods_(pods),
+      events_(events),
       queue_(loop, "ReplicaSet", 8, [this](kube::Ref ref) { return reconcile(std::move(ref)); }) {
   sets_.on_change([this](const kube::ReplicaSet* old, const kube::ReplicaSet* now) {
     if (!now) expected_.erase(old->metadata.uid);
     queue_.add(kube::ref_of((now ? now : old)->metadata));
   });
   pods_.on_change([this](const kube::Pod* old, const kube::Pod* now) { pod_changed(old, now); });
-  pods_.on_sync([this] {
-    sets_.for_each([this](const kube::ReplicaSet& set) { queue_.add(kube::ref_of(set.metadata)); });
-  });
+  pods_.on_sync(
+      [this] { sets_.for_each([this](const kube::ReplicaSet& set) { queue_.add(kube::ref_of(set.metadata)); }); });
 }
 
 void ReplicaSets::pod_changed(const kube::Pod* old, const kube::Pod* now) {
@@ -86,7 +89,8 @@ Task<Status> ReplicaSets::create(kube::ReplicaSet set, size_t count) {
     return [](ReplicaSets& self, const kube::ReplicaSet& set, std::string target, std::string body) -> Task<Status> {
       auto answer = CO_TRY(co_await self.api_.request("POST", std::move(target), std::move(body)));
       auto pod = CO_TRY(kube::decode<kube::Pod>(answer));
-      if (!self.pods_.find(kube::ref_of(pod.metadata))) self.expected_[set.metadata.uid].created.insert(pod.metadata.name);
+      if (!self.pods_.find(kube::ref_of(pod.metadata)))
+        self.expected_[set.metadata.uid].created.insert(pod.metadata.name);
       self.events_.record(set, kube::EventType::Normal, "SuccessfulCreate", "Created pod: " + pod.metadata.name);
       co_return ok();
     }(*this, set, target, body);

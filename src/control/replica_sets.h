@@ -25,8 +25,8 @@ class ReplicaSets {
     TimePoint since{};
     bool empty() const { return created.empty() && deleted.empty(); }
   };
-  static constexpr Duration kPatience = 30s;   // an event that never came: decide on what the cache shows
-  static constexpr size_t kParallel = 8;       // requests of one ReplicaSet at once
+  static constexpr Duration kPatience = 30s;  // an event that never came: decide on what the cache shows
+  static constexpr size_t kParallel = 8;      // requests of one ReplicaSet at once
 
   void pod_changed(const kube::Pod* old, const kube::Pod* now);
   Task<Status> reconcile(kube::Ref ref);
@@ -38,9 +38,9 @@ class ReplicaSets {
   kube::Cache<kube::ReplicaSet>& sets_;
   kube::Cache<kube::Pod>& pods_;
   kube::EventRecorder& events_;
-  std::map<std::string, std::set<kube::Ref>> owned_;   // ReplicaSet uid -> its Pods
-  std::map<std::string, Expected> expected_;           // ReplicaSet uid
-  KeyQueue queue_;  // last: its tasks use the above
+  std::map<std::string, std::set<kube::Ref>> owned_;  // ReplicaSet uid -> its Pods
+  std::map<std::string, Expected> expected_;          // ReplicaSet uid
+  KeyQueue queue_;                                    // last: its tasks use the above
 };
 
 }  // namespace causeway::control

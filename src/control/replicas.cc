@@ -28,10 +28,11 @@ std::vector<const kube::Pod*> by_deletion(std::vector<const kube::Pod*> pods) {
   std::map<std::string, int> on_node;
   for (const auto* pod : pods) ++on_node[pod->spec.node_name];
   const auto rank = [&](const kube::Pod* pod) {
-    return std::tuple(!pod->spec.node_name.empty(), phase_rank(pod->status.phase), kube::is_ready(*pod),
-                      -on_node[pod->spec.node_name], -ready_since(*pod).time_since_epoch().count(), -restarts(*pod),
-                      pod->metadata.creation_timestamp ? -pod->metadata.creation_timestamp->time_since_epoch().count() : 0,
-                      std::string_view(pod->metadata.name));
+    return std::tuple(
+        !pod->spec.node_name.empty(), phase_rank(pod->status.phase), kube::is_ready(*pod),
+        -on_node[pod->spec.node_name], -ready_since(*pod).time_since_epoch().count(), -restarts(*pod),
+        pod->metadata.creation_timestamp ? -pod->metadata.creation_timestamp->time_since_epoch().count() : 0,
+        std::string_view(pod->metadata.name));
   };
   std::ranges::sort(pods, {}, rank);
   return pods;

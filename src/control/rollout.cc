@@ -20,10 +20,10 @@ int32_t scaled(const std::optional<kube::IntOrString>& value, int32_t replicas, 
   return int32_t(up ? (product + 99) / 100 : product / 100);
 }
 
-// Upstream's rolling update (deployment/rolling.go): grow the current one as far as maxSurge allows; shrink the old ones,
-// unhealthy Pods first, as far as maxUnavailable allows.
-void roll(const kube::Deployment& deployment, const kube::ReplicaSet& current, const std::vector<const kube::ReplicaSet*>& old,
-          std::map<std::string, int32_t>& scale) {
+// Upstream's rolling update (deployment/rolling.go): grow the current one as far as maxSurge allows; shrink the old
+// ones, unhealthy Pods first, as far as maxUnavailable allows.
+void roll(const kube::Deployment& deployment, const kube::ReplicaSet& current,
+          const std::vector<const kube::ReplicaSet*>& old, std::map<std::string, int32_t>& scale) {
   const int32_t replicas = deployment.spec.replicas.value_or(1);
   const auto limits = rollout_limits(deployment);
   int32_t total = wanted(current), available = current.status.available_replicas;
@@ -37,7 +37,8 @@ void roll(const kube::Deployment& deployment, const kube::ReplicaSet& current, c
     return;
   }
   if (wanted(current) < replicas && total < replicas + limits.surge) {
-    scale[current.metadata.name] = wanted(current) + std::min(replicas - wanted(current), replicas + limits.surge - total);
+    scale[current.metadata.name] =
+        wanted(current) + std::min(replicas - wanted(current), replicas + limits.surge - total);
     return;
   }
 
@@ -76,8 +77,12 @@ void recreate(const kube::Deployment& deployment, const kube::ReplicaSet& curren
 
 void put_condition(std::vector<kube::Condition>& conditions, const char* type, bool value, std::string reason,
                    std::string message, kube::Time now, bool touch) {
-  kube::Condition fresh{.type = type, .status = value ? "True" : "False", .reason = std::move(reason),
-                        .message = std::move(message), .last_update_time = now, .last_transition_time = now};
+  kube::Condition fresh{.type = type,
+                        .status = value ? "True" : "False",
+                        .reason = std::move(reason),
+                        .message = std::move(message),
+                        .last_update_time = now,
+                        .last_transition_time = now};
   for (auto& condition : conditions) {
     if (condition.type != type) continue;
     if (condition.status == fresh.status) fresh.last_transition_time = condition.last_transition_time;
@@ -133,13 +138,16 @@ RolloutPlan plan_rollout(const kube::Deployment& deployment, const kube::Replica
 
   const auto limits = rollout_limits(deployment);
   const bool available = status.available_replicas >= replicas - limits.unavailable;
-  put_condition(status.conditions, "Available", available, available ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",
-                available ? "Deployment has minimum availability." : "Deployment does not have minimum availability.", now, false);
+  put_condition(status.conditions, "Available", available,
+                available ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",
+                available ? "Deployment has minimum availability." : "Deployment does not have minimum availability.",
+                now, false);
 
   const bool complete = current && status.updated_replicas == replicas && status.replicas == replicas &&
                         status.available_replicas == replicas;
   const auto& before = deployment.status;
-  const bool progressed = status.updated_replicas > before.updated_replicas || status.ready_replicas > before.ready_replicas ||
+  const bool progressed = status.updated_replicas > before.updated_replicas ||
+                          status.ready_replicas > before.ready_replicas ||
                           status.available_replicas > before.available_replicas ||
                           status.replicas - status.updated_replicas < before.replicas - before.updated_replicas ||
                           deployment.metadata.generation != before.observed_generation;

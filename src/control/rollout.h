@@ -15,7 +15,7 @@ struct RolloutPlan {
   std::map<std::string, int32_t> scale;  // ReplicaSet name -> replicas it shall have; only those that change
   std::vector<std::string> remove;       // old ReplicaSets beyond the history limit
   kube::DeploymentStatus status;
-  std::optional<Duration> recheck;       // the progress deadline
+  std::optional<Duration> recheck;  // the progress deadline
 };
 
 // maxSurge and maxUnavailable as numbers of Pods: percentages of `replicas`, surge rounded up and unavailable down;

@@ -1,10 +1,10 @@
-#include <doctest/doctest.h>
+#include "control/rollout.h"
 
+#include <doctest/doctest.h>
 #include <fmt/format.h>
 
 #include "control/pod_template.h"
 #include "control/replicas.h"
-#include "control/rollout.h"
 
 using namespace causeway;
 using namespace causeway::control;
@@ -107,8 +107,9 @@ static kube::Pod pod(const std::string& name, const std::string& node, const std
 }
 
 TEST_CASE("a ReplicaSet deletes the Pods that are missed least") {
-  const auto a = pod("a", "n1", "Running", true), b = pod("b", "n1", "Running", true), c = pod("c", "n2", "Running", true),
-             d = pod("d", "n2", "Pending", false), e = pod("e", "", "Pending", false);
+  const auto a = pod("a", "n1", "Running", true), b = pod("b", "n1", "Running", true),
+             c = pod("c", "n2", "Running", true), d = pod("d", "n2", "Pending", false),
+             e = pod("e", "", "Pending", false);
   auto gone = pod("gone", "n1", "Running", true);
   gone.metadata.deletion_timestamp = kNow;
   const auto plan = plan_replicas(set("web", 2, 0, 0), {&a, &b, &c, &d, &e, &gone}, kNow);
@@ -133,20 +134,24 @@ TEST_CASE("a Pod is available only after minReadySeconds") {
 
 TEST_CASE("templates compare without the hash label and whatever the order of their members") {
   const std::string a = R"({"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"c","image":"i"}]}})";
-  const std::string b = R"({"spec":{"containers":[{"image":"i","name":"c"}]},"metadata":{"creationTimestamp":null,"labels":{"app":"web","pod-template-hash":"x"}}})";
+  const std::string b =
+      R"({"spec":{"containers":[{"image":"i","name":"c"}]},"metadata":{"creationTimestamp":null,"labels":{"app":"web","pod-template-hash":"x"}}})";
   CHECK(*same_template(a, b));
   CHECK(*template_hash(a, 0) == *template_hash(b, 0));
   CHECK(*template_hash(a, 0) != *template_hash(a, 1));
-  CHECK(!*same_template(a, R"({"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"c","image":"j"}]}})"));
+  CHECK(
+      !*same_template(a, R"({"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"c","image":"j"}]}})"));
 }
 
 TEST_CASE("a Pod gets everything of its template, and its owner") {
   auto owner = set("web-abc", 1, 0, 0);
   owner.metadata.ns = "shop";
   owner.metadata.uid = "u1";
-  owner.spec.pod_template.text = R"({"metadata":{"labels":{"app":"web"}},"spec":{"containers":[],"unknownField":[1,{"x":null}]}})";
-  CHECK(*pod_for(owner) ==
-        R"({"apiVersion":"v1","kind":"Pod","metadata":{"generateName":"web-abc-","namespace":"shop","labels":{"app":"web"},)"
-        R"("ownerReferences":[{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"web-abc","uid":"u1","controller":true,)"
-        R"("blockOwnerDeletion":true}]},"spec":{"containers":[],"unknownField":[1,{"x":null}]}})");
+  owner.spec.pod_template.text =
+      R"({"metadata":{"labels":{"app":"web"}},"spec":{"containers":[],"unknownField":[1,{"x":null}]}})";
+  CHECK(
+      *pod_for(owner) ==
+      R"({"apiVersion":"v1","kind":"Pod","metadata":{"generateName":"web-abc-","namespace":"shop","labels":{"app":"web"},)"
+      R"("ownerReferences":[{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"web-abc","uid":"u1","controller":true,)"
+      R"("blockOwnerDeletion":true}]},"spec":{"containers":[],"unknownField":[1,{"x":null}]}})");
 }

@@ -32,7 +32,8 @@ bool tolerates(const kube::Toleration& toleration, const kube::Taint& taint) {
 }
 
 bool tolerated(const kube::Pod& pod, const kube::Taint& taint) {
-  return std::ranges::any_of(pod.spec.tolerations, [&](const auto& toleration) { return tolerates(toleration, taint); });
+  return std::ranges::any_of(pod.spec.tolerations,
+                             [&](const auto& toleration) { return tolerates(toleration, taint); });
 }
 
 // The taints of the node, and those that a node lifecycle controller would set: a node that is not Ready gets no Pods.
@@ -119,7 +120,8 @@ bool NodeLoads::port_conflict(const kube::Pod& pod, const std::string& node) con
   if (found == nodes_.end()) return false;
   for (const auto& [protocol, port, ip] : host_ports(pod))
     for (const auto& [their_protocol, their_port, their_ip] : found->second.ports)
-      if (protocol == their_protocol && port == their_port && (ip.empty() || their_ip.empty() || ip == their_ip)) return true;
+      if (protocol == their_protocol && port == their_port && (ip.empty() || their_ip.empty() || ip == their_ip))
+        return true;
   return false;
 }
 

@@ -1,6 +1,6 @@
-#include <doctest/doctest.h>
-
 #include "control/schedule.h"
+
+#include <doctest/doctest.h>
 
 using namespace causeway;
 using namespace causeway::control;
@@ -16,7 +16,8 @@ static kube::Pod pod(const std::string& name, const std::string& owner = {}) {
   kube::Pod made;
   made.metadata.name = name;
   made.metadata.ns = "default";
-  if (!owner.empty()) made.metadata.owner_references = {{.kind = "ReplicaSet", .name = owner, .uid = owner, .controller = true}};
+  if (!owner.empty())
+    made.metadata.owner_references = {{.kind = "ReplicaSet", .name = owner, .uid = owner, .controller = true}};
   return made;
 }
 
@@ -43,7 +44,8 @@ TEST_CASE("a Pod that fits nowhere is told why, by count") {
   wanted.spec.node_selector = {{"disk", "ssd"}};
   CHECK(choose_node(wanted, {&tainted, &cordoned, &away, &plain}, {}).reason ==
         "0/4 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 1 node(s) had untolerated taint "
-        "{dedicated: db}, 1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }, 1 node(s) were unschedulable.");
+        "{dedicated: db}, 1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }, 1 node(s) were "
+        "unschedulable.");
   CHECK(choose_node(wanted, {}, {}).reason == "no nodes available to schedule pods");
 }
 
@@ -68,7 +70,8 @@ TEST_CASE("one host port is given once for each address and protocol") {
   dns.spec.containers = {{.name = "c", .ports = {{.container_port = 80, .host_port = 8080, .protocol = "UDP"}}}};
   NodeLoads loads;
   loads.add(web, "a");
-  CHECK(choose_node(web, {&a}, loads).reason == "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.");
+  CHECK(choose_node(web, {&a}, loads).reason ==
+        "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.");
   CHECK(choose_node(dns, {&a}, loads).node == "a");
   loads.remove(web, "a");
   CHECK(choose_node(web, {&a}, loads).node == "a");

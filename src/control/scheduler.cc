@@ -92,7 +92,8 @@ Task<Status> Scheduler::bind(kube::Ref ref, std::string uid, std::string node) {
   auto bound = co_await api_.request("POST", kube::object_path(kube::Pod::kKind, ref.ns, ref.name, "binding"), body);
   if (bound) {
     if (const auto* pod = pods_.find(ref))
-      events_.record(*pod, kube::EventType::Normal, "Scheduled", fmt::format("Successfully assigned {} to {}", ref, node));
+      events_.record(*pod, kube::EventType::Normal, "Scheduled",
+                     fmt::format("Successfully assigned {} to {}", ref, node));
     co_return ok();
   }
   if (bound.error().code() == Errc::Cancelled) co_return fail(std::move(bound.error()));
@@ -114,7 +115,8 @@ Task<Status> Scheduler::report(kube::Pod pod, std::string reason) {
       R"({{"status":{{"conditions":[{{"type":"PodScheduled","status":"False","reason":"Unschedulable","message":{},"lastTransitionTime":"{}"}}]}}}})",
       kube::json_quote(reason),
       kube::format_time(std::chrono::time_point_cast<std::chrono::microseconds>(loop_.wall_now())));
-  auto patched = co_await api_.patch<kube::Pod>(kube::ref_of(pod.metadata), kube::PatchType::StrategicMerge, patch, "status");
+  auto patched =
+      co_await api_.patch<kube::Pod>(kube::ref_of(pod.metadata), kube::PatchType::StrategicMerge, patch, "status");
   if (!patched && patched.error().code() != Errc::NotFound) co_return fail(std::move(patched.error()));
   co_return ok();
 }

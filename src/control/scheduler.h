@@ -41,7 +41,7 @@ class Scheduler {
 
   NodeLoads loads_;
   std::set<kube::Ref> waiting_;
-  std::map<kube::Ref, std::string> unfit_;   // Pod -> the reason last reported
+  std::map<kube::Ref, std::string> unfit_;  // Pod -> the reason last reported
   std::map<kube::Ref, Assumed> assumed_;
   bool woken_ = false;
   Scope scope_;  // last

@@ -96,7 +96,8 @@ Result<std::vector<std::pair<Attachment, bpf::ProgramId>>> attached_by_clsact() 
       if (!program) continue;
       auto name = bpf::program_name(*program);
       if (!name) continue;  // replaced meanwhile
-      if (auto hook = hook_named(*name)) found.push_back({{.ifindex = ifindex, .hook = *hook, .by = Attach::Clsact}, *program});
+      if (auto hook = hook_named(*name))
+        found.push_back({{.ifindex = ifindex, .hook = *hook, .by = Attach::Clsact}, *program});
     }
   return found;
 }
@@ -105,7 +106,8 @@ Result<Attach> resolve(Attach wanted) {
   switch (wanted) {
     case Attach::Auto: return bpf::has_tcx() ? Attach::Tcx : Attach::Clsact;
     case Attach::Tcx:
-      if (!bpf::has_tcx()) return fail(Errc::Unsupported, "attach by tcx: this kernel has none (6.6 does); use clsact or auto");
+      if (!bpf::has_tcx())
+        return fail(Errc::Unsupported, "attach by tcx: this kernel has none (6.6 does); use clsact or auto");
       return Attach::Tcx;
     case Attach::Clsact: return Attach::Clsact;
   }
@@ -114,7 +116,8 @@ Result<Attach> resolve(Attach wanted) {
 
 Status check(const Features& features) {
   if (!features.ipv4 && !features.ipv6) return fail(Errc::Invalid, "datapath features: neither ipv4 nor ipv6");
-  if (features.vni >= 1u << 24) return fail(Errc::Invalid, "datapath features: vni {} has more than 24 bits", features.vni);
+  if (features.vni >= 1u << 24)
+    return fail(Errc::Invalid, "datapath features: vni {} has more than 24 bits", features.vni);
   if (!features.vxlan_port) return fail(Errc::Invalid, "datapath features: vxlan_port is 0");
   if (features.nat_ports.size() > abi::NAT_RANGES_MAX)
     return fail(Errc::Invalid, "datapath features: {} ranges of nat_ports, at most {}", features.nat_ports.size(),
@@ -200,11 +203,14 @@ struct Datapath::Impl {
   Status swap() {
     for (const auto& attachment : TRY(attached())) {
       if (!attachment.current)
-        if (auto status = attach(attachment.hook, attachment.ifindex); !status && status.error().code() != Errc::NotFound)
+        if (auto status = attach(attachment.hook, attachment.ifindex);
+            !status && status.error().code() != Errc::NotFound)
           return status;
       if (attachment.by == mode) continue;
-      if (attachment.by == Attach::Tcx) TRY(bpf::unpin(links_of(options.pins) + "/" + link_name(attachment.ifindex, attachment.hook)));
-      else TRY(bpf::detach_clsact(attachment.ifindex, direction_of(attachment.hook)));
+      if (attachment.by == Attach::Tcx)
+        TRY(bpf::unpin(links_of(options.pins) + "/" + link_name(attachment.ifindex, attachment.hook)));
+      else
+        TRY(bpf::detach_clsact(attachment.ifindex, direction_of(attachment.hook)));
     }
     for (auto& program : programs) {
       if (!bpf::open_pin(program.pin)) TRY(bpf::pin(program.fd.get(), program.pin));
@@ -260,8 +266,10 @@ Status Datapath::attach_uplink(IfIndex uplink) {
 
 Status Datapath::detach(IfIndex ifindex) {
   for (auto hook : kHooks) {
-    if (impl_->mode == Attach::Tcx) TRY(bpf::unpin(links_of(impl_->options.pins) + "/" + link_name(ifindex, hook)));
-    else TRY(bpf::detach_clsact(ifindex, direction_of(hook)));
+    if (impl_->mode == Attach::Tcx)
+      TRY(bpf::unpin(links_of(impl_->options.pins) + "/" + link_name(ifindex, hook)));
+    else
+      TRY(bpf::detach_clsact(ifindex, direction_of(hook)));
   }
   return ok();
 }

@@ -4,8 +4,8 @@
 // What is pinned (default /sys/fs/bpf/causeway/v1) outlives the process: links keep programs attached, maps keep their
 // rows, and opening again finds both and loads nothing when object and features are the same.
 //
-// Works in the network namespace of the calling thread; blocking system calls of some 10 ms at load, else of microseconds.
-// Not thread-safe: one owner.
+// Works in the network namespace of the calling thread; blocking system calls of some 10 ms at load, else of
+// microseconds. Not thread-safe: one owner.
 #pragma once
 
 #include <map>
@@ -38,8 +38,8 @@ std::string_view to_string(Hook hook);  // from_pod, to_pod, uplink_ingress, upl
 struct Attachment {
   IfIndex ifindex{};
   Hook hook = Hook::FromPod;
-  Attach by = Attach::Tcx;   // never Auto
-  bool current = false;      // runs the program of the present features
+  Attach by = Attach::Tcx;  // never Auto
+  bool current = false;     // runs the program of the present features
   auto operator<=>(const Attachment&) const = default;
 };
 std::string to_string(const Attachment& attachment);
@@ -87,7 +87,8 @@ class Datapath {
   Conntrack& conntrack();
   // All reasons, summed over CPUs; those never counted are 0.
   Result<std::map<abi::counter_reason, Counter>> counters() const;
-  // Removes expired pairs of conntrack; the number of rows removed. Correctness does not need it (expiry is lazy), room does.
+  // Removes expired pairs of conntrack; the number of rows removed. Correctness does not need it (expiry is lazy), room
+  // does.
   Result<size_t> sweep_conntrack();
 
   // Removes every link, program and map of the pin folder: the node is left as if we had never been there.

@@ -25,9 +25,10 @@ std::string to_string(const Features& features) {
   std::string ports;
   for (const auto& range : features.nat_ports)
     ports += fmt::format("{}{}-{}", ports.empty() ? "" : ",", range.first, range.last);
-  return fmt::format("attach={} ipv4={} ipv6={} overlay={} vxlan_port={} vni={} masquerade={} nat_ports={} track_node_flows={}",
-                     to_string(features.attach), features.ipv4, features.ipv6, features.overlay, features.vxlan_port,
-                     features.vni, features.masquerade, ports, features.track_node_flows);
+  return fmt::format(
+      "attach={} ipv4={} ipv6={} overlay={} vxlan_port={} vni={} masquerade={} nat_ports={} track_node_flows={}",
+      to_string(features.attach), features.ipv4, features.ipv6, features.overlay, features.vxlan_port, features.vni,
+      features.masquerade, ports, features.track_node_flows);
 }
 
 namespace {

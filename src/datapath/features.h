@@ -13,7 +13,7 @@
 namespace causeway::datapath {
 
 enum class Attach : uint8_t {
-  Auto,    // tcx where the kernel has it (6.6), else clsact
+  Auto,  // tcx where the kernel has it (6.6), else clsact
   Tcx,
   Clsact,
 };
@@ -30,10 +30,10 @@ struct Features {
   Attach attach = Attach::Auto;
   bool ipv4 = true;
   bool ipv6 = true;
-  bool overlay = true;          // routes of kind ROUTE_OVERLAY, decapsulation
-  uint16_t vxlan_port = 4789;   // UDP, RFC 7348
-  uint32_t vni = 1;             // this cluster's, 24 bits
-  bool masquerade = true;       // layout "island": Pods leave the cluster with the node's address
+  bool overlay = true;         // routes of kind ROUTE_OVERLAY, decapsulation
+  uint16_t vxlan_port = 4789;  // UDP, RFC 7348
+  uint32_t vni = 1;            // this cluster's, 24 bits
+  bool masquerade = true;      // layout "island": Pods leave the cluster with the node's address
   // Source ports for masquerade, at most 4 ranges (nat_ports() computes them).
   std::vector<PortRange> nat_ports = {{1024, 29999}, {61000, 65535}};
   // The node's own TCP and UDP flows enter conntrack too; needed when nat_ports overlaps its ephemeral ports.

@@ -93,7 +93,8 @@ Result<Fd> load(Hook hook, Skeleton* opened, void (*destroy)(Skeleton*), int (*l
   bpf_map__set_max_entries(opened->maps.conntrack, conntrack_entries);
   int error = load_it(opened);
   if (error == -EPERM)
-    return fail(Errc::Denied, "load program {}: not permitted (needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON)", to_string(hook));
+    return fail(Errc::Denied, "load program {}: not permitted (needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON)",
+                to_string(hook));
   if (error) return fail_errno(-error, fmt::format("load program {}: {}", to_string(hook), tail_of_messages()));
   int fd = fcntl(bpf_program__fd(program), F_DUPFD_CLOEXEC, 3);
   if (fd < 0) return fail_errno(errno, fmt::format("load program {}", to_string(hook)));
@@ -113,17 +114,18 @@ std::string fingerprint(Hook hook, const abi::datapath_config& config, uint32_t 
   return fmt::format("{}-{:016x}", to_string(hook), hash);
 }
 
-Result<Fd> load_program(Hook hook, const abi::datapath_config& config, uint32_t conntrack_entries, const std::string& map_folder) {
+Result<Fd> load_program(Hook hook, const abi::datapath_config& config, uint32_t conntrack_entries,
+                        const std::string& map_folder) {
   KeepMessages keep;
   bpf_object_open_opts options{};
   options.sz = sizeof(options);
   options.pin_root_path = map_folder.c_str();
-#define LOAD(name)                                                                                              \
-  {                                                                                                             \
-    auto* opened = skeleton::name##__open_opts(&options);                                                       \
+#define LOAD(name)                                                                                                  \
+  {                                                                                                                 \
+    auto* opened = skeleton::name##__open_opts(&options);                                                           \
     if (!opened) return fail_errno(errno, fmt::format("open program {}: {}", to_string(hook), tail_of_messages())); \
-    return load(hook, opened, skeleton::name##__destroy, skeleton::name##__load, config, conntrack_entries,     \
-                opened->progs.name);                                                                            \
+    return load(hook, opened, skeleton::name##__destroy, skeleton::name##__load, config, conntrack_entries,         \
+                opened->progs.name);                                                                                \
   }
   switch (hook) {
     case Hook::FromPod: LOAD(from_pod)

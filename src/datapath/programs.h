@@ -20,6 +20,7 @@ abi::datapath_config config_of(const Features& features);
 std::string fingerprint(Hook hook, const abi::datapath_config& config, uint32_t conntrack_entries);
 
 // Creates and pins the maps under `map_folder` that are not there yet. The verifier's complaint is in the error.
-Result<Fd> load_program(Hook hook, const abi::datapath_config& config, uint32_t conntrack_entries, const std::string& map_folder);
+Result<Fd> load_program(Hook hook, const abi::datapath_config& config, uint32_t conntrack_entries,
+                        const std::string& map_folder);
 
 }  // namespace causeway::datapath

@@ -17,14 +17,15 @@ abi::route_mask mask_of(uint32_t prefixlen) {
   ones.fill(0xff);
   auto prefix = Cidr(Ip::v6(ones), static_cast<int>(prefixlen) - 32);
   abi::route_mask mask{.prefixlen = prefixlen};
-  std::copy(prefix.address().bytes().begin(), prefix.address().bytes().end(), reinterpret_cast<uint8_t*>(mask.mask.word));
+  std::copy(prefix.address().bytes().begin(), prefix.address().bytes().end(),
+            reinterpret_cast<uint8_t*>(mask.mask.word));
   return mask;
 }
 
 Status fill(abi::route_mask (&list)[abi::ROUTE_LENGTHS_MAX], const Lengths& lengths, Family family) {
   if (lengths.size() > abi::ROUTE_LENGTHS_MAX)
-    return fail(Errc::Exhausted, "routes: {} different prefix lengths of {}, the data path asks for at most {}", lengths.size(),
-                to_string(family), static_cast<int>(abi::ROUTE_LENGTHS_MAX));
+    return fail(Errc::Exhausted, "routes: {} different prefix lengths of {}, the data path asks for at most {}",
+                lengths.size(), to_string(family), static_cast<int>(abi::ROUTE_LENGTHS_MAX));
   std::transform(lengths.begin(), lengths.end(), list, mask_of);
   return ok();
 }

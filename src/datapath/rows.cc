@@ -82,7 +82,8 @@ std::string render(const abi::route_key& key, const abi::route_value& value) {
   std::string text = fmt::format("{}{} -> ", to_string(prefix_of(key)), in_net(key.net));
   switch (static_cast<abi::route_kind>(value.kind)) {
     case abi::ROUTE_OVERLAY:
-      text += fmt::format("overlay {} from {} dev {}", to_string(from_abi(value.vtep)), to_string(from_abi(value.source)), value.ifindex);
+      text += fmt::format("overlay {} from {} dev {}", to_string(from_abi(value.vtep)),
+                          to_string(from_abi(value.source)), value.ifindex);
       if (!is_none(value.next_hop)) text += fmt::format(" via {}", to_string(from_abi(value.next_hop)));
       break;
     case abi::ROUTE_NATIVE:
@@ -101,8 +102,9 @@ std::string render(const abi::route_key& key, const abi::route_value& value) {
 }
 
 std::string render(const abi::pod_key& key, const abi::pod_value& value) {
-  return fmt::format("{}{} -> dev {} mac {} host-mac {}{}", to_string(from_abi(key.addr)), in_net(key.net), value.ifindex,
-                     mac(value.mac), mac(value.host_mac), value.flags & abi::POD_F_BY_HOST_SIDE ? " by-host-side" : "");
+  return fmt::format("{}{} -> dev {} mac {} host-mac {}{}", to_string(from_abi(key.addr)), in_net(key.net),
+                     value.ifindex, mac(value.mac), mac(value.host_mac),
+                     value.flags & abi::POD_F_BY_HOST_SIDE ? " by-host-side" : "");
 }
 
 std::string render(const abi::peer_key& key, const abi::peer_value& value) {
@@ -117,7 +119,8 @@ std::string render(uint32_t ifindex, const abi::uplink_value& value) {
 std::string render(const abi::ct_key& key, const abi::ct_value& value, uint32_t now) {
   std::string name(protocol(key.proto));
   if (name.empty()) name = fmt::format("proto-{}", key.proto);
-  std::string text = fmt::format("{}{} {} > {}", name, in_net(key.net), endpoint(key.src, key.sport), endpoint(key.dst, key.dport));
+  std::string text =
+      fmt::format("{}{} {} > {}", name, in_net(key.net), endpoint(key.src, key.sport), endpoint(key.dst, key.dport));
   if (value.flags & abi::CT_F_REWRITE_SRC) text += fmt::format(" from {}", endpoint(value.to_src, value.to_sport));
   if (value.flags & abi::CT_F_REWRITE_DST) text += fmt::format(" to {}", endpoint(value.to_dst, value.to_dport));
   text += fmt::format(" {}", ct_state(key.proto, value.flags));
@@ -129,7 +132,8 @@ std::string render(const abi::ct_key& key, const abi::ct_value& value, uint32_t 
 
 std::string_view counter_text(abi::counter_reason reason) {
   switch (reason) {
-#define COUNTER_TEXT(name, text) case abi::name: return text;
+#define COUNTER_TEXT(name, text) \
+  case abi::name: return text;
     COUNTER_REASONS(COUNTER_TEXT)
 #undef COUNTER_TEXT
     case abi::COUNTER_REASON_COUNT: break;
@@ -139,7 +143,8 @@ std::string_view counter_text(abi::counter_reason reason) {
 
 std::string_view counter_name(abi::counter_reason reason) {
   switch (reason) {
-#define COUNTER_NAME(name, text) case abi::name: return #name;
+#define COUNTER_NAME(name, text) \
+  case abi::name: return #name;
     COUNTER_REASONS(COUNTER_NAME)
 #undef COUNTER_NAME
     case abi::COUNTER_REASON_COUNT: break;

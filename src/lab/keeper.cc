@@ -248,14 +248,14 @@ class Keeper {
     std::error_code error;
     fs::create_directories(paths_.stage(node.name), error);
     auto log = TRY(append_to(paths_.log(node.name)));
-    RootOptions root {
-      .lower = "/", .stage = paths_.stage(node.name), .programs = programs_,
-      .submounts = submounts_of(TRY(read_file("/proc/self/mountinfo"))),
-      .files = {{"/etc/hostname", node.name + "\n"},
-                {"/etc/hosts", hosts_file()},
-                {"/etc/resolv.conf", "# the lab serves no DNS\n"}},
-      .node = true
-    };
+    RootOptions root{.lower = "/",
+                     .stage = paths_.stage(node.name),
+                     .programs = programs_,
+                     .submounts = submounts_of(TRY(read_file("/proc/self/mountinfo"))),
+                     .files = {{"/etc/hostname", node.name + "\n"},
+                               {"/etc/hosts", hosts_file()},
+                               {"/etc/resolv.conf", "# the lab serves no DNS\n"}},
+                     .node = true};
     std::vector<Step> steps{{.kind = Step::Kind::Hostname, .a = node.name}, {.kind = Step::Kind::LoopbackUp}};
     const auto root_part = root_steps(root);
     // The cluster's credentials are the node's /etc/causeway, where the production agent looks for them.

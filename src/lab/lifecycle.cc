@@ -163,10 +163,7 @@ Result<LabState> observe(const std::string& lab) {
   if (!fs::exists(paths.spec(), error))
     return fail(Errc::NotFound, "there is no lab \"{}\"; `causeway lab ls` lists them, `causeway lab up` makes one",
                 lab);
-  LabState state {
-    .spec = TRY(read_spec(paths))
-    , .paths = paths, .keeper = keeper_alive(paths)
-  };
+  LabState state{.spec = TRY(read_spec(paths)), .paths = paths, .keeper = keeper_alive(paths)};
   state.apiserver = process_in(paths.process("apiserver"));
   state.controller = process_in(paths.process("controller"));
   for (const auto& node : TRY(plan(state.spec)).nodes)

@@ -16,10 +16,7 @@ namespace causeway::lab {
 namespace fs = std::filesystem;
 
 Result<Paths> paths_of(const std::string& lab) {
-  return Paths {
-    std::string(kStateRoot) + "/" + lab, TRY(find_cgroup_root())
-    +"/causeway-lab/" + lab
-  };
+  return Paths{std::string(kStateRoot) + "/" + lab, TRY(find_cgroup_root()) + "/causeway-lab/" + lab};
 }
 
 std::vector<std::string> registered_labs() {

@@ -60,8 +60,7 @@ Status wire_space(int router_netns, int space_netns, const Wire& wire, const Pla
           CreateVeth{.link = {.name = wire.port}, .peer = {.name = wire.device, .netns_fd = space_netns}}),
       "wire of {}", wire.space);
   SetLink port{.link = wire.port, .up = true};
-  if (!wire.bridge.empty()) port.master = TRY(router->link(LinkRef(wire.bridge)))
-  .index;
+  if (!wire.bridge.empty()) port.master = TRY(router->link(LinkRef(wire.bridge))).index;
   TRY(router->apply_one(port), "port {}", wire.port);
   for (const RouterPort& own : plan.router)
     if (!own.bridge && own.device == wire.port)

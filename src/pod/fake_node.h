@@ -17,9 +17,9 @@ struct FakeNode {
     Record record;
     bool discarded = false;
   };
-  std::map<std::string, Link> links;             // by name
-  std::map<std::string, netns::Id> namespaces;   // by path
-  std::set<cluster::AttachmentKey> data_path;    // attachments whose packets pass
+  std::map<std::string, Link> links;            // by name
+  std::map<std::string, netns::Id> namespaces;  // by path
+  std::set<cluster::AttachmentKey> data_path;   // attachments whose packets pass
   uint64_t last_inode = 0;
   int reaps = 0;
 
@@ -59,7 +59,8 @@ class FakeWiring final : public Wiring {
     if (!node_.step()) return fail(Errc::Internal, "killed");
     const auto name = host_ifname(request.record.key);
     for (const auto& [other, link] : node_.links)
-      if (other == name || (link.record.netns == request.record.netns && link.record.key.ifname == request.record.key.ifname))
+      if (other == name ||
+          (link.record.netns == request.record.netns && link.record.key.ifname == request.record.key.ifname))
         return fail(Errc::AlreadyExists, "create veth {}: File exists", name);
     node_.links[name] = {request.record};
     return Wired{IfIndex(++index_), 77};
@@ -100,8 +101,8 @@ class FakeWiring final : public Wiring {
 class FakePlane final : public Plane {
  public:
   FakePlane(Loop& loop, FakeNode& node) : loop_(loop), node_(node) {}
-  Duration delay{};      // until the appliers have it
-  std::string failure;   // not empty: attach fails with it
+  Duration delay{};     // until the appliers have it
+  std::string failure;  // not empty: attach fails with it
 
   void restore(std::vector<cluster::Attachment> attachments) override {
     node_.data_path.clear();

@@ -29,13 +29,17 @@ struct Agent {
   Scope calls{loop};
 
   Agent(FakeNode& on, VirtualLoop& with)
-      : node(on), loop(with), server(loop, workers, node.storage, wiring, plane, {.ipam = {.boot_id = "boot"}, .spool = "/nonexistent"}) {}
+      : node(on),
+        loop(with),
+        server(loop, workers, node.storage, wiring, plane, {.ipam = {.boot_id = "boot"}, .spool = "/nonexistent"}) {}
 
   // False: it died meanwhile.
   bool start() {
     const auto started = run_until_done(loop, server.start());
     if (!started) return false;
-    server.set_network({.pod_cidrs = {Cidr::parse("10.1.0.0/27").value(), Cidr::parse("fd00::/64").value()}, .mtu = 1450, .not_ready = ""});
+    server.set_network({.pod_cidrs = {Cidr::parse("10.1.0.0/27").value(), Cidr::parse("fd00::/64").value()},
+                        .mtu = 1450,
+                        .not_ready = ""});
     return node.storage.steps > 0;
   }
   void begin(const std::string& command, const std::string& container, std::optional<Reply>& reply) {
@@ -102,8 +106,9 @@ TEST_CASE("a data path that does not come fails the ADD with code 11, and link a
   REQUIRE(agent.start());
   node.make_namespace("/netns/a");
   agent.plane.failure = "fabric has not applied it within 10 s";
-  CHECK(agent.call("ADD", "a").output ==
-        R"j({"cniVersion":"1.1.0","code":11,"msg":"cannot connect container a/eth0","details":"data path: fabric has not applied it within 10 s"})j");
+  CHECK(
+      agent.call("ADD", "a").output ==
+      R"j({"cniVersion":"1.1.0","code":11,"msg":"cannot connect container a/eth0","details":"data path: fabric has not applied it within 10 s"})j");
   CHECK(node.render() == "");
   CHECK(agent.server.attachments() == 0);
   agent.plane.failure.clear();
@@ -141,10 +146,12 @@ TEST_CASE("before the node has a network every ADD is told to come back, and STA
   REQUIRE(agent.start());
   agent.server.set_network({.not_ready = "Node n1 has no Pod CIDR yet"});
   node.make_namespace("/netns/a");
-  CHECK(agent.call("ADD", "a").output ==
-        R"({"cniVersion":"1.1.0","code":11,"msg":"no Pod can be connected now","details":"Node n1 has no Pod CIDR yet"})");
-  CHECK(agent.call("STATUS", "").output ==
-        R"({"cniVersion":"1.1.0","code":50,"msg":"no Pod can be connected now","details":"Node n1 has no Pod CIDR yet"})");
+  CHECK(
+      agent.call("ADD", "a").output ==
+      R"({"cniVersion":"1.1.0","code":11,"msg":"no Pod can be connected now","details":"Node n1 has no Pod CIDR yet"})");
+  CHECK(
+      agent.call("STATUS", "").output ==
+      R"({"cniVersion":"1.1.0","code":50,"msg":"no Pod can be connected now","details":"Node n1 has no Pod CIDR yet"})");
   CHECK(agent.call("DEL", "a").success);
 }
 

@@ -134,8 +134,7 @@ class KernelWiring final : public Wiring {
     auto fd = TRY(netns::open(given && *given ? "/proc/self/fd/" + std::to_string(given->get()) : path));
     const auto own = TRY(netns::open_self());
     const auto id = TRY(netns::id_of(fd.get()));
-    if (id == TRY(netns::id_of(own.get())))
-      return fail(Errc::Invalid, "{} is the node's own network namespace", path);
+    if (id == TRY(netns::id_of(own.get()))) return fail(Errc::Invalid, "{} is the node's own network namespace", path);
     return PodNamespace{std::make_shared<Fd>(std::move(fd)), id};
   }
 

@@ -1,8 +1,7 @@
 // deps: kube_api
-// What the API server does to a tree that a client sent: check, default, validate. Nothing of it may fail, and defaulting
-// twice is defaulting once.
+// What the API server does to a tree that a client sent: check, default, validate. Nothing of it may fail, and
+// defaulting twice is defaulting once.
 #include <boost/json.hpp>
-
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>

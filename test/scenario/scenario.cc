@@ -53,10 +53,7 @@ std::vector<std::string> words_of(const std::string& line) {
 Result<cluster::LinkAddress> parse_link_address(const std::string& text) {
   const auto slash = text.find('/');
   if (slash == text.npos) return fail(Errc::Invalid, "\"{}\" has no prefix length", text);
-  return cluster::LinkAddress {
-    TRY(Ip::parse(text.substr(0, slash)))
-    , std::stoi(text.substr(slash + 1))
-  };
+  return cluster::LinkAddress{TRY(Ip::parse(text.substr(0, slash))), std::stoi(text.substr(slash + 1))};
 }
 
 struct World {

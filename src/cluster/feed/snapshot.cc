@@ -37,7 +37,7 @@ Result<int64_t> number(std::string_view text) {
 Result<Node> parse_node(std::string_view line) {
   const auto fields = split(line, ' ');
   if (fields.size() != 4) return fail(Errc::Invalid, "\"{}\" has {} fields, not 4", line, fields.size());
-  Node node { .name = std::string(fields[0]), .created = TRY(number(fields[1])) };
+  Node node{.name = std::string(fields[0]), .created = TRY(number(fields[1]))};
   if (fields[2] != "-")
     for (std::string_view text : split(fields[2], ',')) node.addresses.push_back(TRY(Ip::parse(text)));
   if (fields[3] != "-")

@@ -31,7 +31,8 @@ struct TcxLink {
   ProgramId program{};
 };
 
-// Behind what is attached already. The link detaches when its last descriptor and pin are gone. NotFound: no such device.
+// Behind what is attached already. The link detaches when its last descriptor and pin are gone. NotFound: no such
+// device.
 Result<Fd> attach_tcx(int program_fd, IfIndex ifindex, Direction direction);
 // The packet after this call meets the new program, none meets neither.
 Status update_tcx(int link_fd, int program_fd);

@@ -9,7 +9,8 @@ namespace causeway::bpf {
 
 namespace {
 
-// Our slot: a priority and handle that others do not use by default (they take 1, or what the kernel gives from 49152 down).
+// Our slot: a priority and handle that others do not use by default (they take 1, or what the kernel gives from 49152
+// down).
 constexpr uint32_t kPriority = 0xca5;
 constexpr uint32_t kHandle = 0xca5e;
 

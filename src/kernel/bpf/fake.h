@@ -33,8 +33,8 @@ class FakeTable : public Table<K, V> {
   Result<Rows> dump() const override { return rows; }
 
   Rows rows;
-  size_t writes = 0;                // rows put or removed so far
-  std::optional<Error> fail_next;   // answer of the next put or remove
+  size_t writes = 0;               // rows put or removed so far
+  std::optional<Error> fail_next;  // answer of the next put or remove
 };
 
 }  // namespace causeway::bpf

@@ -14,7 +14,8 @@ constexpr int kNotSupported = 524;  // ENOTSUPP, the kernel's own: this kind of 
 Result<bpf_map_info> info_of(int fd, const std::string& name) {
   bpf_map_info info{};
   uint32_t size = sizeof(info);
-  if (bpf_obj_get_info_by_fd(fd, &info, &size)) return fail_errno(errno, fmt::format("map {}: read its properties", name));
+  if (bpf_obj_get_info_by_fd(fd, &info, &size))
+    return fail_errno(errno, fmt::format("map {}: read its properties", name));
   return info;
 }
 
@@ -25,7 +26,8 @@ bool no_batches(int error) { return error == kNotSupported || error == EOPNOTSUP
 Status RawMap::expect(uint32_t key_size, uint32_t value_size) const {
   auto info = TRY(info_of(fd_.get(), name_));
   if (info.key_size == key_size && info.value_size == value_size) return ok();
-  return fail(Errc::Invalid, "map {}: rows of {}+{} bytes, this program has {}+{}: pins of another version, remove the pin folder",
+  return fail(Errc::Invalid,
+              "map {}: rows of {}+{} bytes, this program has {}+{}: pins of another version, remove the pin folder",
               name_, info.key_size, info.value_size, key_size, value_size);
 }
 
@@ -37,7 +39,8 @@ Result<bool> RawMap::get(const void* key, void* value) const {
   return fail_errno(errno, fmt::format("map {}: look up", name_));
 }
 
-Status RawMap::put(const std::byte* keys, const std::byte* values, size_t count, size_t key_size, size_t value_size) const {
+Status RawMap::put(const std::byte* keys, const std::byte* values, size_t count, size_t key_size,
+                   size_t value_size) const {
   size_t done = 0;
   while (count - done > 1) {
     uint32_t batch = static_cast<uint32_t>(std::min<size_t>(kBatch, count - done));
@@ -72,8 +75,10 @@ Status each_key(int fd, const std::string& name, size_t key_size, size_t value_s
   while (!bpf_map_get_next_key(fd, from, next.data())) {
     std::swap(key, next);
     from = key.data();
-    if (!bpf_map_lookup_elem(fd, key.data(), value.data())) row(key.data(), value.data());
-    else if (errno != ENOENT) return fail_errno(errno, fmt::format("map {}: read a row", name));
+    if (!bpf_map_lookup_elem(fd, key.data(), value.data()))
+      row(key.data(), value.data());
+    else if (errno != ENOENT)
+      return fail_errno(errno, fmt::format("map {}: read a row", name));
   }
   if (errno == ENOENT) return ok();
   return fail_errno(errno, fmt::format("map {}: walk", name));
@@ -93,7 +98,8 @@ Status RawMap::each(size_t key_size, size_t value_size,
     keys.resize(capacity * key_size);
     values.resize(capacity * value_size);
     uint32_t count = capacity;
-    if (bpf_map_lookup_batch(fd_.get(), first ? nullptr : &cursor, &next, keys.data(), values.data(), &count, nullptr)) {
+    if (bpf_map_lookup_batch(fd_.get(), first ? nullptr : &cursor, &next, keys.data(), values.data(), &count,
+                             nullptr)) {
       if (errno == ENOSPC) {  // a bucket with more rows than the batch holds
         capacity *= 2;
         continue;

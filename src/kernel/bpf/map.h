@@ -31,7 +31,8 @@ class RawMap {
   // False: was not there.
   Result<bool> remove(const void* key) const;
   // One call for each row.
-  Status each(size_t key_size, size_t value_size, const std::function<void(const std::byte*, const std::byte*)>& row) const;
+  Status each(size_t key_size, size_t value_size,
+              const std::function<void(const std::byte*, const std::byte*)>& row) const;
 
  private:
   Fd fd_;

@@ -29,7 +29,8 @@ Status mount_bpffs(const std::string& path) {
   fs::create_directories(path, error);
   if (is_bpffs(path)) return ok();
   if (::mount("bpf", path.c_str(), "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") == 0) return ok();
-  if (errno == ENODEV) return fail(Errc::Unsupported, "mount bpffs on {}: this kernel has no BPF (CONFIG_BPF_SYSCALL)", path);
+  if (errno == ENODEV)
+    return fail(Errc::Unsupported, "mount bpffs on {}: this kernel has no BPF (CONFIG_BPF_SYSCALL)", path);
   return fail_errno(errno, fmt::format("mount bpffs on {}", path));
 }
 
@@ -37,7 +38,8 @@ Status make_pin_folder(const std::string& path) {
   std::error_code error;
   fs::create_directories(path, error);
   if (error) return fail_errno(error.value(), fmt::format("create pin folder {}", path));
-  if (!is_bpffs(path)) return fail(Errc::Invalid, "pin folder {}: not in a bpffs; mount one: mount -t bpf bpf /sys/fs/bpf", path);
+  if (!is_bpffs(path))
+    return fail(Errc::Invalid, "pin folder {}: not in a bpffs; mount one: mount -t bpf bpf /sys/fs/bpf", path);
   return ok();
 }
 

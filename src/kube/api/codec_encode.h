@@ -16,12 +16,18 @@ inline bool is_empty(const StringMap& value) { return value.empty(); }
 inline bool is_empty(const RawJson& value) { return value.text.empty(); }
 inline bool is_empty(const IntOrString&) { return false; }
 template <class T>
-bool is_empty(const std::vector<T>& value) { return value.empty(); }
+bool is_empty(const std::vector<T>& value) {
+  return value.empty();
+}
 template <class T>
-bool is_empty(const std::optional<T>& value) { return !value.has_value(); }
+bool is_empty(const std::optional<T>& value) {
+  return !value.has_value();
+}
 template <class T>
   requires requires { Fields<T>::list; }
-bool is_empty(const T& value) { return value == T{}; }
+bool is_empty(const T& value) {
+  return value == T{};
+}
 
 inline void write(std::string& out, const std::string& value, TimeForm) { append_quoted(out, value); }
 inline void write(std::string& out, bool value, TimeForm) { out += value ? "true" : "false"; }
@@ -62,8 +68,10 @@ void write(std::string& out, const std::vector<T>& value, TimeForm form) {
 }
 template <class T>
 void write(std::string& out, const std::optional<T>& value, TimeForm form) {
-  if (value) write(out, *value, form);
-  else out += "null";
+  if (value)
+    write(out, *value, form);
+  else
+    out += "null";
 }
 
 template <class T>

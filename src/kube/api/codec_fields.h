@@ -17,17 +17,21 @@ enum class TimeForm : uint8_t { Seconds, Micro };
 template <class T, class M>
 struct Field {
   std::string_view name;
-  M T::*member;
+  M T::* member;
   Emit emit = Emit::NonEmpty;
   TimeForm time = TimeForm::Seconds;
 };
 
 template <class T, class M>
-constexpr Field<T, M> f(std::string_view name, M T::*member) { return {name, member}; }
+constexpr Field<T, M> f(std::string_view name, M T::* member) {
+  return {name, member};
+}
 template <class T, class M>
-constexpr Field<T, M> always(std::string_view name, M T::*member) { return {name, member, Emit::Always}; }
+constexpr Field<T, M> always(std::string_view name, M T::* member) {
+  return {name, member, Emit::Always};
+}
 template <class T, class M>
-constexpr Field<T, M> micro(std::string_view name, M T::*member) {
+constexpr Field<T, M> micro(std::string_view name, M T::* member) {
   return {name, member, Emit::NonEmpty, TimeForm::Micro};
 }
 
@@ -61,8 +65,7 @@ CAUSEWAY_FIELDS(ObjectReference, f("kind", &S::kind), f("namespace", &S::ns), f(
                 f("fieldPath", &S::field_path));
 CAUSEWAY_FIELDS(ListMeta, f("resourceVersion", &S::resource_version), f("continue", &S::continue_token),
                 f("remainingItemCount", &S::remaining_item_count));
-CAUSEWAY_FIELDS(PartialObject, f("apiVersion", &S::api_version), f("kind", &S::kind),
-                always("metadata", &S::metadata));
+CAUSEWAY_FIELDS(PartialObject, f("apiVersion", &S::api_version), f("kind", &S::kind), always("metadata", &S::metadata));
 CAUSEWAY_FIELDS(StatusCause, f("reason", &S::reason), f("message", &S::message), f("field", &S::field));
 CAUSEWAY_FIELDS(StatusDetails, f("name", &S::name), f("group", &S::group), f("kind", &S::kind), f("uid", &S::uid),
                 f("causes", &S::causes), f("retryAfterSeconds", &S::retry_after_seconds));
@@ -230,10 +233,10 @@ CAUSEWAY_FIELDS(EventSource, f("component", &S::component), f("host", &S::host))
 CAUSEWAY_FIELDS(EventSeries, f("count", &S::count), micro("lastObservedTime", &S::last_observed_time));
 CAUSEWAY_FIELDS(Event, always("metadata", &S::metadata), always("involvedObject", &S::involved_object),
                 f("reason", &S::reason), f("message", &S::message), f("source", &S::source),
-                f("firstTimestamp", &S::first_timestamp), f("lastTimestamp", &S::last_timestamp),
-                f("count", &S::count), f("type", &S::type), micro("eventTime", &S::event_time),
-                f("series", &S::series), f("action", &S::action), f("related", &S::related),
-                f("reportingComponent", &S::reporting_component), f("reportingInstance", &S::reporting_instance));
+                f("firstTimestamp", &S::first_timestamp), f("lastTimestamp", &S::last_timestamp), f("count", &S::count),
+                f("type", &S::type), micro("eventTime", &S::event_time), f("series", &S::series),
+                f("action", &S::action), f("related", &S::related), f("reportingComponent", &S::reporting_component),
+                f("reportingInstance", &S::reporting_instance));
 CAUSEWAY_FIELDS(LeaseSpec, f("holderIdentity", &S::holder_identity),
                 f("leaseDurationSeconds", &S::lease_duration_seconds), micro("acquireTime", &S::acquire_time),
                 micro("renewTime", &S::renew_time), f("leaseTransitions", &S::lease_transitions));

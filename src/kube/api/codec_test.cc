@@ -35,14 +35,15 @@ TEST_CASE("a Pod decodes to its fields, passes over what it does not know, and e
   CHECK(full_name(pod.metadata) == "shop/web");
   REQUIRE(controller_of(pod.metadata));
   CHECK(controller_of(pod.metadata)->name == "web-1");
-  CHECK(encode(pod) ==
-        R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"web","namespace":"shop",)"
-        R"("creationTimestamp":"2026-01-02T03:04:05Z","labels":{"app":"web"},"ownerReferences":[{"apiVersion":"apps/v1",)"
-        R"("kind":"ReplicaSet","name":"web-1","uid":"u","controller":true}]},"spec":{"containers":[{"name":"c",)"
-        R"("image":"ié","ports":[{"containerPort":80}],"env":[{"name":"N","valueFrom":{"fieldRef":)"
-        R"({"fieldPath":"spec.nodeName"}}}],"readinessProbe":{"httpGet":{"path":"/ok","port":"http"},)"
-        R"("tcpSocket":{"port":81}}}],"nodeName":"n1","tolerations":[{"operator":"Exists"}]},"status":{"phase":"Running",)"
-        R"("conditions":[{"type":"Ready","status":"True"}],"podIPs":[{"ip":"10.0.0.1"},{"ip":"fd00::1"}]}})");
+  CHECK(
+      encode(pod) ==
+      R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"web","namespace":"shop",)"
+      R"("creationTimestamp":"2026-01-02T03:04:05Z","labels":{"app":"web"},"ownerReferences":[{"apiVersion":"apps/v1",)"
+      R"("kind":"ReplicaSet","name":"web-1","uid":"u","controller":true}]},"spec":{"containers":[{"name":"c",)"
+      R"("image":"ié","ports":[{"containerPort":80}],"env":[{"name":"N","valueFrom":{"fieldRef":)"
+      R"({"fieldPath":"spec.nodeName"}}}],"readinessProbe":{"httpGet":{"path":"/ok","port":"http"},)"
+      R"("tcpSocket":{"port":81}}}],"nodeName":"n1","tolerations":[{"operator":"Exists"}]},"status":{"phase":"Running",)"
+      R"("conditions":[{"type":"Ready","status":"True"}],"podIPs":[{"ip":"10.0.0.1"},{"ip":"fd00::1"}]}})");
   CHECK(must<Pod>(encode(pod)) == pod);
 }
 
@@ -153,7 +154,8 @@ TEST_CASE("times survive the wire in both forms, and leap days are days") {
 }
 
 TEST_CASE("strings are quoted so that every reader agrees on them") {
-  CHECK(json_quote("a\"\\\n\t\x01 é\xff\xed\xa0\x80z") == "\"a\\\"\\\\\\n\\t\\u0001 é\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz\"");
+  CHECK(json_quote("a\"\\\n\t\x01 é\xff\xed\xa0\x80z") ==
+        "\"a\\\"\\\\\\n\\t\\u0001 é\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz\"");
 }
 
 TEST_CASE("paths follow group, version and namespace") {

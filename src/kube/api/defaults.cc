@@ -36,8 +36,10 @@ void quantities(json::object& holder, std::string_view name) {
   if (!map) return;
   for (auto& member : *map) {
     json::value& value = member.value();
-    if (value.is_int64()) value = std::to_string(value.get_int64());
-    else if (value.is_double()) value = fmt::format("{}", value.get_double());
+    if (value.is_int64())
+      value = std::to_string(value.get_int64());
+    else if (value.is_double())
+      value = fmt::format("{}", value.get_double());
   }
 }
 
@@ -114,8 +116,10 @@ void pod_spec(json::object& spec) {
   quantities(spec, "overhead");
   // The old name of the field mirrors the new one on the wire.
   std::string account(text_in(spec, "serviceAccountName")), old(text_in(spec, "serviceAccount"));
-  if (!account.empty()) spec["serviceAccount"] = account;
-  else if (!old.empty()) spec["serviceAccountName"] = old;
+  if (!account.empty())
+    spec["serviceAccount"] = account;
+  else if (!old.empty())
+    spec["serviceAccountName"] = old;
 }
 
 // What only Pods get, and not the templates of Pods.
@@ -201,8 +205,8 @@ void service(json::object& object) {
     if (auto number = integer_in(port, "port"); number && none) port["targetPort"] = *number;
   });
   bool balanced = type == "LoadBalancer";
-  bool external = balanced || type == "NodePort" ||
-                  (type == "ClusterIP" && !array_or_empty(spec, "externalIPs").empty());
+  bool external =
+      balanced || type == "NodePort" || (type == "ClusterIP" && !array_or_empty(spec, "externalIPs").empty());
   if (external) set_default(spec, "externalTrafficPolicy", "Cluster");
   if (balanced || type == "NodePort" || type == "ClusterIP") set_default(spec, "internalTrafficPolicy", "Cluster");
   if (balanced && !has(spec, "allocateLoadBalancerNodePorts")) spec["allocateLoadBalancerNodePorts"] = true;
@@ -250,8 +254,10 @@ void node(json::object& object) {
   // podCIDR and podCIDRs are one field in two forms.
   const json::array cidrs = array_or_empty(spec, "podCIDRs");
   std::string first(text_in(spec, "podCIDR"));
-  if (!cidrs.empty() && first.empty() && cidrs[0].is_string()) spec["podCIDR"] = cidrs[0];
-  else if (cidrs.empty() && !first.empty()) spec["podCIDRs"] = json::array{json::value(first)};
+  if (!cidrs.empty() && first.empty() && cidrs[0].is_string())
+    spec["podCIDR"] = cidrs[0];
+  else if (cidrs.empty() && !first.empty())
+    spec["podCIDRs"] = json::array{json::value(first)};
   if (json::object* status = object_in(object, "status")) {
     quantities(*status, "capacity");
     quantities(*status, "allocatable");
@@ -282,7 +288,8 @@ void secret(json::object& object) {
   if (has(object, "stringData")) {
     json::object& data = make_object(object, "data");
     for (const auto& member : object_or_empty(object, "stringData"))
-      if (const json::string* text = member.value().if_string()) data[member.key()] = base64({text->data(), text->size()});
+      if (const json::string* text = member.value().if_string())
+        data[member.key()] = base64({text->data(), text->size()});
     object.stable_erase("stringData");
   }
 }
@@ -295,15 +302,23 @@ void set_defaults(const KindInfo& kind, json::object& object) {
     member = member->value().is_null() ? object.stable_erase(member) : member + 1;
   if (kind.version != "v1") return;
   if (kind.group.empty()) {
-    if (kind.kind == "Pod") pod(object);
-    else if (kind.kind == "Service") service(object);
-    else if (kind.kind == "Namespace") name_space(object);
-    else if (kind.kind == "Node") node(object);
-    else if (kind.kind == "Secret") secret(object);
+    if (kind.kind == "Pod")
+      pod(object);
+    else if (kind.kind == "Service")
+      service(object);
+    else if (kind.kind == "Namespace")
+      name_space(object);
+    else if (kind.kind == "Node")
+      node(object);
+    else if (kind.kind == "Secret")
+      secret(object);
   } else if (kind.group == "apps") {
-    if (kind.kind == "Deployment") deployment(object);
-    else if (kind.kind == "ReplicaSet") replica_set(object);
-    else if (kind.kind == "DaemonSet") daemon_set(object);
+    if (kind.kind == "Deployment")
+      deployment(object);
+    else if (kind.kind == "ReplicaSet")
+      replica_set(object);
+    else if (kind.kind == "DaemonSet")
+      daemon_set(object);
   } else if (kind.group == "networking.k8s.io") {
     if (kind.kind == "NetworkPolicy") network_policy(object);
   } else if (kind.group == "discovery.k8s.io") {

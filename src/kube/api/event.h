@@ -25,7 +25,7 @@ struct Event {
   std::optional<Time> first_timestamp;
   std::optional<Time> last_timestamp;
   int32_t count = 0;
-  std::string type;  // Normal, Warning
+  std::string type;                // Normal, Warning
   std::optional<Time> event_time;  // MicroTime
   std::optional<EventSeries> series;
   std::string action;

@@ -13,7 +13,8 @@ std::vector<std::string_view> terms(std::string_view text) {
   std::vector<std::string_view> parts;
   size_t start = 0;
   for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\') ++i;
+    if (text[i] == '\\')
+      ++i;
     else if (text[i] == ',') {
       parts.push_back(text.substr(start, i - start));
       start = i + 1;
@@ -56,8 +57,7 @@ Result<FieldSelector> FieldSelector::parse(std::string_view text) {
     if (term.empty()) continue;
     size_t at = 0;
     while (at < term.size() && term[at] != '=' && !term.substr(at).starts_with("!=")) at += term[at] == '\\' ? 2 : 1;
-    if (at >= term.size())
-      return fail(Errc::Invalid, "invalid selector: '{}'; can't understand '{}'", text, term);
+    if (at >= term.size()) return fail(Errc::Invalid, "invalid selector: '{}'; can't understand '{}'", text, term);
     bool equal = term[at] == '=';
     std::string_view value = term.substr(at + (equal && !term.substr(at).starts_with("==") ? 1 : 2));
     selector.requirements_.push_back(
@@ -69,7 +69,8 @@ Result<FieldSelector> FieldSelector::parse(std::string_view text) {
 bool FieldSelector::matches(const StringMap& fields) const {
   return std::all_of(requirements_.begin(), requirements_.end(), [&](const FieldRequirement& requirement) {
     auto found = fields.find(requirement.field);
-    return (found == fields.end() ? requirement.value.empty() : found->second == requirement.value) == requirement.equal;
+    return (found == fields.end() ? requirement.value.empty() : found->second == requirement.value) ==
+           requirement.equal;
   });
 }
 

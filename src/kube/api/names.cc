@@ -98,13 +98,19 @@ std::string check_qualified_name(std::string_view key) {
     std::string_view prefix = key.substr(0, slash);
     name = key.substr(slash + 1);
     if (name.contains('/'))
-      return fmt::format("a valid label key {} with an optional DNS subdomain prefix and '/' (e.g. "
-                         "'example.com/MyName')", kQualifiedRule);
-    if (prefix.empty()) found.add("prefix part must be non-empty");
-    else if (auto wrong = check_dns1123_subdomain(prefix); !wrong.empty()) found.add("prefix part " + wrong);
+      return fmt::format(
+          "a valid label key {} with an optional DNS subdomain prefix and '/' (e.g. "
+          "'example.com/MyName')",
+          kQualifiedRule);
+    if (prefix.empty())
+      found.add("prefix part must be non-empty");
+    else if (auto wrong = check_dns1123_subdomain(prefix); !wrong.empty())
+      found.add("prefix part " + wrong);
   }
-  if (name.empty()) found.add("name part must be non-empty");
-  else if (name.size() > 63) found.add("name part must be no more than 63 characters");
+  if (name.empty())
+    found.add("name part must be non-empty");
+  else if (name.size() > 63)
+    found.add("name part must be no more than 63 characters");
   if (!is_qualified(name)) found.add(fmt::format("name part {}", kQualifiedRule));
   return found.take();
 }
@@ -140,9 +146,12 @@ std::string check_config_map_key(std::string_view key) {
   found.limit(key, 253);
   auto allowed = [](char c) { return alnum(c) || c == '-' || c == '_' || c == '.'; };
   if (key.empty() || !std::all_of(key.begin(), key.end(), allowed)) found.add(kConfigKeyRule);
-  if (key == ".") found.add("must not be '.'");
-  else if (key == "..") found.add("must not be '..'");
-  else if (key.starts_with("..")) found.add("must not start with '..'");
+  if (key == ".")
+    found.add("must not be '.'");
+  else if (key == "..")
+    found.add("must not be '..'");
+  else if (key.starts_with(".."))
+    found.add("must not start with '..'");
   return found.take();
 }
 

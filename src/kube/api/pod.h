@@ -76,10 +76,10 @@ struct Probe {
   std::optional<TcpSocketAction> tcp_socket;
   std::optional<ExecAction> exec;
   int32_t initial_delay_seconds = 0;
-  int32_t timeout_seconds = 0;   // 0 (unset): 1
-  int32_t period_seconds = 0;    // 0 (unset): 10
-  int32_t success_threshold = 0; // 0 (unset): 1
-  int32_t failure_threshold = 0; // 0 (unset): 3
+  int32_t timeout_seconds = 0;    // 0 (unset): 1
+  int32_t period_seconds = 0;     // 0 (unset): 10
+  int32_t success_threshold = 0;  // 0 (unset): 1
+  int32_t failure_threshold = 0;  // 0 (unset): 3
   bool operator==(const Probe&) const = default;
 };
 

@@ -53,8 +53,10 @@ Scale scale_of(std::string_view suffix) {
 Result<int64_t> parse_quantity_milli(std::string_view text) {
   std::string_view whole = text;
   auto bad = [&] {
-    return fail(Errc::Invalid, "\"{}\" is no quantity: quantities match "
-                "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'", whole);
+    return fail(Errc::Invalid,
+                "\"{}\" is no quantity: quantities match "
+                "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+                whole);
   };
   bool negative = text.starts_with('-');
   if (negative || text.starts_with('+')) text.remove_prefix(1);
@@ -62,7 +64,8 @@ Result<int64_t> parse_quantity_milli(std::string_view text) {
   Wide divisor = 1;
   bool any = false, point = false, dropped = false;
   while (!text.empty() && ((text[0] >= '0' && text[0] <= '9') || (text[0] == '.' && !point))) {
-    if (text[0] == '.') point = true;
+    if (text[0] == '.')
+      point = true;
     else {
       any = true;
       if (digits < kMost) {

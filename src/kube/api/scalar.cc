@@ -145,8 +145,9 @@ Result<Time> parse_time(std::string_view text) {
   std::chrono::year_month_day date(std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
                                    std::chrono::day(static_cast<unsigned>(day)));
   if (!text.empty() || !date.ok()) return bad();
-  const Time time = Time(std::chrono::sys_days(date)) + std::chrono::hours(hour) + std::chrono::minutes(minute - offset) +
-                    std::chrono::seconds(second) + std::chrono::microseconds(micro);
+  const Time time = Time(std::chrono::sys_days(date)) + std::chrono::hours(hour) +
+                    std::chrono::minutes(minute - offset) + std::chrono::seconds(second) +
+                    std::chrono::microseconds(micro);
   // The offset may lead out of the years that four digits can say.
   if (auto in_utc = civil(time).year; in_utc < 0 || in_utc > 9999) return bad();
   return time;

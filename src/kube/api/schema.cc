@@ -36,10 +36,16 @@ bool take_prefix(std::string_view& text, std::string_view prefix) {
 }
 
 constexpr std::pair<std::string_view, ValueType> kScalars[] = {
-    {"string", ValueType::String}, {"bool", ValueType::Bool},         {"int32", ValueType::Int32},
-    {"int64", ValueType::Int64},   {"bytes", ValueType::Bytes},       {"time", ValueType::Time},
-    {"microtime", ValueType::MicroTime}, {"quantity", ValueType::Quantity},
-    {"intorstring", ValueType::IntOrString}, {"any", ValueType::Any},
+    {"string", ValueType::String},
+    {"bool", ValueType::Bool},
+    {"int32", ValueType::Int32},
+    {"int64", ValueType::Int64},
+    {"bytes", ValueType::Bytes},
+    {"time", ValueType::Time},
+    {"microtime", ValueType::MicroTime},
+    {"quantity", ValueType::Quantity},
+    {"intorstring", ValueType::IntOrString},
+    {"any", ValueType::Any},
 };
 
 // One line of the table; the name of an object type is left in `object_name` until all types are known.
@@ -47,19 +53,26 @@ FieldSchema parse_field(std::string_view line, std::string_view& object_name) {
   FieldSchema field;
   field.name = take_until(line, ' ');
   std::string_view type = take_until(line, ' ');
-  if (take_prefix(type, "[]")) field.shape = Shape::List;
-  else if (take_prefix(type, "{}")) field.shape = Shape::Map;
+  if (take_prefix(type, "[]"))
+    field.shape = Shape::List;
+  else if (take_prefix(type, "{}"))
+    field.shape = Shape::Map;
   field.type = ValueType::Object;
   for (const auto& [name, scalar] : kScalars)
     if (name == type) field.type = scalar;
   if (field.type == ValueType::Object) object_name = type;
   while (!line.empty()) {
     std::string_view word = take_until(line, ' ');
-    if (word == "required") field.required = true;
-    else if (word == "retainkeys") field.retain_keys = true;
-    else if (word == "set") field.set = true;
-    else if (take_prefix(word, "enum=")) field.enum_values = split(word, '|');
-    else if (take_prefix(word, "keys=")) field.list_keys = split(word, ',');
+    if (word == "required")
+      field.required = true;
+    else if (word == "retainkeys")
+      field.retain_keys = true;
+    else if (word == "set")
+      field.set = true;
+    else if (take_prefix(word, "enum="))
+      field.enum_values = split(word, '|');
+    else if (take_prefix(word, "keys="))
+      field.list_keys = split(word, ',');
     else if (take_prefix(word, "merge")) {
       field.merge = true;
       if (take_prefix(word, "=")) field.merge_key = word;
@@ -120,8 +133,8 @@ constexpr Group kGroups[] = {
 };
 // Of the types without prefix, those that live in meta/v1.
 constexpr std::string_view kMetaTypes[] = {
-    "ObjectMeta",    "ListMeta",      "OwnerReference", "ManagedFieldsEntry", "LabelSelector", "LabelSelectorRequirement",
-    "Condition",     "Status",        "StatusDetails",  "StatusCause",        "DeleteOptions", "Preconditions",
+    "ObjectMeta", "ListMeta", "OwnerReference", "ManagedFieldsEntry", "LabelSelector", "LabelSelectorRequirement",
+    "Condition",  "Status",   "StatusDetails",  "StatusCause",        "DeleteOptions", "Preconditions",
 };
 
 }  // namespace

@@ -4,7 +4,6 @@
 
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
-
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,13 +18,13 @@ enum class ValueType : uint8_t {
   Bool,
   Int32,
   Int64,
-  Bytes,        // base64
-  Time,         // RFC 3339, seconds
-  MicroTime,    // RFC 3339, microseconds
-  Quantity,     // a string or a number
+  Bytes,      // base64
+  Time,       // RFC 3339, seconds
+  MicroTime,  // RFC 3339, microseconds
+  Quantity,   // a string or a number
   IntOrString,
-  Any,          // anything at all, unchecked (managed fields)
-  Object,       // of the type `object`
+  Any,     // anything at all, unchecked (managed fields)
+  Object,  // of the type `object`
 };
 enum class Shape : uint8_t { One, List, Map };  // Map: of strings to the type
 
@@ -46,7 +45,7 @@ struct FieldSchema {
   bool set = false;
 };
 struct TypeSchema {
-  std::string_view name;          // "PodSpec", "apps.DeploymentSpec": group prefix for all but core and meta
+  std::string_view name;  // "PodSpec", "apps.DeploymentSpec": group prefix for all but core and meta
   std::vector<FieldSchema> fields;
   const FieldSchema* find(std::string_view field) const;
 };
@@ -65,8 +64,9 @@ const FieldSchema* find_field(const TypeSchema& root, std::string_view path);
 // --- checking trees against it
 
 struct SchemaFault {
-  std::string path;    // "spec.containers[0].imagee"
-  std::string message; // `unknown field "spec.containers[0].imagee"`, "spec.replicas: expected an integer, found a string"
+  std::string path;  // "spec.containers[0].imagee"
+  std::string
+      message;  // `unknown field "spec.containers[0].imagee"`, "spec.replicas: expected an integer, found a string"
   bool operator==(const SchemaFault&) const = default;
 };
 struct SchemaReport {

@@ -1,9 +1,8 @@
 // Trees against the schema: unknown names, wrong types, and members that stand twice in the text.
 #include <fmt/format.h>
 
-#include <boost/json/basic_parser_impl.hpp>
-
 #include <algorithm>
+#include <boost/json/basic_parser_impl.hpp>
 #include <limits>
 #include <set>
 
@@ -53,8 +52,10 @@ class Checker {
     for (const auto& [key, value] : tree) {
       std::string at = path.empty() ? std::string(key) : fmt::format("{}.{}", path, std::string_view(key));
       const FieldSchema* field = type.find(key);
-      if (!field) report.unknown.push_back({at, fmt::format("unknown field \"{}\"", at)});
-      else if (!value.is_null()) shaped(*field, value, at);
+      if (!field)
+        report.unknown.push_back({at, fmt::format("unknown field \"{}\"", at)});
+      else if (!value.is_null())
+        shaped(*field, value, at);
     }
   }
 
@@ -71,8 +72,10 @@ class Checker {
         size_t index = 0;
         for (const auto& item : value.get_array()) {
           std::string at = fmt::format("{}[{}]", path, index++);
-          if (item.is_null()) wrong(at, expected(field.type), item);
-          else one(field, item, at);
+          if (item.is_null())
+            wrong(at, expected(field.type), item);
+          else
+            one(field, item, at);
         }
         return;
       }
@@ -125,8 +128,8 @@ struct DuplicateHandler {
   struct Level {
     bool is_object;
     std::set<std::string, std::less<>> keys;
-    std::string key;    // of the member being read
-    size_t index = 0;   // of the element being read
+    std::string key;   // of the member being read
+    size_t index = 0;  // of the element being read
   };
   std::vector<Level> levels;
   std::string key;
@@ -135,8 +138,10 @@ struct DuplicateHandler {
   std::string path() const {
     std::string text;
     for (const auto& level : levels) {
-      if (!level.is_object) text += fmt::format("[{}]", level.index);
-      else text += (text.empty() ? "" : ".") + level.key;
+      if (!level.is_object)
+        text += fmt::format("[{}]", level.index);
+      else
+        text += (text.empty() ? "" : ".") + level.key;
     }
     return text;
   }

@@ -19,9 +19,9 @@ std::string check(const KindInfo& kind, std::string_view json) {
 }  // namespace
 
 TEST_CASE("every typed kind has its schema") {
-  for (const auto& kind : {Pod::kKind, Node::kKind, Namespace::kKind, Service::kKind, EndpointSlice::kKind,
-                           NetworkPolicy::kKind, ConfigMap::kKind, Secret::kKind, ReplicaSet::kKind, Deployment::kKind,
-                           Event::kKind, Lease::kKind})
+  for (const auto& kind :
+       {Pod::kKind, Node::kKind, Namespace::kKind, Service::kKind, EndpointSlice::kKind, NetworkPolicy::kKind,
+        ConfigMap::kKind, Secret::kKind, ReplicaSet::kKind, Deployment::kKind, Event::kKind, Lease::kKind})
     CHECK_MESSAGE(schema_of(kind), kind.kind);
   CHECK(schema_of("apps", "v1", "DaemonSet"));
   CHECK(!schema_of("apps", "v1beta1", "Deployment"));

@@ -26,11 +26,13 @@ Result<Requirement> checked(Requirement requirement) {
   switch (requirement.op) {
     case SelectorOp::In:
     case SelectorOp::NotIn:
-      if (count == 0) return fail(Errc::Invalid, "label key \"{}\": In and NotIn need at least one value", requirement.key);
+      if (count == 0)
+        return fail(Errc::Invalid, "label key \"{}\": In and NotIn need at least one value", requirement.key);
       break;
     case SelectorOp::Exists:
     case SelectorOp::DoesNotExist:
-      if (count != 0) return fail(Errc::Invalid, "label key \"{}\": Exists and DoesNotExist take no values", requirement.key);
+      if (count != 0)
+        return fail(Errc::Invalid, "label key \"{}\": Exists and DoesNotExist take no values", requirement.key);
       break;
     case SelectorOp::GreaterThan:
     case SelectorOp::LessThan:
@@ -116,11 +118,16 @@ Result<Requirement> parse_requirement(Words& words) {
     requirement.values = TRY(parse_values(words));
     return requirement;
   }
-  if (words.take("=") || words.take("==")) requirement.op = SelectorOp::In;
-  else if (words.take("!=")) requirement.op = SelectorOp::NotIn;
-  else if (words.take(">")) requirement.op = SelectorOp::GreaterThan;
-  else if (words.take("<")) requirement.op = SelectorOp::LessThan;
-  else return fail(Errc::Invalid, "found {}, expected: in, notin, =, ==, !=, >, <", words.shown());
+  if (words.take("=") || words.take("=="))
+    requirement.op = SelectorOp::In;
+  else if (words.take("!="))
+    requirement.op = SelectorOp::NotIn;
+  else if (words.take(">"))
+    requirement.op = SelectorOp::GreaterThan;
+  else if (words.take("<"))
+    requirement.op = SelectorOp::LessThan;
+  else
+    return fail(Errc::Invalid, "found {}, expected: in, notin, =, ==, !=, >, <", words.shown());
   requirement.values.push_back(words.is_name() ? words.take_name() : std::string());
   return requirement;
 }
@@ -160,8 +167,10 @@ Result<Selector> Selector::parse(std::string_view text) {
     auto requirement = TRY(parse_requirement(words), "label selector \"{}\"", text);
     selector.requirements_.push_back(TRY(checked(std::move(requirement)), "label selector \"{}\"", text));
     if (words.at_end()) break;
-    if (!words.take(",")) return fail(Errc::Invalid, "label selector \"{}\": found {}, expected: ','", text, words.shown());
-    if (words.at_end()) return fail(Errc::Invalid, "label selector \"{}\": found end of string, expected: identifier after ','", text);
+    if (!words.take(","))
+      return fail(Errc::Invalid, "label selector \"{}\": found {}, expected: ','", text, words.shown());
+    if (words.at_end())
+      return fail(Errc::Invalid, "label selector \"{}\": found end of string, expected: identifier after ','", text);
   }
   std::sort(selector.requirements_.begin(), selector.requirements_.end());
   return selector;
@@ -171,11 +180,16 @@ Result<Selector> Selector::from(const LabelSelector& source) {
   Selector selector = from(source.match_labels);
   for (const auto& expression : source.match_expressions) {
     Requirement requirement{.key = expression.key, .values = expression.values};
-    if (expression.op == "In") requirement.op = SelectorOp::In;
-    else if (expression.op == "NotIn") requirement.op = SelectorOp::NotIn;
-    else if (expression.op == "Exists") requirement.op = SelectorOp::Exists;
-    else if (expression.op == "DoesNotExist") requirement.op = SelectorOp::DoesNotExist;
-    else return fail(Errc::Invalid, "\"{}\" is not a valid label selector operator", expression.op);
+    if (expression.op == "In")
+      requirement.op = SelectorOp::In;
+    else if (expression.op == "NotIn")
+      requirement.op = SelectorOp::NotIn;
+    else if (expression.op == "Exists")
+      requirement.op = SelectorOp::Exists;
+    else if (expression.op == "DoesNotExist")
+      requirement.op = SelectorOp::DoesNotExist;
+    else
+      return fail(Errc::Invalid, "\"{}\" is not a valid label selector operator", expression.op);
     selector.requirements_.push_back(TRY(checked(std::move(requirement))));
   }
   for (const auto& requirement : selector.requirements_) TRY(checked(requirement));
@@ -201,8 +215,12 @@ std::string to_string(const Selector& selector) {
     std::string values = fmt::format("{}", fmt::join(requirement.values, ","));
     bool one = requirement.values.size() == 1;
     switch (requirement.op) {
-      case SelectorOp::In: text += one ? requirement.key + "=" + values : requirement.key + " in (" + values + ")"; break;
-      case SelectorOp::NotIn: text += one ? requirement.key + "!=" + values : requirement.key + " notin (" + values + ")"; break;
+      case SelectorOp::In:
+        text += one ? requirement.key + "=" + values : requirement.key + " in (" + values + ")";
+        break;
+      case SelectorOp::NotIn:
+        text += one ? requirement.key + "!=" + values : requirement.key + " notin (" + values + ")";
+        break;
       case SelectorOp::Exists: text += requirement.key; break;
       case SelectorOp::DoesNotExist: text += "!" + requirement.key; break;
       case SelectorOp::GreaterThan: text += requirement.key + ">" + values; break;

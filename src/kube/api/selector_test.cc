@@ -14,15 +14,15 @@ Selector must(std::string_view text) {
 }  // namespace
 
 TEST_CASE("a label selector reads every form of kubectl and prints the canonical one") {
-  for (auto [text, canonical] : std::initializer_list<std::pair<const char*, const char*>>{
-           {"", ""},
-           {"app=web", "app=web"},
-           {" app == web ", "app=web"},
-           {"tier in (b, a,b),!old,x", "!old,tier in (a,b),x"},
-           {"a notin (x,),v>3,w<4", "a notin (,x),v>3,w<4"},
-           {"in in (in)", "in=in"},
-           {"a=", "a="},
-           {"e.com/a!=b", "e.com/a!=b"}}) {
+  for (auto [text, canonical] :
+       std::initializer_list<std::pair<const char*, const char*>>{{"", ""},
+                                                                  {"app=web", "app=web"},
+                                                                  {" app == web ", "app=web"},
+                                                                  {"tier in (b, a,b),!old,x", "!old,tier in (a,b),x"},
+                                                                  {"a notin (x,),v>3,w<4", "a notin (,x),v>3,w<4"},
+                                                                  {"in in (in)", "in=in"},
+                                                                  {"a=", "a="},
+                                                                  {"e.com/a!=b", "e.com/a!=b"}}) {
     CHECK(to_string(must(text)) == canonical);
     CHECK(must(canonical) == must(text));
   }
@@ -30,7 +30,8 @@ TEST_CASE("a label selector reads every form of kubectl and prints the canonical
 
 TEST_CASE("a label selector matches as Kubernetes does, absence included") {
   StringMap labels{{"app", "web"}, {"v", "10"}, {"empty", ""}};
-  for (auto* yes : {"", "app", "app=web", "app in (web,db)", "other!=x", "other notin (x)", "!other", "v>9", "v<11", "empty="})
+  for (auto* yes :
+       {"", "app", "app=web", "app in (web,db)", "other!=x", "other notin (x)", "!other", "v>9", "v<11", "empty="})
     CHECK_MESSAGE(must(yes).matches(labels), yes);
   for (auto* no : {"other", "app!=web", "!app", "v>10", "app>1", "other=", "app in (x)", "app=web,other"})
     CHECK_MESSAGE(!must(no).matches(labels), no);
@@ -53,7 +54,8 @@ TEST_CASE("a bad label selector says what stands where something else should") {
 }
 
 TEST_CASE("an object's LabelSelector is the conjunction of both its parts") {
-  LabelSelector source{.match_labels = {{"app", "web"}}, .match_expressions = {{"tier", "NotIn", {"db"}}, {"x", "Exists", {}}}};
+  LabelSelector source{.match_labels = {{"app", "web"}},
+                       .match_expressions = {{"tier", "NotIn", {"db"}}, {"x", "Exists", {}}}};
   CHECK(to_string(*Selector::from(source)) == "app=web,tier!=db,x");
   CHECK(Selector::from(LabelSelector{})->matches_everything());
   CHECK(!Selector::from(LabelSelector{.match_expressions = {{"a", "Gt", {"1"}}}}));

@@ -20,14 +20,17 @@ using namespace tree;
 // A place in a tree: where errors are put.
 struct Path {
   std::string text;
-  Path operator/(std::string_view name) const { return {text.empty() ? std::string(name) : fmt::format("{}.{}", text, name)}; }
+  Path operator/(std::string_view name) const {
+    return {text.empty() ? std::string(name) : fmt::format("{}.{}", text, name)};
+  }
   Path operator[](size_t index) const { return {fmt::format("{}[{}]", text, index)}; }
   Path key(std::string_view key) const { return {fmt::format("{}[{}]", text, key)}; }
 };
 
 // --- one field; each adds what is wrong to `errors` (validate_common.cc)
 void add_if_wrong(FieldErrors& errors, const Path& path, std::string_view value, const std::string& complaint);
-void one_of(FieldErrors& errors, const Path& path, std::string_view value, std::initializer_list<std::string_view> allowed);
+void one_of(FieldErrors& errors, const Path& path, std::string_view value,
+            std::initializer_list<std::string_view> allowed);
 void protocol(FieldErrors& errors, const Path& path, const json::object& object);
 void port_number(FieldErrors& errors, const Path& path, int64_t port);
 // An IntOrString: 1-65535 or an IANA service name.

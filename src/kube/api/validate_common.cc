@@ -22,8 +22,10 @@ void one_of(FieldErrors& errors, const Path& path, std::string_view value,
 
 void protocol(FieldErrors& errors, const Path& path, const json::object& object) {
   auto value = text_in(object, "protocol");
-  if (value.empty()) errors.push_back(FieldError::required((path / "protocol").text));
-  else one_of(errors, path / "protocol", value, {"SCTP", "TCP", "UDP"});
+  if (value.empty())
+    errors.push_back(FieldError::required((path / "protocol").text));
+  else
+    one_of(errors, path / "protocol", value, {"SCTP", "TCP", "UDP"});
 }
 
 void port_number(FieldErrors& errors, const Path& path, int64_t port) {
@@ -83,7 +85,8 @@ void label_selector(FieldErrors& errors, const Path& path, const json::object& s
     const json::array& values = array_or_empty(*expression, "values");
     if (op == "In" || op == "NotIn") {
       if (values.empty())
-        errors.push_back(FieldError::required((at / "values").text, "must be specified when `operator` is 'In' or 'NotIn'"));
+        errors.push_back(
+            FieldError::required((at / "values").text, "must be specified when `operator` is 'In' or 'NotIn'"));
     } else if (op == "Exists" || op == "DoesNotExist") {
       if (!values.empty())
         errors.push_back(FieldError::forbidden((at / "values").text,
@@ -115,7 +118,8 @@ void immutable(FieldErrors& errors, const Path& path, const json::value* old, co
 StringMap string_map(const json::object& object) {
   StringMap map;
   for (const auto& member : object)
-    if (const json::string* text = member.value().if_string()) map.emplace(member.key(), std::string(text->data(), text->size()));
+    if (const json::string* text = member.value().if_string())
+      map.emplace(member.key(), std::string(text->data(), text->size()));
   return map;
 }
 
@@ -204,9 +208,9 @@ void metadata(FieldErrors& errors, const json::object& object, bool namespaced, 
     if (!owner) continue;
     for (std::string_view field : {"apiVersion", "kind", "name", "uid"})
       if (text_in(*owner, field).empty())
-        errors.push_back(FieldError::invalid((at / field).text, json::value(text_in(*owner, field)),
-                                             field == "apiVersion" ? "version must not be empty"
-                                                                                     : "must not be empty"));
+        errors.push_back(
+            FieldError::invalid((at / field).text, json::value(text_in(*owner, field)),
+                                field == "apiVersion" ? "version must not be empty" : "must not be empty"));
     if (flag_in(*owner, "controller") && ++controllers == 2)
       errors.push_back(FieldError::invalid((path / "ownerReferences").text, meta.at("ownerReferences"),
                                            "Only one reference can have Controller set to true"));
@@ -222,7 +226,8 @@ void metadata_update(FieldErrors& errors, const json::object& old, const json::o
   const json::object& before = object_or_empty(old, "metadata");
   const json::object& after = object_or_empty(updated, "metadata");
   Path path{"metadata"};
-  for (auto field : {"name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"})
+  for (auto field :
+       {"name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"})
     immutable(errors, path / field, find(before, field), find(after, field));
   // Nobody may hold on to an object whose deletion has begun (apimachinery's ValidateNoNewFinalizers).
   if (!has(before, "deletionTimestamp")) return;

@@ -1,8 +1,7 @@
 // The containers of a Pod.
 #include <algorithm>
-#include <set>
-
 #include <boost/json/serialize.hpp>
+#include <set>
 
 #include "kube/api/names.h"
 #include "kube/api/quantity.h"
@@ -32,14 +31,17 @@ void ports(FieldErrors& errors, const Path& path, const json::object& container,
       if (!names.emplace(name).second) errors.push_back(FieldError::duplicate((at / "name").text, json::value(name)));
     }
     auto number = integer_in(*port, "containerPort").value_or(0);
-    if (number == 0) errors.push_back(FieldError::required((at / "containerPort").text));
-    else port_number(errors, at / "containerPort", number);
+    if (number == 0)
+      errors.push_back(FieldError::required((at / "containerPort").text));
+    else
+      port_number(errors, at / "containerPort", number);
     protocol(errors, at, *port);
     auto host = integer_in(*port, "hostPort").value_or(0);
     if (host == 0) continue;
     port_number(errors, at / "hostPort", host);
     if (pod.host_network && host != number)
-      errors.push_back(FieldError::invalid((at / "hostPort").text, host, "must match `containerPort` when `hostNetwork` is true"));
+      errors.push_back(
+          FieldError::invalid((at / "hostPort").text, host, "must match `containerPort` when `hostNetwork` is true"));
     auto ip = text_in(*port, "hostIP");
     std::string claim = fmt::format("{}/{}/{}", text_in(*port, "protocol"), ip.empty() ? "0.0.0.0" : ip, host);
     // Init containers run one after another, so only what runs at the same time can collide.
@@ -49,8 +51,8 @@ void ports(FieldErrors& errors, const Path& path, const json::object& container,
 }
 
 constexpr std::initializer_list<std::string_view> kFieldPaths = {
-    "metadata.name",  "metadata.namespace", "metadata.uid",   "spec.nodeName", "spec.serviceAccountName",
-    "status.hostIP",  "status.hostIPs",     "status.podIP",   "status.podIPs"};
+    "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
+    "status.hostIP", "status.hostIPs",     "status.podIP", "status.podIPs"};
 
 void field_ref(FieldErrors& errors, const Path& path, const json::object& ref) {
   auto field = text_in(ref, "fieldPath");
@@ -70,8 +72,10 @@ void field_ref(FieldErrors& errors, const Path& path, const json::object& ref) {
 void key_ref(FieldErrors& errors, const Path& path, const json::object& ref) {
   if (text_in(ref, "name").empty()) errors.push_back(FieldError::required((path / "name").text));
   auto key = text_in(ref, "key");
-  if (key.empty()) errors.push_back(FieldError::required((path / "key").text));
-  else add_if_wrong(errors, path / "key", key, check_config_map_key(key));
+  if (key.empty())
+    errors.push_back(FieldError::required((path / "key").text));
+  else
+    add_if_wrong(errors, path / "key", key, check_config_map_key(key));
 }
 
 void env(FieldErrors& errors, const Path& path, const json::object& container) {
@@ -81,8 +85,10 @@ void env(FieldErrors& errors, const Path& path, const json::object& container) {
     const json::object* variable = item.if_object();
     if (!variable) continue;
     auto name = text_in(*variable, "name");
-    if (name.empty()) errors.push_back(FieldError::required((at / "name").text));
-    else add_if_wrong(errors, at / "name", name, check_env_var_name(name));
+    if (name.empty())
+      errors.push_back(FieldError::required((at / "name").text));
+    else
+      add_if_wrong(errors, at / "name", name, check_env_var_name(name));
     const json::object* from = object_in(*variable, "valueFrom");
     if (!from) continue;
     Path source = at / "valueFrom";
@@ -95,9 +101,12 @@ void env(FieldErrors& errors, const Path& path, const json::object& container) {
         if (named == "configMapKeyRef" || named == "secretKeyRef") key_ref(errors, source / kind, *ref);
       }
     std::string detail;
-    if (sources == 0) detail = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`";
-    else if (!text_in(*variable, "value").empty()) detail = "may not be specified when `value` is not empty";
-    else if (sources > 1) detail = "may not have more than one field specified at a time";
+    if (sources == 0)
+      detail = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`";
+    else if (!text_in(*variable, "value").empty())
+      detail = "may not be specified when `value` is not empty";
+    else if (sources > 1)
+      detail = "may not have more than one field specified at a time";
     if (!detail.empty()) errors.push_back(FieldError::invalid(source.text, "", detail));
   }
 }
@@ -138,9 +147,13 @@ void resources(FieldErrors& errors, const Path& path, const json::object& resour
       Path at = (path / which).key(member.key());
       std::string_view quantity(text->data(), text->size());
       auto amount = parse_quantity_milli(quantity);
-      if (!amount) errors.push_back(FieldError::invalid(at.text, json::value(quantity), "must be a quantity such as 500m or 64Mi"));
-      else if (*amount < 0) errors.push_back(FieldError::invalid(at.text, json::value(quantity), "must be greater than or equal to 0"));
-      else parsed.emplace(member.key(), *amount);
+      if (!amount)
+        errors.push_back(
+            FieldError::invalid(at.text, json::value(quantity), "must be a quantity such as 500m or 64Mi"));
+      else if (*amount < 0)
+        errors.push_back(FieldError::invalid(at.text, json::value(quantity), "must be greater than or equal to 0"));
+      else
+        parsed.emplace(member.key(), *amount);
     }
     return parsed;
   };
@@ -149,9 +162,10 @@ void resources(FieldErrors& errors, const Path& path, const json::object& resour
   for (const auto& [name, request] : requests) {
     auto limit = limits.find(name);
     if (limit == limits.end() || request <= limit->second) continue;
-    errors.push_back(FieldError::invalid(
-        (path / "requests").text, json::value(text_in(object_or_empty(resources, "requests"), name)),
-        fmt::format("must be less than or equal to {} limit of {}", name, text_in(object_or_empty(resources, "limits"), name))));
+    errors.push_back(FieldError::invalid((path / "requests").text,
+                                         json::value(text_in(object_or_empty(resources, "requests"), name)),
+                                         fmt::format("must be less than or equal to {} limit of {}", name,
+                                                     text_in(object_or_empty(resources, "limits"), name))));
   }
 }
 
@@ -163,11 +177,13 @@ void volume_mounts(FieldErrors& errors, const Path& path, const json::object& co
     const json::object* mount = item.if_object();
     if (!mount) continue;
     auto name = text_in(*mount, "name");
-    if (name.empty()) errors.push_back(FieldError::required((at / "name").text));
+    if (name.empty())
+      errors.push_back(FieldError::required((at / "name").text));
     else if (!pod.volumes.contains(name))
       errors.push_back({FieldErrorType::NotFound, (at / "name").text, json::serialize(json::value(name)), {}});
     auto where = text_in(*mount, "mountPath");
-    if (where.empty()) errors.push_back(FieldError::required((at / "mountPath").text));
+    if (where.empty())
+      errors.push_back(FieldError::required((at / "mountPath").text));
     else if (!paths.emplace(where).second)
       errors.push_back(FieldError::invalid((at / "mountPath").text, json::value(where), "must be unique"));
   }
@@ -175,16 +191,19 @@ void volume_mounts(FieldErrors& errors, const Path& path, const json::object& co
 
 void container(FieldErrors& errors, const Path& path, const json::object& container, Pod& pod, bool init) {
   auto name = text_in(container, "name");
-  if (name.empty()) errors.push_back(FieldError::required((path / "name").text));
+  if (name.empty())
+    errors.push_back(FieldError::required((path / "name").text));
   else {
     add_if_wrong(errors, path / "name", name, check_dns1123_label(name));
     if (!pod.container_names.emplace(name).second)
       errors.push_back(FieldError::duplicate((path / "name").text, json::value(name)));
   }
   auto image = text_in(container, "image");
-  if (image.empty()) errors.push_back(FieldError::required((path / "image").text));
+  if (image.empty())
+    errors.push_back(FieldError::required((path / "image").text));
   else if (image.find_first_not_of(" \t\n") != 0 || image.find_last_not_of(" \t\n") + 1 != image.size())
-    errors.push_back(FieldError::invalid((path / "image").text, json::value(image), "must not have leading or trailing whitespace"));
+    errors.push_back(
+        FieldError::invalid((path / "image").text, json::value(image), "must not have leading or trailing whitespace"));
   one_of(errors, path / "imagePullPolicy", text_in(container, "imagePullPolicy"), {"Always", "IfNotPresent", "Never"});
 
   bool sidecar = init && text_in(container, "restartPolicy") == "Always";
@@ -196,8 +215,10 @@ void container(FieldErrors& errors, const Path& path, const json::object& contai
     const json::object* found = object_in(container, kind);
     if (!found) continue;
     if (!long_running)
-      errors.push_back(FieldError::forbidden((path / kind).text, "may not be set for init containers without restartPolicy=Always"));
-    else probe(errors, path / kind, *found, std::string_view(kind) != "readinessProbe");
+      errors.push_back(
+          FieldError::forbidden((path / kind).text, "may not be set for init containers without restartPolicy=Always"));
+    else
+      probe(errors, path / kind, *found, std::string_view(kind) != "readinessProbe");
   }
   if (const json::object* found = object_in(container, "resources")) resources(errors, path / "resources", *found);
 }
@@ -209,10 +230,12 @@ void volumes(FieldErrors& errors, const Path& path, const json::object& spec, Po
     const json::object* volume = item.if_object();
     if (!volume) continue;
     auto name = text_in(*volume, "name");
-    if (name.empty()) errors.push_back(FieldError::required((at / "name").text));
+    if (name.empty())
+      errors.push_back(FieldError::required((at / "name").text));
     else {
       add_if_wrong(errors, at / "name", name, check_dns1123_label(name));
-      if (!pod.volumes.emplace(name).second) errors.push_back(FieldError::duplicate((at / "name").text, json::value(name)));
+      if (!pod.volumes.emplace(name).second)
+        errors.push_back(FieldError::duplicate((at / "name").text, json::value(name)));
     }
     if (volume->size() > (name.empty() ? 1 : 2))
       errors.push_back(FieldError::forbidden(at.text, "may not specify more than 1 volume type"));

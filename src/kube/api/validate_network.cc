@@ -19,11 +19,16 @@ void address(FieldErrors& errors, const Path& path, std::string_view text, std::
   std::string detail;
   if ((type == "IPv4") != ip->is_v4()) detail = fmt::format("must be an {} address", type);
   // New API: only the canonical form (RFC 5952) of an IPv6 address.
-  else if (ip->is_v6() && to_string(*ip) != text) detail = fmt::format("must be in canonical form (\"{}\")", *ip);
-  else if (ip->is_unspecified()) detail = fmt::format("may not be unspecified ({})", text);
-  else if (ip->is_loopback()) detail = "may not be in the loopback range (127.0.0.0/8, ::1/128)";
-  else if (ip->is_link_local()) detail = "may not be in the link-local range (169.254.0.0/16, fe80::/10)";
-  else if (ip->is_multicast()) detail = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)";
+  else if (ip->is_v6() && to_string(*ip) != text)
+    detail = fmt::format("must be in canonical form (\"{}\")", *ip);
+  else if (ip->is_unspecified())
+    detail = fmt::format("may not be unspecified ({})", text);
+  else if (ip->is_loopback())
+    detail = "may not be in the loopback range (127.0.0.0/8, ::1/128)";
+  else if (ip->is_link_local())
+    detail = "may not be in the link-local range (169.254.0.0/16, fe80::/10)";
+  else if (ip->is_multicast())
+    detail = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)";
   if (!detail.empty()) errors.push_back(FieldError::invalid(path.text, json::value(text), detail));
 }
 
@@ -40,7 +45,8 @@ void hints(FieldErrors& errors, const Path& path, const json::object& endpoint) 
       if (!hint) continue;
       auto name = text_in(*hint, "name");
       Path at = (path / which)[i] / "name";
-      add_if_wrong(errors, at, name, std::string_view(which) == "forZones" ? check_label_value(name) : check_dns1123_subdomain(name));
+      add_if_wrong(errors, at, name,
+                   std::string_view(which) == "forZones" ? check_label_value(name) : check_dns1123_subdomain(name));
       if (!seen.emplace(name).second) errors.push_back(FieldError::duplicate(at.text, json::value(name)));
     }
   }
@@ -54,10 +60,13 @@ void policy_port(FieldErrors& errors, const Path& path, const json::object& port
   if (number) port_or_name(errors, path / "port", number);
   if (!end) return;
   Path at = path / "endPort";
-  if (!number) errors.push_back(FieldError::invalid(at.text, *end, "may not be specified when `port` is not specified"));
-  else if (!number->is_int64()) errors.push_back(FieldError::invalid(at.text, *end, "may not be specified when `port` is non-numeric"));
+  if (!number)
+    errors.push_back(FieldError::invalid(at.text, *end, "may not be specified when `port` is not specified"));
+  else if (!number->is_int64())
+    errors.push_back(FieldError::invalid(at.text, *end, "may not be specified when `port` is non-numeric"));
   else {
-    if (*end < number->get_int64()) errors.push_back(FieldError::invalid(at.text, *end, "must be greater than or equal to `port`"));
+    if (*end < number->get_int64())
+      errors.push_back(FieldError::invalid(at.text, *end, "must be greater than or equal to `port`"));
     port_number(errors, at, *end);
   }
 }
@@ -92,7 +101,8 @@ void peer(FieldErrors& errors, const Path& path, const json::object& peer) {
     }
   if (const json::object* block = object_in(peer, "ipBlock")) {
     ip_block(errors, path / "ipBlock", *block);
-    if (++count > 1) errors.push_back(FieldError::forbidden(path.text, "may not specify both ipBlock and another peer"));
+    if (++count > 1)
+      errors.push_back(FieldError::forbidden(path.text, "may not specify both ipBlock and another peer"));
   }
   if (count == 0) errors.push_back(FieldError::required(path.text, "must specify a peer"));
 }
@@ -114,23 +124,30 @@ void rules(FieldErrors& errors, const Path& path, const json::array& list, std::
 
 void endpoint_slice(FieldErrors& errors, const json::object& object) {
   auto type = text_in(object, "addressType");
-  if (type.empty()) errors.push_back(FieldError::required("addressType"));
-  else one_of(errors, {"addressType"}, type, {"FQDN", "IPv4", "IPv6"});
+  if (type.empty())
+    errors.push_back(FieldError::required("addressType"));
+  else
+    one_of(errors, {"addressType"}, type, {"FQDN", "IPv4", "IPv6"});
   const json::array& endpoints = array_or_empty(object, "endpoints");
-  if (endpoints.size() > kMostEndpoints) errors.push_back(FieldError::too_many("endpoints", endpoints.size(), kMostEndpoints));
+  if (endpoints.size() > kMostEndpoints)
+    errors.push_back(FieldError::too_many("endpoints", endpoints.size(), kMostEndpoints));
   else
     for (size_t i = 0; i < endpoints.size(); ++i) {
       const json::object* endpoint = endpoints[i].if_object();
       if (!endpoint) continue;
       Path at = Path{"endpoints"}[i];
       const json::array& addresses = array_or_empty(*endpoint, "addresses");
-      if (addresses.empty()) errors.push_back(FieldError::required((at / "addresses").text, "must contain at least 1 address"));
+      if (addresses.empty())
+        errors.push_back(FieldError::required((at / "addresses").text, "must contain at least 1 address"));
       if (addresses.size() > kMostAddresses)
         errors.push_back(FieldError::too_many((at / "addresses").text, addresses.size(), kMostAddresses));
       for (size_t j = 0; j < addresses.size(); ++j)
-        if (const json::string* text = addresses[j].if_string()) address(errors, (at / "addresses")[j], {text->data(), text->size()}, type);
-      if (auto node = text_in(*endpoint, "nodeName"); !node.empty()) add_if_wrong(errors, at / "nodeName", node, check_dns1123_subdomain(node));
-      if (auto host = text_in(*endpoint, "hostname"); !host.empty()) add_if_wrong(errors, at / "hostname", host, check_dns1123_label(host));
+        if (const json::string* text = addresses[j].if_string())
+          address(errors, (at / "addresses")[j], {text->data(), text->size()}, type);
+      if (auto node = text_in(*endpoint, "nodeName"); !node.empty())
+        add_if_wrong(errors, at / "nodeName", node, check_dns1123_subdomain(node));
+      if (auto host = text_in(*endpoint, "hostname"); !host.empty())
+        add_if_wrong(errors, at / "hostname", host, check_dns1123_label(host));
       hints(errors, at / "hints", *endpoint);
     }
   const json::array& ports = array_or_empty(object, "ports");
@@ -159,7 +176,8 @@ void network_policy(FieldErrors& errors, const json::object& object) {
   rules(errors, path / "egress", array_or_empty(spec, "egress"), "to");
   const json::array& types = array_or_empty(spec, "policyTypes");
   if (types.size() > 2) {
-    errors.push_back(FieldError::invalid((path / "policyTypes").text, types, "may not specify more than two policyTypes"));
+    errors.push_back(
+        FieldError::invalid((path / "policyTypes").text, types, "may not specify more than two policyTypes"));
     return;
   }
   for (size_t i = 0; i < types.size(); ++i)

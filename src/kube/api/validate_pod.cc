@@ -1,6 +1,5 @@
 // Pod specs, of Pods and of templates, and what of a Pod may change.
 #include <algorithm>
-
 #include <boost/json/serialize.hpp>
 
 #include "kube/api/names.h"
@@ -26,13 +25,15 @@ void dns_config(FieldErrors& errors, const Path& path, const json::object& spec)
   if (!config) return;
   const json::array& servers = array_or_empty(*config, "nameservers");
   if (servers.size() > 3)
-    errors.push_back(FieldError::invalid((path / "nameservers").text, servers, "must not have more than 3 nameservers"));
+    errors.push_back(
+        FieldError::invalid((path / "nameservers").text, servers, "must not have more than 3 nameservers"));
   for (size_t i = 0; i < servers.size(); ++i)
     if (const json::string* text = servers[i].if_string())
       ip_address(errors, (path / "nameservers")[i], {text->data(), text->size()});
   const json::array& searches = array_or_empty(*config, "searches");
   if (searches.size() > 32)
-    errors.push_back(FieldError::invalid((path / "searches").text, searches, "must not have more than 32 search paths"));
+    errors.push_back(
+        FieldError::invalid((path / "searches").text, searches, "must not have more than 32 search paths"));
   size_t length = searches.empty() ? 0 : searches.size() - 1;
   for (size_t i = 0; i < searches.size(); ++i) {
     const json::string* text = searches[i].if_string();
@@ -45,8 +46,9 @@ void dns_config(FieldErrors& errors, const Path& path, const json::object& spec)
     add_if_wrong(errors, (path / "searches")[i], {text->data(), text->size()}, check_dns1123_subdomain(search));
   }
   if (length > 2048)
-    errors.push_back(FieldError::invalid((path / "searches").text, searches,
-                                         "must not have more than 2048 characters (including spaces) in the search list"));
+    errors.push_back(
+        FieldError::invalid((path / "searches").text, searches,
+                            "must not have more than 2048 characters (including spaces) in the search list"));
   size_t index = 0;
   for (const json::value& item : array_or_empty(*config, "options")) {
     Path at = (path / "options")[index++];
@@ -57,7 +59,8 @@ void dns_config(FieldErrors& errors, const Path& path, const json::object& spec)
 
 void names(FieldErrors& errors, const Path& path, const json::object& spec) {
   for (auto field : {"hostname", "subdomain"})
-    if (auto name = text_in(spec, field); !name.empty()) add_if_wrong(errors, path / field, name, check_dns1123_label(name));
+    if (auto name = text_in(spec, field); !name.empty())
+      add_if_wrong(errors, path / field, name, check_dns1123_label(name));
   if (auto name = text_in(spec, "nodeName"); !name.empty())
     add_if_wrong(errors, path / "nodeName", name, check_dns1123_subdomain(name));
   if (auto name = text_in(spec, "serviceAccountName"); !name.empty())
@@ -82,14 +85,20 @@ void sysctls(FieldErrors& errors, const Path& path, const json::object& spec) {
     const json::object* sysctl = item.if_object();
     if (!sysctl) continue;
     auto name = text_in(*sysctl, "name");
-    auto legal = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("._-/*").contains(c); };
-    if (name.empty()) errors.push_back(FieldError::required((at / "name").text));
+    auto legal = [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+             std::string_view("._-/*").contains(c);
+    };
+    if (name.empty())
+      errors.push_back(FieldError::required((at / "name").text));
     else if (name.size() > 253 || !std::all_of(name.begin(), name.end(), legal))
-      errors.push_back(FieldError::invalid((at / "name").text, json::value(name), "must be the name of a kernel parameter such as net.ipv4.ip_forward"));
+      errors.push_back(FieldError::invalid((at / "name").text, json::value(name),
+                                           "must be the name of a kernel parameter such as net.ipv4.ip_forward"));
     else if (std::find(seen.begin(), seen.end(), name) != seen.end())
       errors.push_back(FieldError::duplicate((at / "name").text, json::value(name)));
     else if (host_network && (name.starts_with("net.") || name.starts_with("net/")))
-      errors.push_back(FieldError::invalid((at / "name").text, json::value(name), "may not be specified when 'hostNetwork' is true"));
+      errors.push_back(FieldError::invalid((at / "name").text, json::value(name),
+                                           "may not be specified when 'hostNetwork' is true"));
     seen.push_back(name);
   }
 }
@@ -106,15 +115,19 @@ void tolerations(FieldErrors& errors, const Path& path, const json::array& list)
     auto value = text_in(*toleration, "value"), effect = text_in(*toleration, "effect");
     if (!key.empty()) add_if_wrong(errors, at / "key", key, check_qualified_name(key));
     if (key.empty() && op != "Exists")
-      errors.push_back(FieldError::invalid((at / "operator").text, json::value(op),
-                                           "operator must be Exists when `key` is empty, which means \"match all values and all keys\""));
+      errors.push_back(FieldError::invalid(
+          (at / "operator").text, json::value(op),
+          "operator must be Exists when `key` is empty, which means \"match all values and all keys\""));
     if (has(*toleration, "tolerationSeconds") && effect != "NoExecute")
       errors.push_back(FieldError::invalid((at / "effect").text, json::value(effect),
                                            "effect must be 'NoExecute' when `tolerationSeconds` is set"));
-    if (op.empty() || op == "Equal") add_if_wrong(errors, at / "operator", value, check_label_value(value));
-    else if (op != "Exists") one_of(errors, at / "operator", op, {"Equal", "Exists"});
+    if (op.empty() || op == "Equal")
+      add_if_wrong(errors, at / "operator", value, check_label_value(value));
+    else if (op != "Exists")
+      one_of(errors, at / "operator", op, {"Equal", "Exists"});
     else if (!value.empty())
-      errors.push_back(FieldError::invalid((at / "operator").text, json::value(value), "value must be empty when `operator` is 'Exists'"));
+      errors.push_back(FieldError::invalid((at / "operator").text, json::value(value),
+                                           "value must be empty when `operator` is 'Exists'"));
     if (!effect.empty()) taint_effect(errors, at / "effect", effect);
   }
 }
@@ -122,7 +135,8 @@ void tolerations(FieldErrors& errors, const Path& path, const json::array& list)
 void pod_spec(FieldErrors& errors, const Path& path, const json::object& spec) {
   containers(errors, path, spec);
   one_of(errors, path / "restartPolicy", text_in(spec, "restartPolicy"), {"Always", "OnFailure", "Never"});
-  one_of(errors, path / "dnsPolicy", text_in(spec, "dnsPolicy"), {"ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"});
+  one_of(errors, path / "dnsPolicy", text_in(spec, "dnsPolicy"),
+         {"ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"});
   labels(errors, path / "nodeSelector", object_or_empty(spec, "nodeSelector"));
   sysctls(errors, path / "securityContext" / "sysctls", spec);
   dns_config(errors, path / "dnsConfig", spec);
@@ -137,7 +151,8 @@ void pod_spec(FieldErrors& errors, const Path& path, const json::object& spec) {
     size_t host = 0;
     for (const json::value& name : array_or_empty(*alias, "hostnames"))
       if (const json::string* text = name.if_string())
-        add_if_wrong(errors, (at / "hostnames")[host++], {text->data(), text->size()}, check_dns1123_subdomain({text->data(), text->size()}));
+        add_if_wrong(errors, (at / "hostnames")[host++], {text->data(), text->size()},
+                     check_dns1123_subdomain({text->data(), text->size()}));
   }
   index = 0;
   for (const json::value& item : array_or_empty(spec, "readinessGates")) {
@@ -147,10 +162,13 @@ void pod_spec(FieldErrors& errors, const Path& path, const json::object& spec) {
   }
   not_negative(errors, path, spec, "terminationGracePeriodSeconds");
   if (auto deadline = integer_in(spec, "activeDeadlineSeconds"); deadline && *deadline < 1)
-    errors.push_back(FieldError::invalid((path / "activeDeadlineSeconds").text, *deadline, "must be between 1 and 2147483647, inclusive"));
+    errors.push_back(FieldError::invalid((path / "activeDeadlineSeconds").text, *deadline,
+                                         "must be between 1 and 2147483647, inclusive"));
 }
 
-void pod(FieldErrors& errors, const json::object& object) { pod_spec(errors, {"spec"}, object_or_empty(object, "spec")); }
+void pod(FieldErrors& errors, const json::object& object) {
+  pod_spec(errors, {"spec"}, object_or_empty(object, "spec"));
+}
 
 namespace {
 
@@ -189,23 +207,26 @@ void pod_update(FieldErrors& errors, const json::object& old, const json::object
   for (const json::value& kept : array_or_empty(before, "tolerations")) {
     const json::array& now = array_or_empty(after, "tolerations");
     if (std::find(now.begin(), now.end(), kept) == now.end()) {
-      errors.push_back(FieldError::forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds"));
+      errors.push_back(FieldError::forbidden("spec.tolerations",
+                                             "existing toleration can not be modified except its tolerationSeconds"));
       break;
     }
   }
   json::object left = frozen(before), right = frozen(after);
   if (find(before, "terminationGracePeriodSeconds") && find(after, "terminationGracePeriodSeconds") &&
       *find(before, "terminationGracePeriodSeconds") != *find(after, "terminationGracePeriodSeconds") &&
-      !(integer_in(before, "terminationGracePeriodSeconds").value_or(0) < 0 && integer_in(after, "terminationGracePeriodSeconds") == 1))
+      !(integer_in(before, "terminationGracePeriodSeconds").value_or(0) < 0 &&
+        integer_in(after, "terminationGracePeriodSeconds") == 1))
     left["terminationGracePeriodSeconds"] = *find(before, "terminationGracePeriodSeconds"),
     right["terminationGracePeriodSeconds"] = *find(after, "terminationGracePeriodSeconds");
   if (left == right) return;
   errors.push_back(FieldError::forbidden(
-      "spec", fmt::format("pod updates may not change fields other than `spec.containers[*].image`,"
-                          "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions "
-                          "to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it "
-                          "was previously negative); found a change of {}",
-                          first_difference(left, right, {"spec"}))));
+      "spec",
+      fmt::format("pod updates may not change fields other than `spec.containers[*].image`,"
+                  "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions "
+                  "to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it "
+                  "was previously negative); found a change of {}",
+                  first_difference(left, right, {"spec"}))));
 }
 
 }  // namespace causeway::kube::validate

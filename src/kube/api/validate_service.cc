@@ -1,8 +1,7 @@
 // Service.
 #include <algorithm>
-#include <set>
-
 #include <boost/json/serialize.hpp>
+#include <set>
 
 #include "base/ip.h"
 #include "kube/api/names.h"
@@ -49,8 +48,10 @@ void ports(FieldErrors& errors, const Path& path, const json::object& spec) {
     auto node_port = integer_in(*port, "nodePort").value_or(0);
     if (node_port == 0) continue;
     if (type == "ClusterIP" || type == "ExternalName")
-      errors.push_back(FieldError::forbidden((at / "nodePort").text, fmt::format("may not be used when `type` is '{}'", type)));
-    else port_number(errors, at / "nodePort", node_port);
+      errors.push_back(
+          FieldError::forbidden((at / "nodePort").text, fmt::format("may not be used when `type` is '{}'", type)));
+    else
+      port_number(errors, at / "nodePort", node_port);
     key["port"] = node_port;
     if (!node_ports.insert(json::serialize(key)).second)
       errors.push_back(FieldError::duplicate((at / "nodePort").text, node_port));
@@ -64,9 +65,13 @@ void addresses(FieldErrors& errors, const Path& path, const json::object& spec) 
   auto families = texts(array_or_empty(spec, "ipFamilies"));
   auto policy = text_in(spec, "ipFamilyPolicy"), first = text_in(spec, "clusterIP");
   if (text_in(spec, "type") == "ExternalName") {
-    if (!ips.empty()) errors.push_back(FieldError::forbidden((path / "clusterIPs").text, "may not be set for ExternalName services"));
-    if (!families.empty()) errors.push_back(FieldError::forbidden((path / "ipFamilies").text, "may not be set for ExternalName services"));
-    if (!policy.empty()) errors.push_back(FieldError::forbidden((path / "ipFamilyPolicy").text, "may not be set for ExternalName services"));
+    if (!ips.empty())
+      errors.push_back(FieldError::forbidden((path / "clusterIPs").text, "may not be set for ExternalName services"));
+    if (!families.empty())
+      errors.push_back(FieldError::forbidden((path / "ipFamilies").text, "may not be set for ExternalName services"));
+    if (!policy.empty())
+      errors.push_back(
+          FieldError::forbidden((path / "ipFamilyPolicy").text, "may not be set for ExternalName services"));
     return;
   }
   for (size_t i = 0; i < families.size(); ++i) {
@@ -77,9 +82,13 @@ void addresses(FieldErrors& errors, const Path& path, const json::object& spec) 
   if (!policy.empty())
     one_of(errors, path / "ipFamilyPolicy", policy, {"PreferDualStack", "RequireDualStack", "SingleStack"});
   if (policy == "SingleStack" && families.size() > 1)
-    errors.push_back(FieldError::invalid((path / "ipFamilyPolicy").text, json::value(policy), "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified"));
+    errors.push_back(
+        FieldError::invalid((path / "ipFamilyPolicy").text, json::value(policy),
+                            "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified"));
   if (!first.empty() && first != "None" && ips.empty()) ip_address(errors, path / "clusterIP", first);
-  if (!ips.empty() && first.empty()) errors.push_back(FieldError::forbidden((path / "clusterIPs").text, "must be empty when `clusterIP` is not specified"));
+  if (!ips.empty() && first.empty())
+    errors.push_back(
+        FieldError::forbidden((path / "clusterIPs").text, "must be empty when `clusterIP` is not specified"));
   if (ips.empty()) return;
   if (!first.empty() && ips[0] != first)
     errors.push_back(FieldError::invalid((path / "clusterIPs").text, list, "first value must match `clusterIP`"));
@@ -88,7 +97,9 @@ void addresses(FieldErrors& errors, const Path& path, const json::object& spec) 
     return;
   }
   if (ips[0] == "None") {
-    if (ips.size() > 1) errors.push_back(FieldError::invalid((path / "clusterIPs").text, list, "'None' must be the first and only value"));
+    if (ips.size() > 1)
+      errors.push_back(
+          FieldError::invalid((path / "clusterIPs").text, list, "'None' must be the first and only value"));
     return;
   }
   for (size_t i = 0; i < ips.size(); ++i) {
@@ -97,19 +108,23 @@ void addresses(FieldErrors& errors, const Path& path, const json::object& spec) 
     if (!ip) {
       ip_address(errors, at, ips[i]);
     } else if (i < families.size() && (families[i] == "IPv4") != ip->is_v4()) {
-      errors.push_back(FieldError::invalid(at.text, json::value(ips[i]),
-                                           fmt::format("expected an {} value as indicated by `ipFamilies[{}]`", families[i], i)));
+      errors.push_back(
+          FieldError::invalid(at.text, json::value(ips[i]),
+                              fmt::format("expected an {} value as indicated by `ipFamilies[{}]`", families[i], i)));
     }
   }
   auto one = Ip::parse(ips[0]), two = ips.size() == 2 ? Ip::parse(ips[1]) : Result<Ip>(fail(Errc::Invalid, "none"));
   if (one && two && one->family() == two->family())
-    errors.push_back(FieldError::invalid((path / "clusterIPs").text, list, "may specify no more than one IP for each IP family"));
+    errors.push_back(
+        FieldError::invalid((path / "clusterIPs").text, list, "may specify no more than one IP for each IP family"));
 }
 
 void affinity(FieldErrors& errors, const Path& path, const json::object& spec) {
   auto affinity = text_in(spec, "sessionAffinity");
-  if (affinity.empty()) errors.push_back(FieldError::required((path / "sessionAffinity").text));
-  else one_of(errors, path / "sessionAffinity", affinity, {"ClientIP", "None"});
+  if (affinity.empty())
+    errors.push_back(FieldError::required((path / "sessionAffinity").text));
+  else
+    one_of(errors, path / "sessionAffinity", affinity, {"ClientIP", "None"});
   if (affinity != "ClientIP") return;
   const json::object& client = object_or_empty(object_or_empty(spec, "sessionAffinityConfig"), "clientIP");
   auto seconds = integer_in(client, "timeoutSeconds").value_or(10800);
@@ -125,13 +140,16 @@ void service(FieldErrors& errors, const json::object& object) {
   Path path{"spec"};
   auto type = text_in(spec, "type");
   if (headless(spec) && (type == "LoadBalancer" || type == "NodePort"))
-    errors.push_back(FieldError::invalid((path / "clusterIPs")[0].text, "None", fmt::format("may not be set to 'None' for {} services", type)));
+    errors.push_back(FieldError::invalid((path / "clusterIPs")[0].text, "None",
+                                         fmt::format("may not be set to 'None' for {} services", type)));
   if (type == "ExternalName") {
     auto target = text_in(spec, "externalName");
     // A trailing dot is legal in an absolute DNS name.
     if (target.ends_with('.')) target.remove_suffix(1);
-    if (target.empty()) errors.push_back(FieldError::required((path / "externalName").text));
-    else add_if_wrong(errors, path / "externalName", target, check_dns1123_subdomain(target));
+    if (target.empty())
+      errors.push_back(FieldError::required((path / "externalName").text));
+    else
+      add_if_wrong(errors, path / "externalName", target, check_dns1123_subdomain(target));
   }
   ports(errors, path / "ports", spec);
   if (const json::object* selector = object_in(spec, "selector")) labels(errors, path / "selector", *selector);
@@ -143,33 +161,43 @@ void service(FieldErrors& errors, const json::object& object) {
     ip_address(errors, at, text);
     auto ip = Ip::parse(text);
     if (ip && (ip->is_unspecified() || ip->is_loopback() || ip->is_link_local() || ip->is_multicast()))
-      errors.push_back(FieldError::invalid(at.text, json::value(text), "may not be unspecified, loopback, link-local or multicast"));
+      errors.push_back(
+          FieldError::invalid(at.text, json::value(text), "may not be unspecified, loopback, link-local or multicast"));
   }
-  if (type.empty()) errors.push_back(FieldError::required((path / "type").text));
-  else one_of(errors, path / "type", type, {"ClusterIP", "ExternalName", "LoadBalancer", "NodePort"});
+  if (type.empty())
+    errors.push_back(FieldError::required((path / "type").text));
+  else
+    one_of(errors, path / "type", type, {"ClusterIP", "ExternalName", "LoadBalancer", "NodePort"});
   index = 0;
   for (auto range : texts(array_or_empty(spec, "loadBalancerSourceRanges"))) {
     Path at = (path / "loadBalancerSourceRanges")[index++];
-    size_t start = range.find_first_not_of(" "), end = range.find_last_not_of(" ");  // blanks are trimmed by all readers
+    size_t start = range.find_first_not_of(" "),
+           end = range.find_last_not_of(" ");  // blanks are trimmed by all readers
     cidr(errors, at, start == std::string_view::npos ? range : range.substr(start, end - start + 1));
   }
   if (!array_or_empty(spec, "loadBalancerSourceRanges").empty() && type != "LoadBalancer")
-    errors.push_back(FieldError::forbidden((path / "loadBalancerSourceRanges").text, "may only be used when `type` is 'LoadBalancer'"));
+    errors.push_back(FieldError::forbidden((path / "loadBalancerSourceRanges").text,
+                                           "may only be used when `type` is 'LoadBalancer'"));
   auto external = text_in(spec, "externalTrafficPolicy");
-  bool reachable = type == "LoadBalancer" || type == "NodePort" || (type == "ClusterIP" && !array_or_empty(spec, "externalIPs").empty());
-  if (reachable) one_of(errors, path / "externalTrafficPolicy", external, {"Cluster", "Local"});
+  bool reachable = type == "LoadBalancer" || type == "NodePort" ||
+                   (type == "ClusterIP" && !array_or_empty(spec, "externalIPs").empty());
+  if (reachable)
+    one_of(errors, path / "externalTrafficPolicy", external, {"Cluster", "Local"});
   else if (!external.empty())
-    errors.push_back(FieldError::invalid((path / "externalTrafficPolicy").text, json::value(external), "may only be set for externally-accessible services"));
+    errors.push_back(FieldError::invalid((path / "externalTrafficPolicy").text, json::value(external),
+                                         "may only be set for externally-accessible services"));
   if (auto internal = text_in(spec, "internalTrafficPolicy"); !internal.empty())
     one_of(errors, path / "internalTrafficPolicy", internal, {"Cluster", "Local"});
   if (auto distribution = text_in(spec, "trafficDistribution"); !distribution.empty())
     one_of(errors, path / "trafficDistribution", distribution, {"PreferClose", "PreferSameNode", "PreferSameZone"});
   if (has(spec, "allocateLoadBalancerNodePorts") && type != "LoadBalancer")
-    errors.push_back(FieldError::forbidden((path / "allocateLoadBalancerNodePorts").text, "may only be used when `type` is 'LoadBalancer'"));
+    errors.push_back(FieldError::forbidden((path / "allocateLoadBalancerNodePorts").text,
+                                           "may only be used when `type` is 'LoadBalancer'"));
   if (auto balancer = text_in(spec, "loadBalancerClass"); !balancer.empty()) {
     add_if_wrong(errors, path / "loadBalancerClass", balancer, check_qualified_name(balancer));
     if (type != "LoadBalancer")
-      errors.push_back(FieldError::forbidden((path / "loadBalancerClass").text, "may only be used when `type` is 'LoadBalancer'"));
+      errors.push_back(
+          FieldError::forbidden((path / "loadBalancerClass").text, "may only be used when `type` is 'LoadBalancer'"));
   }
 }
 
@@ -183,9 +211,11 @@ void service_update(FieldErrors& errors, const json::object& old, const json::ob
   };
   const json::value* list = find(after, "clusterIPs");
   if (!first(before).empty() && first(after) != first(before))
-    errors.push_back(FieldError::invalid("spec.clusterIPs[0]", list ? *list : json::value(first(after)),
-                                         first(after).empty() ? "primary clusterIP can not be unset" : "may not change once set"));
-  auto old_families = texts(array_or_empty(before, "ipFamilies")), families = texts(array_or_empty(after, "ipFamilies"));
+    errors.push_back(
+        FieldError::invalid("spec.clusterIPs[0]", list ? *list : json::value(first(after)),
+                            first(after).empty() ? "primary clusterIP can not be unset" : "may not change once set"));
+  auto old_families = texts(array_or_empty(before, "ipFamilies")),
+       families = texts(array_or_empty(after, "ipFamilies"));
   if (!old_families.empty() && !families.empty() && families[0] != old_families[0])
     errors.push_back(FieldError::invalid("spec.ipFamilies[0]", after.at("ipFamilies"), "may not change once set"));
   auto old_ips = texts(array_or_empty(before, "clusterIPs")), ips = texts(array_or_empty(after, "clusterIPs"));

@@ -9,11 +9,13 @@ namespace {
 void selector_and_template(FieldErrors& errors, const json::object& spec, std::string_view kind) {
   Path path{"spec"};
   const json::object* selector = object_in(spec, "selector");
-  if (!selector) errors.push_back(FieldError::required((path / "selector").text));
+  if (!selector)
+    errors.push_back(FieldError::required((path / "selector").text));
   else {
     label_selector(errors, path / "selector", *selector);
     if (object_or_empty(*selector, "matchLabels").empty() && array_or_empty(*selector, "matchExpressions").empty())
-      errors.push_back(FieldError::invalid((path / "selector").text, *selector, fmt::format("empty selector is invalid for {}", kind)));
+      errors.push_back(FieldError::invalid((path / "selector").text, *selector,
+                                           fmt::format("empty selector is invalid for {}", kind)));
   }
   const json::object* pod_template = object_in(spec, "template");
   if (!pod_template) {
@@ -25,16 +27,17 @@ void selector_and_template(FieldErrors& errors, const json::object& spec, std::s
   const json::object& found = object_or_empty(meta, "labels");
   auto parsed = selector ? Selector::from(typed_selector(*selector)) : Result<Selector>(Selector());
   if (parsed && !parsed->matches_everything() && !parsed->matches(string_map(found)))
-    errors.push_back(FieldError::invalid((at / "metadata" / "labels").text, found, "`selector` does not match template `labels`"));
+    errors.push_back(
+        FieldError::invalid((at / "metadata" / "labels").text, found, "`selector` does not match template `labels`"));
   labels(errors, at / "labels", found);
   const json::object& pod = object_or_empty(*pod_template, "spec");
   pod_spec(errors, at / "spec", pod);
   auto restart = text_in(pod, "restartPolicy");
   if (restart == "OnFailure" || restart == "Never") one_of(errors, at / "spec" / "restartPolicy", restart, {"Always"});
   if (has(pod, "activeDeadlineSeconds"))
-    errors.push_back(FieldError::forbidden((at / "spec" / "activeDeadlineSeconds").text,
-                                           fmt::format("activeDeadlineSeconds in {} is not Supported",
-                                                       kind == "daemonset" ? "DaemonSet" : "ReplicaSet")));
+    errors.push_back(FieldError::forbidden(
+        (at / "spec" / "activeDeadlineSeconds").text,
+        fmt::format("activeDeadlineSeconds in {} is not Supported", kind == "daemonset" ? "DaemonSet" : "ReplicaSet")));
 }
 
 }  // namespace
@@ -50,7 +53,8 @@ void deployment(FieldErrors& errors, const json::object& object) {
   Path at = path / "strategy";
   if (type == "Recreate") {
     if (rolling)
-      errors.push_back(FieldError::forbidden((at / "rollingUpdate").text, "may not be specified when strategy `type` is 'Recreate'"));
+      errors.push_back(FieldError::forbidden((at / "rollingUpdate").text,
+                                             "may not be specified when strategy `type` is 'Recreate'"));
   } else if (type != "RollingUpdate") {
     one_of(errors, at / "type", type, {"Recreate", "RollingUpdate"});
   } else if (rolling) {
@@ -60,7 +64,8 @@ void deployment(FieldErrors& errors, const json::object& object) {
     int_or_percent_field(errors, where, unavailable);
     int_or_percent_field(errors, at / "rollingUpdate" / "maxSurge", surge);
     if (int_or_percent(unavailable) == 0 && int_or_percent(surge) == 0)
-      errors.push_back(FieldError::invalid(where.text, unavailable ? *unavailable : json::value(0), "may not be 0 when `maxSurge` is 0"));
+      errors.push_back(FieldError::invalid(where.text, unavailable ? *unavailable : json::value(0),
+                                           "may not be 0 when `maxSurge` is 0"));
     if (unavailable && unavailable->is_string() && int_or_percent(unavailable) > 100)
       errors.push_back(FieldError::invalid(where.text, *unavailable, "must not be greater than 100%"));
   }
@@ -69,7 +74,8 @@ void deployment(FieldErrors& errors, const json::object& object) {
   not_negative(errors, path, spec, "progressDeadlineSeconds");
   auto deadline = integer_in(spec, "progressDeadlineSeconds");
   if (deadline && *deadline <= integer_in(spec, "minReadySeconds").value_or(0))
-    errors.push_back(FieldError::invalid((path / "progressDeadlineSeconds").text, *deadline, "must be greater than minReadySeconds"));
+    errors.push_back(FieldError::invalid((path / "progressDeadlineSeconds").text, *deadline,
+                                         "must be greater than minReadySeconds"));
 }
 
 void replica_set(FieldErrors& errors, const json::object& object) {
@@ -94,9 +100,11 @@ void daemon_set(FieldErrors& errors, const json::object& object) {
     int_or_percent_field(errors, at / "rollingUpdate" / "maxSurge", surge);
     bool some_unavailable = int_or_percent(unavailable) != 0, some_surge = int_or_percent(surge) != 0;
     if (some_unavailable && some_surge)
-      errors.push_back(FieldError::invalid((at / "rollingUpdate" / "maxSurge").text, *surge, "may not be set when maxUnavailable is non-zero"));
+      errors.push_back(FieldError::invalid((at / "rollingUpdate" / "maxSurge").text, *surge,
+                                           "may not be set when maxUnavailable is non-zero"));
     if (!some_unavailable && !some_surge)
-      errors.push_back(FieldError::required((at / "rollingUpdate" / "maxUnavailable").text, "cannot be 0 when maxSurge is 0"));
+      errors.push_back(
+          FieldError::required((at / "rollingUpdate" / "maxUnavailable").text, "cannot be 0 when maxSurge is 0"));
   }
 }
 

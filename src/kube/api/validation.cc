@@ -76,7 +76,8 @@ FieldErrors validate_update(const KindInfo& kind, const json::object& old, const
   // Ratcheting: a fault that the stored object has in the same words is not the fault of this update.
   if (!errors.empty()) {
     FieldErrors known = object_errors(kind, old);
-    std::erase_if(errors, [&](const FieldError& error) { return std::find(known.begin(), known.end(), error) != known.end(); });
+    std::erase_if(errors,
+                  [&](const FieldError& error) { return std::find(known.begin(), known.end(), error) != known.end(); });
   }
   metadata_update(errors, old, updated);
   if (const Rules* rules = rules_of(kind); rules && rules->update) rules->update(errors, old, updated);
@@ -89,7 +90,8 @@ FieldErrors validate_status_update(const KindInfo& kind, const json::object& old
   const json::object& status = object_or_empty(updated, "status");
   Path path{"status"};
   if (kind.group == "apps") {
-    for (auto field : {"replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration", "updatedReplicas", "unavailableReplicas"})
+    for (auto field : {"replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration",
+                       "updatedReplicas", "unavailableReplicas"})
       not_negative(errors, path, status, field);
     if (kind.kind == "ReplicaSet" || kind.kind == "Deployment") {
       auto total = integer_in(status, "replicas").value_or(0);
@@ -101,7 +103,8 @@ FieldErrors validate_status_update(const KindInfo& kind, const json::object& old
   if (kind.group.empty() && kind.kind == "Pod") {
     size_t index = 0;
     for (const json::value& item : array_or_empty(status, "podIPs"))
-      if (const json::object* entry = item.if_object()) ip_address(errors, (path / "podIPs")[index++], text_in(*entry, "ip"));
+      if (const json::object* entry = item.if_object())
+        ip_address(errors, (path / "podIPs")[index++], text_in(*entry, "ip"));
   }
   if (kind.group.empty() && kind.kind == "Node") node_update(errors, old, updated);
   return errors;

@@ -32,7 +32,9 @@ std::string lines(const FieldErrors& errors) {
 }
 
 // What a POST of this is answered.
-std::string create(const KindInfo& kind, std::string_view text) { return lines(validate_create(kind, defaulted(kind, text))); }
+std::string create(const KindInfo& kind, std::string_view text) {
+  return lines(validate_create(kind, defaulted(kind, text)));
+}
 
 std::string update(const KindInfo& kind, std::string_view old, std::string_view updated) {
   return lines(validate_update(kind, defaulted(kind, old), defaulted(kind, updated)));
@@ -43,72 +45,90 @@ constexpr KindInfo kDaemonSet{"apps", "v1", "DaemonSet", "daemonsets", true};
 }  // namespace
 
 TEST_CASE("a Pod gets the defaults that kubectl shows") {
-  CHECK(json::serialize(defaulted(Pod::kKind, R"({"metadata":{"name":"a","labels":null},"spec":{"hostNetwork":true,
+  CHECK(
+      json::serialize(defaulted(Pod::kKind, R"({"metadata":{"name":"a","labels":null},"spec":{"hostNetwork":true,
       "containers":[{"name":"c","image":"reg:5000/x","resources":{"limits":{"cpu":2}},"ports":[{"containerPort":80}],
       "readinessProbe":{"httpGet":{"port":80},"periodSeconds":1}}]}})")) ==
-        R"({"metadata":{"name":"a"},"spec":{"hostNetwork":true,"containers":[{"name":"c","image":"reg:5000/x",)"
-        R"("resources":{"limits":{"cpu":"2"},"requests":{"cpu":"2"}},"ports":[{"containerPort":80,"protocol":"TCP",)"
-        R"("hostPort":80}],"readinessProbe":{"httpGet":{"port":80,"path":"/","scheme":"HTTP"},"periodSeconds":1,)"
-        R"("timeoutSeconds":1,"successThreshold":1,"failureThreshold":3},"imagePullPolicy":"Always",)"
-        R"("terminationMessagePath":"/dev/termination-log","terminationMessagePolicy":"File"}],)"
-        R"("restartPolicy":"Always","terminationGracePeriodSeconds":30,"dnsPolicy":"ClusterFirst","securityContext":{},)"
-        R"("schedulerName":"default-scheduler","enableServiceLinks":true},"status":{"phase":"Pending"}})");
+      R"({"metadata":{"name":"a"},"spec":{"hostNetwork":true,"containers":[{"name":"c","image":"reg:5000/x",)"
+      R"("resources":{"limits":{"cpu":"2"},"requests":{"cpu":"2"}},"ports":[{"containerPort":80,"protocol":"TCP",)"
+      R"("hostPort":80}],"readinessProbe":{"httpGet":{"port":80,"path":"/","scheme":"HTTP"},"periodSeconds":1,)"
+      R"("timeoutSeconds":1,"successThreshold":1,"failureThreshold":3},"imagePullPolicy":"Always",)"
+      R"("terminationMessagePath":"/dev/termination-log","terminationMessagePolicy":"File"}],)"
+      R"("restartPolicy":"Always","terminationGracePeriodSeconds":30,"dnsPolicy":"ClusterFirst","securityContext":{},)"
+      R"("schedulerName":"default-scheduler","enableServiceLinks":true},"status":{"phase":"Pending"}})");
 }
 
 TEST_CASE("the other kinds get theirs") {
-  CHECK(json::serialize(defaulted(Service::kKind, R"({"spec":{"type":"LoadBalancer","ports":[{"port":80},{"port":81,"targetPort":"web"}],
+  CHECK(json::serialize(defaulted(
+            Service::kKind, R"({"spec":{"type":"LoadBalancer","ports":[{"port":80},{"port":81,"targetPort":"web"}],
       "sessionAffinity":"ClientIP"}})")) ==
         R"({"spec":{"type":"LoadBalancer","ports":[{"port":80,"protocol":"TCP","targetPort":80},{"port":81,)"
         R"("targetPort":"web","protocol":"TCP"}],"sessionAffinity":"ClientIP","sessionAffinityConfig":{"clientIP":)"
         R"({"timeoutSeconds":10800}},"externalTrafficPolicy":"Cluster","internalTrafficPolicy":"Cluster",)"
         R"("allocateLoadBalancerNodePorts":true},"status":{"loadBalancer":{}}})");
-  CHECK(json::serialize(defaulted(NetworkPolicy::kKind, R"({"spec":{"podSelector":{},"egress":[{"ports":[{"port":53}]}]}})")) ==
-        R"({"spec":{"podSelector":{},"egress":[{"ports":[{"port":53,"protocol":"TCP"}]}],"policyTypes":["Ingress","Egress"]}})");
-  CHECK(json::serialize(defaulted(Namespace::kKind, R"({"metadata":{"name":"shop"}})")) ==
-        R"({"metadata":{"name":"shop","labels":{"kubernetes.io/metadata.name":"shop"}},"spec":{"finalizers":["kubernetes"]},)"
-        R"("status":{"phase":"Active"}})");
-  CHECK(json::serialize(defaulted(Namespace::kKind, R"({"metadata":{"name":"shop","uid":"1"},"spec":{}})").at("spec")) == "{}");
-  CHECK(json::serialize(defaulted(Secret::kKind, R"({"stringData":{"a":"Causeway","b":"","c":"xy"},"data":{"a":"old"}})")) ==
+  CHECK(
+      json::serialize(
+          defaulted(NetworkPolicy::kKind, R"({"spec":{"podSelector":{},"egress":[{"ports":[{"port":53}]}]}})")) ==
+      R"({"spec":{"podSelector":{},"egress":[{"ports":[{"port":53,"protocol":"TCP"}]}],"policyTypes":["Ingress","Egress"]}})");
+  CHECK(
+      json::serialize(defaulted(Namespace::kKind, R"({"metadata":{"name":"shop"}})")) ==
+      R"({"metadata":{"name":"shop","labels":{"kubernetes.io/metadata.name":"shop"}},"spec":{"finalizers":["kubernetes"]},)"
+      R"("status":{"phase":"Active"}})");
+  CHECK(json::serialize(
+            defaulted(Namespace::kKind, R"({"metadata":{"name":"shop","uid":"1"},"spec":{}})").at("spec")) == "{}");
+  CHECK(json::serialize(
+            defaulted(Secret::kKind, R"({"stringData":{"a":"Causeway","b":"","c":"xy"},"data":{"a":"old"}})")) ==
         R"({"data":{"a":"Q2F1c2V3YXk=","b":"","c":"eHk="},"type":"Opaque"})");
-  CHECK(json::serialize(defaulted(Deployment::kKind, R"({"spec":{"strategy":{"type":"Recreate"}}})")) ==
-        R"({"spec":{"strategy":{"type":"Recreate"},"replicas":1,"revisionHistoryLimit":10,"progressDeadlineSeconds":600}})");
+  CHECK(
+      json::serialize(defaulted(Deployment::kKind, R"({"spec":{"strategy":{"type":"Recreate"}}})")) ==
+      R"({"spec":{"strategy":{"type":"Recreate"},"replicas":1,"revisionHistoryLimit":10,"progressDeadlineSeconds":600}})");
   CHECK(json::serialize(defaulted(Node::kKind, R"({"spec":{"podCIDR":"10.0.0.0/24"}})")) ==
         R"({"spec":{"podCIDR":"10.0.0.0/24","podCIDRs":["10.0.0.0/24"]}})");
 }
 
 TEST_CASE("a Pod that cannot run is refused with every reason") {
   CHECK(create(Pod::kKind, R"({"metadata":{"name":"Web_1","namespace":"shop"},"spec":{}})") ==
-        "metadata.name: Invalid value: \"Web_1\": " + check_dns1123_subdomain("Web_1") + "\n"
-        "spec.containers: Required value\n");
-  CHECK(create(Pod::kKind, R"({"metadata":{"name":"a","namespace":"shop"},"spec":{"restartPolicy":"Sometimes","dnsPolicy":"None",
+        "metadata.name: Invalid value: \"Web_1\": " + check_dns1123_subdomain("Web_1") +
+            "\n"
+            "spec.containers: Required value\n");
+  CHECK(
+      create(Pod::kKind,
+             R"({"metadata":{"name":"a","namespace":"shop"},"spec":{"restartPolicy":"Sometimes","dnsPolicy":"None",
       "nodeSelector":{"a b":"c"},"tolerations":[{"operator":"Equal"}],"containers":[
       {"name":"c","image":"x","ports":[{"containerPort":0},{"containerPort":70000,"protocol":"ICMP"}],
        "env":[{"name":"A","value":"1","valueFrom":{"fieldRef":{"fieldPath":"spec.hostname"}}}],
        "readinessProbe":{},"volumeMounts":[{"name":"v","mountPath":"/x"}],
        "resources":{"limits":{"cpu":"1"},"requests":{"cpu":"1500m","memory":"much"}}},
       {"name":"c"}]}})") ==
-        "spec.containers[0].ports[0].containerPort: Required value\n"
-        "spec.containers[0].ports[1].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive\n"
-        "spec.containers[0].ports[1].protocol: Unsupported value: \"ICMP\": supported values: \"SCTP\", \"TCP\", \"UDP\"\n"
-        "spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: Unsupported value: \"spec.hostname\": supported values: "
-        "\"metadata.name\", \"metadata.namespace\", \"metadata.uid\", \"spec.nodeName\", \"spec.serviceAccountName\", "
-        "\"status.hostIP\", \"status.hostIPs\", \"status.podIP\", \"status.podIPs\"\n"
-        "spec.containers[0].env[0].valueFrom: Invalid value: \"\": may not be specified when `value` is not empty\n"
-        "spec.containers[0].volumeMounts[0].name: Not found: \"v\"\n"
-        "spec.containers[0].readinessProbe: Required value: must specify a handler type\n"
-        "spec.containers[0].resources.requests[memory]: Invalid value: \"much\": must be a quantity such as 500m or 64Mi\n"
-        "spec.containers[0].resources.requests: Invalid value: \"1500m\": must be less than or equal to cpu limit of 1\n"
-        "spec.containers[1].name: Duplicate value: \"c\"\n"
-        "spec.containers[1].image: Required value\n"
-        "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"OnFailure\", \"Never\"\n"
-        "spec.nodeSelector: Invalid value: \"a b\": " + check_qualified_name("a b") + "\n"
-        "spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None\n"
-        "spec.tolerations[0].operator: Invalid value: \"Equal\": operator must be Exists when `key` is empty, which means "
-        "\"match all values and all keys\"\n");
-  CHECK(create(Pod::kKind, R"({"metadata":{"generateName":"a-","namespace":"s","name":"a-x"},"spec":{"hostNetwork":true,"containers":[
+      "spec.containers[0].ports[0].containerPort: Required value\n"
+      "spec.containers[0].ports[1].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive\n"
+      "spec.containers[0].ports[1].protocol: Unsupported value: \"ICMP\": supported values: \"SCTP\", \"TCP\", "
+      "\"UDP\"\n"
+      "spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: Unsupported value: \"spec.hostname\": supported values: "
+      "\"metadata.name\", \"metadata.namespace\", \"metadata.uid\", \"spec.nodeName\", \"spec.serviceAccountName\", "
+      "\"status.hostIP\", \"status.hostIPs\", \"status.podIP\", \"status.podIPs\"\n"
+      "spec.containers[0].env[0].valueFrom: Invalid value: \"\": may not be specified when `value` is not empty\n"
+      "spec.containers[0].volumeMounts[0].name: Not found: \"v\"\n"
+      "spec.containers[0].readinessProbe: Required value: must specify a handler type\n"
+      "spec.containers[0].resources.requests[memory]: Invalid value: \"much\": must be a quantity such as 500m or "
+      "64Mi\n"
+      "spec.containers[0].resources.requests: Invalid value: \"1500m\": must be less than or equal to cpu limit of 1\n"
+      "spec.containers[1].name: Duplicate value: \"c\"\n"
+      "spec.containers[1].image: Required value\n"
+      "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"OnFailure\", \"Never\"\n"
+      "spec.nodeSelector: Invalid value: \"a b\": " +
+          check_qualified_name("a b") +
+          "\n"
+          "spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None\n"
+          "spec.tolerations[0].operator: Invalid value: \"Equal\": operator must be Exists when `key` is empty, which "
+          "means "
+          "\"match all values and all keys\"\n");
+  CHECK(
+      create(Pod::kKind,
+             R"({"metadata":{"generateName":"a-","namespace":"s","name":"a-x"},"spec":{"hostNetwork":true,"containers":[
       {"name":"c","image":"x","ports":[{"containerPort":80,"hostPort":81}]},{"name":"d","image":"x","ports":[{"containerPort":81}]}]}})") ==
-        "spec.containers[0].ports[0].hostPort: Invalid value: 81: must match `containerPort` when `hostNetwork` is true\n"
-        "spec.containers[1].ports[0].hostPort: Duplicate value: \"TCP/0.0.0.0/81\"\n");
+      "spec.containers[0].ports[0].hostPort: Invalid value: 81: must match `containerPort` when `hostNetwork` is true\n"
+      "spec.containers[1].ports[0].hostPort: Duplicate value: \"TCP/0.0.0.0/81\"\n");
 }
 
 TEST_CASE("of a Pod only what may change changes") {
@@ -118,12 +138,15 @@ TEST_CASE("of a Pod only what may change changes") {
   };
   CHECK(update(Pod::kKind, pod("", "x:1"), pod("", "x:2")) == "");
   CHECK(update(Pod::kKind, pod("", "x"), pod(R"("tolerations":[{"operator":"Exists"}],)", "x")) == "");
-  CHECK(update(Pod::kKind, pod("", "x"), pod(R"("nodeName":"n1",)", "x")).contains("found a change of spec.nodeName\n"));
-  CHECK(update(Pod::kKind, pod(R"("hostname":"a",)", "x"), pod(R"("hostname":"b",)", "x")).contains("found a change of spec.hostname\n"));
+  CHECK(
+      update(Pod::kKind, pod("", "x"), pod(R"("nodeName":"n1",)", "x")).contains("found a change of spec.nodeName\n"));
+  CHECK(update(Pod::kKind, pod(R"("hostname":"a",)", "x"), pod(R"("hostname":"b",)", "x"))
+            .contains("found a change of spec.hostname\n"));
 }
 
 TEST_CASE("a Deployment's selector, template and strategy fit together") {
-  CHECK(create(Deployment::kKind, R"({"metadata":{"name":"x","namespace":"s"},"spec":{"replicas":-1,"selector":{"matchLabels":{"app":"a"}},
+  CHECK(create(Deployment::kKind,
+               R"({"metadata":{"name":"x","namespace":"s"},"spec":{"replicas":-1,"selector":{"matchLabels":{"app":"a"}},
       "strategy":{"rollingUpdate":{"maxSurge":0,"maxUnavailable":"0%"}},"template":{"metadata":{"labels":{"app":"b"}},"spec":{}}}})") ==
         "spec.replicas: Invalid value: -1: must be greater than or equal to 0\n"
         "spec.template.metadata.labels: Invalid value: {\"app\":\"b\"}: `selector` does not match template `labels`\n"
@@ -133,14 +156,16 @@ TEST_CASE("a Deployment's selector, template and strategy fit together") {
         "spec.selector: Required value\nspec.template: Required value\n");
   auto with = [](std::string app) {
     return R"({"metadata":{"name":"x","namespace":"s"},"spec":{"selector":{"matchLabels":{"app":")" + app +
-           R"("}},"template":{"metadata":{"labels":{"app":")" + app + R"("}},"spec":{"containers":[{"name":"c","image":"i"}]}}}})";
+           R"("}},"template":{"metadata":{"labels":{"app":")" + app +
+           R"("}},"spec":{"containers":[{"name":"c","image":"i"}]}}}})";
   };
   CHECK(create(Deployment::kKind, with("a")) == "");
   CHECK(create(ReplicaSet::kKind, with("a")) == "");
   CHECK(create(kDaemonSet, with("a")) == "");
   CHECK(update(Deployment::kKind, with("a"), with("b")) ==
         "spec.selector: Invalid value: {\"matchLabels\":{\"app\":\"b\"}}: field is immutable\n");
-  auto errors = validate_create(Deployment::kKind, defaulted(Deployment::kKind, R"({"metadata":{"name":"x","namespace":"s"},"spec":{}})"));
+  auto errors = validate_create(Deployment::kKind,
+                                defaulted(Deployment::kKind, R"({"metadata":{"name":"x","namespace":"s"},"spec":{}})"));
   CHECK(invalid_message("apps", "Deployment", "x", errors) ==
         "Deployment.apps \"x\" is invalid: [spec.selector: Required value, spec.template: Required value]");
 }
@@ -150,7 +175,8 @@ TEST_CASE("a Service's ports and addresses are held to the rules") {
   CHECK(create(Service::kKind, R"({"metadata":{"name":"a","namespace":"s"},"spec":{"clusterIP":"None"}})") == "");
   CHECK(create(Service::kKind, R"({"metadata":{"name":"a","namespace":"s"},"spec":{"type":"ExternalName"}})") ==
         "spec.externalName: Required value\n");
-  CHECK(create(Service::kKind, R"({"metadata":{"name":"a","namespace":"s"},"spec":{"clusterIP":"010.0.0.1","ipFamilies":["IPv4","IPv4"],
+  CHECK(create(Service::kKind,
+               R"({"metadata":{"name":"a","namespace":"s"},"spec":{"clusterIP":"010.0.0.1","ipFamilies":["IPv4","IPv4"],
       "ports":[{"port":80,"nodePort":30000},{"port":80,"name":"b","targetPort":"NO"}],"externalIPs":["127.0.0.1"],
       "trafficDistribution":"Near"}})") ==
         "spec.ports[0].name: Required value\n"
@@ -164,7 +190,8 @@ TEST_CASE("a Service's ports and addresses are held to the rules") {
         "spec.trafficDistribution: Unsupported value: \"Near\": supported values: \"PreferClose\", \"PreferSameNode\", "
         "\"PreferSameZone\"\n");
   auto with = [](std::string ip) {
-    return R"({"metadata":{"name":"a","namespace":"s"},"spec":{"ports":[{"port":80}],"clusterIP":")" + ip + R"(","clusterIPs":[")" + ip + R"("]}})";
+    return R"({"metadata":{"name":"a","namespace":"s"},"spec":{"ports":[{"port":80}],"clusterIP":")" + ip +
+           R"(","clusterIPs":[")" + ip + R"("]}})";
   };
   CHECK(update(Service::kKind, with("10.0.0.1"), with("10.0.0.2")) ==
         "spec.clusterIPs[0]: Invalid value: [\"10.0.0.2\"]: may not change once set\n");
@@ -183,19 +210,22 @@ TEST_CASE("a stored fault does not block an update that leaves it alone") {
 }
 
 TEST_CASE("a NetworkPolicy's peers and ports are held to the rules") {
-  CHECK(create(NetworkPolicy::kKind, R"({"metadata":{"name":"a","namespace":"s"},"spec":{"podSelector":{"matchExpressions":[{"key":"a","operator":"Is"}]},
+  CHECK(
+      create(
+          NetworkPolicy::kKind,
+          R"({"metadata":{"name":"a","namespace":"s"},"spec":{"podSelector":{"matchExpressions":[{"key":"a","operator":"Is"}]},
       "policyTypes":["Both"],"ingress":[{"from":[{},{"podSelector":{},"ipBlock":{"cidr":"10.0.0.0/8","except":["10.0.0.0/8","11.0.0.0/9"]}}],
       "ports":[{"port":90,"endPort":80},{"endPort":1},{"port":"http","endPort":2},{"protocol":"ICMP"}]}]}})") ==
-        "spec.podSelector.matchExpressions[0].operator: Invalid value: \"Is\": not a valid selector operator\n"
-        "spec.ingress[0].ports[0].endPort: Invalid value: 80: must be greater than or equal to `port`\n"
-        "spec.ingress[0].ports[1].endPort: Invalid value: 1: may not be specified when `port` is not specified\n"
-        "spec.ingress[0].ports[2].endPort: Invalid value: 2: may not be specified when `port` is non-numeric\n"
-        "spec.ingress[0].ports[3].protocol: Unsupported value: \"ICMP\": supported values: \"TCP\", \"UDP\", \"SCTP\"\n"
-        "spec.ingress[0].from[0]: Required value: must specify a peer\n"
-        "spec.ingress[0].from[1].ipBlock.except[0]: Invalid value: \"10.0.0.0/8\": must be a strict subset of `cidr`\n"
-        "spec.ingress[0].from[1].ipBlock.except[1]: Invalid value: \"11.0.0.0/9\": must be a strict subset of `cidr`\n"
-        "spec.ingress[0].from[1]: Forbidden: may not specify both ipBlock and another peer\n"
-        "spec.policyTypes[0]: Unsupported value: \"Both\": supported values: \"Ingress\", \"Egress\"\n");
+      "spec.podSelector.matchExpressions[0].operator: Invalid value: \"Is\": not a valid selector operator\n"
+      "spec.ingress[0].ports[0].endPort: Invalid value: 80: must be greater than or equal to `port`\n"
+      "spec.ingress[0].ports[1].endPort: Invalid value: 1: may not be specified when `port` is not specified\n"
+      "spec.ingress[0].ports[2].endPort: Invalid value: 2: may not be specified when `port` is non-numeric\n"
+      "spec.ingress[0].ports[3].protocol: Unsupported value: \"ICMP\": supported values: \"TCP\", \"UDP\", \"SCTP\"\n"
+      "spec.ingress[0].from[0]: Required value: must specify a peer\n"
+      "spec.ingress[0].from[1].ipBlock.except[0]: Invalid value: \"10.0.0.0/8\": must be a strict subset of `cidr`\n"
+      "spec.ingress[0].from[1].ipBlock.except[1]: Invalid value: \"11.0.0.0/9\": must be a strict subset of `cidr`\n"
+      "spec.ingress[0].from[1]: Forbidden: may not specify both ipBlock and another peer\n"
+      "spec.policyTypes[0]: Unsupported value: \"Both\": supported values: \"Ingress\", \"Egress\"\n");
 }
 
 TEST_CASE("an EndpointSlice takes only addresses that a packet can be sent to") {
@@ -213,7 +243,8 @@ TEST_CASE("a Node's Pod CIDRs are given once") {
   auto with = [](std::string cidrs) { return R"({"metadata":{"name":"n"},"spec":{"podCIDRs":[)" + cidrs + "]}}"; };
   CHECK(create(Node::kKind, with(R"("10.0.0.0/24","fd00::/64")")) == "");
   CHECK(create(Node::kKind, with(R"("10.0.0.0/24","10.0.1.0/24")")) ==
-        "spec.podCIDRs: Invalid value: [\"10.0.0.0/24\",\"10.0.1.0/24\"]: may specify no more than one CIDR for each IP family\n");
+        "spec.podCIDRs: Invalid value: [\"10.0.0.0/24\",\"10.0.1.0/24\"]: may specify no more than one CIDR for each "
+        "IP family\n");
   CHECK(update(Node::kKind, with(""), with(R"("10.0.0.0/24")")) == "");
   CHECK(update(Node::kKind, with(R"("10.0.0.0/24")"), with(R"("10.0.1.0/24")")) ==
         "spec.podCIDRs: Forbidden: node updates may not change podCIDR except from \"\" to valid\n");
@@ -223,10 +254,15 @@ TEST_CASE("what is immutable or doomed stays as it is") {
   CHECK(update(ConfigMap::kKind, R"({"metadata":{"name":"a","namespace":"s"},"immutable":true,"data":{"a":"1"}})",
                R"({"metadata":{"name":"a","namespace":"s"},"immutable":true,"data":{"a":"2"}})") ==
         "data: Forbidden: field is immutable when `immutable` is set\n");
-  CHECK(update(ConfigMap::kKind, R"({"metadata":{"name":"a","namespace":"s","deletionTimestamp":"2026-01-01T00:00:00Z","finalizers":["a/b"]}})",
-               R"({"metadata":{"name":"a","namespace":"s","deletionTimestamp":"2026-01-01T00:00:00Z","finalizers":["a/b","c/d"]}})") ==
-        "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers [c/d]\n");
-  CHECK(create(Secret::kKind, R"({"metadata":{"name":"a","namespace":"s"},"type":"kubernetes.io/tls","data":{"tls.crt":"!"}})") ==
+  CHECK(
+      update(
+          ConfigMap::kKind,
+          R"({"metadata":{"name":"a","namespace":"s","deletionTimestamp":"2026-01-01T00:00:00Z","finalizers":["a/b"]}})",
+          R"({"metadata":{"name":"a","namespace":"s","deletionTimestamp":"2026-01-01T00:00:00Z","finalizers":["a/b","c/d"]}})") ==
+      "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new "
+      "finalizers [c/d]\n");
+  CHECK(create(Secret::kKind,
+               R"({"metadata":{"name":"a","namespace":"s"},"type":"kubernetes.io/tls","data":{"tls.crt":"!"}})") ==
         "data[tls.crt]: Invalid value: \"<value>\": must be base64\ndata[tls.key]: Required value\n");
 }
 

@@ -95,7 +95,7 @@ Task<Status> probe_once(Loop& loop, kube::Probe probe, kube::Container container
   if (!http && !probe.tcp_socket) co_return ok();
   const std::string host = http ? probe.http_get->host : probe.tcp_socket->host;
   const Ip ip = host.empty() ? pod_ip : CO_TRY(Ip::parse(host), "probe host");
-  const Endpoint to { ip, CO_TRY(port_number(container, http ? probe.http_get->port : probe.tcp_socket->port)) };
+  const Endpoint to{ip, CO_TRY(port_number(container, http ? probe.http_get->port : probe.tcp_socket->port))};
   Fd socket = CO_TRY(begin_connect(ip, to.port));
   bool late = false;
   const Duration limit = std::chrono::seconds(probe.timeout_seconds > 0 ? probe.timeout_seconds : 1);

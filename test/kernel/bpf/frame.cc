@@ -9,7 +9,9 @@ namespace causeway::test {
 namespace {
 
 unsigned get16(const std::string& data, size_t at) {
-  return at + 2 > data.size() ? 0u : static_cast<unsigned>(static_cast<uint8_t>(data[at])) << 8 | static_cast<uint8_t>(data[at + 1]);
+  return at + 2 > data.size()
+             ? 0u
+             : static_cast<unsigned>(static_cast<uint8_t>(data[at])) << 8 | static_cast<uint8_t>(data[at + 1]);
 }
 
 Ip ip_at(const std::string& data, size_t at, bool v4) {
@@ -38,11 +40,15 @@ std::string describe_ip(const std::string& ip) {
   switch (protocol) {
     case 17:
       if (get16(rest, 2) == 4789 && rest.size() > 30)
-        return text + fmt::format(" vxlan {} [{}]", get16(rest, 12) << 8 | static_cast<uint8_t>(rest[14]), describe_ip(rest.substr(30)));
+        return text + fmt::format(" vxlan {} [{}]", get16(rest, 12) << 8 | static_cast<uint8_t>(rest[14]),
+                                  describe_ip(rest.substr(30)));
       return text + fmt::format(" udp {} > {} {} bytes", get16(rest, 0), get16(rest, 2), rest.size() - 8);
     case 1: return text + " " + describe_icmp(rest, true, "");
     case 58:
-      return text + " " + describe_icmp(rest, false, bytes(from) + bytes(to) + be16(0) + be16(static_cast<unsigned>(rest.size())) + be16(0) + be16(58));
+      return text + " " +
+             describe_icmp(
+                 rest, false,
+                 bytes(from) + bytes(to) + be16(0) + be16(static_cast<unsigned>(rest.size())) + be16(0) + be16(58));
     default: return text + fmt::format(" protocol {} {} bytes", protocol, rest.size());
   }
 }
@@ -56,7 +62,8 @@ std::string bytes(Ip ip) { return std::string(ip.bytes().begin(), ip.bytes().end
 uint16_t checksum(const std::string& data) {
   uint32_t sum = 0;
   for (size_t i = 0; i < data.size(); i += 2)
-    sum += static_cast<unsigned>(static_cast<uint8_t>(data[i])) << 8 | (i + 1 < data.size() ? static_cast<uint8_t>(data[i + 1]) : 0u);
+    sum += static_cast<unsigned>(static_cast<uint8_t>(data[i])) << 8 |
+           (i + 1 < data.size() ? static_cast<uint8_t>(data[i + 1]) : 0u);
   while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
   return static_cast<uint16_t>(~sum);
 }
@@ -67,8 +74,9 @@ std::string ethernet(const Mac& to, const Mac& from, unsigned type, const std::s
 
 std::string packet(Ip from, Ip to, int protocol, int ttl, const std::string& payload) {
   if (from.is_v4()) {
-    std::string header = std::string("\x45\0", 2) + be16(static_cast<unsigned>(20 + payload.size())) + be16(1) + be16(0x4000) +
-                         static_cast<char>(ttl) + static_cast<char>(protocol) + be16(0) + bytes(from) + bytes(to);
+    std::string header = std::string("\x45\0", 2) + be16(static_cast<unsigned>(20 + payload.size())) + be16(1) +
+                         be16(0x4000) + static_cast<char>(ttl) + static_cast<char>(protocol) + be16(0) + bytes(from) +
+                         bytes(to);
     header.replace(10, 2, be16(checksum(header)));
     return header + payload;
   }

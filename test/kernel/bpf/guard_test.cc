@@ -21,7 +21,8 @@ std::string udp4(Ip from, Ip to) { return packet(from, to, 17, 64, udp(9000, 900
 std::string ip6(Ip from, Ip to, int next, const std::string& payload) { return packet(from, to, next, 255, payload); }
 
 std::string arp(const Mac& sender_mac, Ip sender, Ip target) {
-  return be16(1) + be16(0x0800) + "\x06\x04" + be16(1) + bytes(sender_mac) + bytes(sender) + std::string(6, 0) + bytes(target);
+  return be16(1) + be16(0x0800) + "\x06\x04" + be16(1) + bytes(sender_mac) + bytes(sender) + std::string(6, 0) +
+         bytes(target);
 }
 
 // An ICMPv6 message of the given type, with a body of 20 bytes that begins after the checksum.
@@ -69,9 +70,11 @@ TEST_CASE("a Pod's forged packets are dropped and counted by reason, its honest 
     CHECK(sent(to_all(icmp6(136, flags + bytes(own6))), abi::COUNT_TO_STACK) >= 1);
     // The same behind a destination options header, and to another Pod.
     std::string options = std::string("\x3a\0\x01\x04", 4) + std::string(4, 0);
-    CHECK(sent(ethernet(kAllNodes, kPod, 0x86dd, ip6(ip_of("fe80::2"), ip_of("ff02::1"), 60, options + icmp6(134, std::string(12, 0)))),
+    CHECK(sent(ethernet(kAllNodes, kPod, 0x86dd,
+                        ip6(ip_of("fe80::2"), ip_of("ff02::1"), 60, options + icmp6(134, std::string(12, 0)))),
                abi::DROP_ROUTER_ADVERTISEMENT) == 1);
-    CHECK(sent(ethernet(kHost, kPod, 0x86dd, ip6(own6, other6, 58, icmp6(134, std::string(12, 0)))), abi::DROP_ROUTER_ADVERTISEMENT) == 1);
+    CHECK(sent(ethernet(kHost, kPod, 0x86dd, ip6(own6, other6, 58, icmp6(134, std::string(12, 0)))),
+               abi::DROP_ROUTER_ADVERTISEMENT) == 1);
 
     CHECK(sent(ethernet(kHost, kPod, 0x0800, udp4(own, other)), abi::COUNT_TO_PEER) == 1);
     auto honest = receive_udp(listener);

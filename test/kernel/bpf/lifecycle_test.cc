@@ -22,7 +22,8 @@ std::string attachments(Node& node) {
 }
 
 std::string all_reach(World& world) {
-  return talk_tcp(world.a1().ns, world.a2().ns, world.a2().ip4, 8080).error + talk_tcp(world.a1().ns, world.b1().ns, world.b1().ip6, 8080).error +
+  return talk_tcp(world.a1().ns, world.a2().ns, world.a2().ip4, 8080).error +
+         talk_tcp(world.a1().ns, world.b1().ns, world.b1().ip6, 8080).error +
          talk_tcp(world.a1().ns, world.outside, world.outside4, 8080).error;
 }
 
@@ -34,8 +35,10 @@ class Stream {
         client_(udp_socket(from, address.is_v4() ? Ip() : Ip::parse("::").value(), 0)),
         receiver_([this] {
           for (;;) {
-            if (receive_udp(server_, std::chrono::milliseconds(300))) ++received;
-            else if (stopped_) return;
+            if (receive_udp(server_, std::chrono::milliseconds(300)))
+              ++received;
+            else if (stopped_)
+              return;
           }
         }),
         sender_([this, address] {
@@ -96,8 +99,11 @@ TEST_CASE("an agent that comes back finds its programs and loads nothing") {
       std::string text;
       for (auto direction : {bpf::Direction::Ingress, bpf::Direction::Egress}) {
         auto index = IfIndex{ifindex(world.a.ns, "eth0")};
-        if (attach == datapath::Attach::Clsact) text += fmt::format("{} ", static_cast<uint32_t>(*bpf::query_clsact(index, direction).value()));
-        else for (auto id : bpf::query_tcx(index, direction).value()) text += fmt::format("{} ", static_cast<uint32_t>(id));
+        if (attach == datapath::Attach::Clsact)
+          text += fmt::format("{} ", static_cast<uint32_t>(*bpf::query_clsact(index, direction).value()));
+        else
+          for (auto id : bpf::query_tcx(index, direction).value())
+            text += fmt::format("{} ", static_cast<uint32_t>(id));
       }
       return text;
     };
@@ -116,8 +122,10 @@ TEST_CASE("what is attached can be listed, moves between tcx and clsact, and goe
   auto all = [&](const char* by) {
     std::string text;
     for (auto index : {uplink, pod1, pod2}) {
-      if (index == uplink) text += fmt::format("dev {0} uplink_ingress by {1}\ndev {0} uplink_egress by {1}\n", index, by);
-      else text += fmt::format("dev {0} from_pod by {1}\ndev {0} to_pod by {1}\n", index, by);
+      if (index == uplink)
+        text += fmt::format("dev {0} uplink_ingress by {1}\ndev {0} uplink_egress by {1}\n", index, by);
+      else
+        text += fmt::format("dev {0} from_pod by {1}\ndev {0} to_pod by {1}\n", index, by);
     }
     return text;
   };
@@ -160,7 +168,8 @@ TEST_CASE("features that cannot be are refused with the reason") {
   CHECK(refused({.nat_ports = {}}) == "datapath features: masquerade without nat_ports");
   auto nowhere = datapath::Datapath::open({.pins = "/tmp/cw-not-bpffs"});
   REQUIRE_FALSE(nowhere);
-  CHECK(nowhere.error().message() == "pin folder /tmp/cw-not-bpffs/maps: not in a bpffs; mount one: mount -t bpf bpf /sys/fs/bpf");
+  CHECK(nowhere.error().message() ==
+        "pin folder /tmp/cw-not-bpffs/maps: not in a bpffs; mount one: mount -t bpf bpf /sys/fs/bpf");
 }
 
 }  // namespace causeway::test

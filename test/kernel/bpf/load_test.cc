@@ -1,4 +1,5 @@
-// What the programs cost the verifier, so that they stay loadable: instructions it walks and stack of the deepest chain.
+// What the programs cost the verifier, so that they stay loadable: instructions it walks and stack of the deepest
+// chain.
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <doctest/doctest.h>
@@ -19,12 +20,14 @@ TEST_CASE("the verifier walks few enough instructions of each program") {
   World world;
   for (auto hook : datapath::kHooks) {
     CAPTURE(to_string(hook));
-    auto fd = datapath::load_program(hook, datapath::config_of(world.a.plane->features()), 4096, world.a.pins + "/maps");
+    auto fd =
+        datapath::load_program(hook, datapath::config_of(world.a.plane->features()), 4096, world.a.pins + "/maps");
     REQUIRE(fd);
     bpf_prog_info info{};
     uint32_t size = sizeof(info);
     REQUIRE(bpf_obj_get_info_by_fd(fd->get(), &info, &size) == 0);
-    MESSAGE(to_string(hook) << ": " << info.verified_insns << " instructions verified, " << info.xlated_prog_len / 8 << " in the program");
+    MESSAGE(to_string(hook) << ": " << info.verified_insns << " instructions verified, " << info.xlated_prog_len / 8
+                            << " in the program");
     CHECK(info.verified_insns < caps.at(hook));
   }
 }
@@ -32,7 +35,8 @@ TEST_CASE("the verifier walks few enough instructions of each program") {
 TEST_CASE("switched off features cost nothing") {
   World world;
   auto length = [&](datapath::Features features) {
-    auto fd = datapath::load_program(datapath::Hook::UplinkIngress, datapath::config_of(features), 4096, world.a.pins + "/maps");
+    auto fd = datapath::load_program(datapath::Hook::UplinkIngress, datapath::config_of(features), 4096,
+                                     world.a.pins + "/maps");
     REQUIRE(fd);
     bpf_prog_info info{};
     uint32_t size = sizeof(info);

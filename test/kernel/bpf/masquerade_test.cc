@@ -30,7 +30,8 @@ TEST_CASE("two Pods with one source port reach one remote port, each with its ow
     for (auto family : kFamilies) {
       World world({.attach = attach});
       Ip outside = world.outside_ip(family);
-      for (uint16_t port : {uint16_t{5000}, uint16_t{40000}}) {  // one inside the masquerade ranges, one outside of them
+      for (uint16_t port :
+           {uint16_t{5000}, uint16_t{40000}}) {  // one inside the masquerade ranges, one outside of them
         Fd server = udp_socket(world.outside, any(family), 7000);
         Fd first = udp_socket(world.a1().ns, any(family), port), second = udp_socket(world.a2().ns, any(family), port);
         REQUIRE(send_udp(first, outside, 7000, "first"));
@@ -89,7 +90,8 @@ TEST_CASE("a port on which the node itself receives is not taken") {
   CHECK(tcp.client.port != 6000);
 }
 
-TEST_CASE("every port of the range serves one remote, then the next flow is refused; another remote has them all again") {
+TEST_CASE(
+    "every port of the range serves one remote, then the next flow is refused; another remote has them all again") {
   World world({.nat_ports = {{2000, 2063}}});
   Fd server = udp_socket(world.outside, Ip(), 7000), other = udp_socket(world.outside, Ip(), 7001);
   std::set<uint16_t> ports;
@@ -182,7 +184,8 @@ TEST_CASE("who comes in to a Pod's own address is answered from it") {
   for (auto family : kFamilies) {
     World world;
     for (auto* node : {&world.a})
-      ip(world.router, fmt::format("route add {} via {}\n", to_string(family == Family::V4 ? node->pods4 : node->pods6), to_string(node->ip(family))));
+      ip(world.router, fmt::format("route add {} via {}\n", to_string(family == Family::V4 ? node->pods4 : node->pods6),
+                                   to_string(node->ip(family))));
     Ip pod = world.a1().ip(family);
     CHECK(talk_tcp(world.outside, world.a1().ns, pod, 8080, 100'000).error == "");
     CHECK(talk_udp(world.outside, world.a1().ns, pod, 8080).error == "");
@@ -208,7 +211,8 @@ TEST_CASE("conntrack follows a TCP flow to its end, in pairs") {
     for (const auto& [key, value] : world.a.plane->conntrack().dump().value()) {
       auto line = datapath::render(key, value, now);
       CHECK(world.a.plane->conntrack().get(datapath::twin_of(key, value)).value().has_value());
-      auto state = line.substr(line.find(' ', line.find(value.flags & abi::CT_F_REWRITE_SRC ? " from " : " to ") + 6) + 1);
+      auto state =
+          line.substr(line.find(' ', line.find(value.flags & abi::CT_F_REWRITE_SRC ? " from " : " to ") + 6) + 1);
       lines.insert(state.substr(0, state.rfind(' ')));
     }
     std::string text;

@@ -15,8 +15,10 @@ Ip any(Family family) { return family == Family::V4 ? Ip() : Ip::parse("::").val
 // Do not fragment, and do not believe an MTU that was learnt before.
 void probe(const Fd& socket, Family family) {
   int on = family == Family::V4 ? IP_PMTUDISC_PROBE : IPV6_PMTUDISC_PROBE;
-  if (family == Family::V4) ::setsockopt(socket.get(), IPPROTO_IP, IP_MTU_DISCOVER, &on, sizeof(on));
-  else ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, &on, sizeof(on));
+  if (family == Family::V4)
+    ::setsockopt(socket.get(), IPPROTO_IP, IP_MTU_DISCOVER, &on, sizeof(on));
+  else
+    ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, &on, sizeof(on));
 }
 
 }  // namespace
@@ -86,8 +88,9 @@ TEST_CASE("the node's own large datagrams to a remote Pod fit, by the route's MT
     World world({.fabric = Fabric::Overlay4});
     CHECK(talk_udp(world.a.ns, world.b1().ns, world.b1().ip(family), 8080, 20'000).error == "");
     // Without a route's MTU in the way the program answers the node as it answers a Pod.
-    ip(world.a.ns, fmt::format("route replace {} via {} dev eth0 mtu 1500\n", to_string(family == Family::V4 ? world.b.pods4 : world.b.pods6),
-                               to_string(world.b.ip(family))));
+    ip(world.a.ns,
+       fmt::format("route replace {} via {} dev eth0 mtu 1500\n",
+                   to_string(family == Family::V4 ? world.b.pods4 : world.b.pods6), to_string(world.b.ip(family))));
     Fd client = udp_socket(world.a.ns, any(family), 0);
     want_errors(client, family);
     probe(client, family);

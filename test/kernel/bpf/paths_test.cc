@@ -11,7 +11,8 @@ namespace {
 std::vector<Setup> setups() {
   std::vector<Setup> all;
   for (auto attach : kAttaches)
-    for (auto fabric : {Fabric::Native, Fabric::Overlay4, Fabric::Overlay6}) all.push_back({.attach = attach, .fabric = fabric});
+    for (auto fabric : {Fabric::Native, Fabric::Overlay4, Fabric::Overlay6})
+      all.push_back({.attach = attach, .fabric = fabric});
   return all;
 }
 
@@ -19,8 +20,10 @@ std::vector<Setup> setups() {
 std::string all_kinds(const Ns& client, const Ns& server, Ip to, Ip as) {
   std::string failures;
   auto judge = [&](const char* what, const Seen& seen) {
-    if (!seen.ok()) failures += fmt::format("{}: {}; ", what, seen.error);
-    else if (seen.client.ip != as) failures += fmt::format("{}: seen as {}; ", what, to_string(seen.client.ip));
+    if (!seen.ok())
+      failures += fmt::format("{}: {}; ", what, seen.error);
+    else if (seen.client.ip != as)
+      failures += fmt::format("{}: seen as {}; ", what, to_string(seen.client.ip));
   };
   judge("tcp", talk_tcp(client, server, to, 8080));
   judge("bulk", talk_tcp(client, server, to, 8080, 3'000'000));
@@ -72,7 +75,8 @@ TEST_CASE("packets between Pods take the short path, none of them through a node
           sysctl(node->ns, "ipv6/conf/all/forwarding", "0");
         }
         auto sent = fabric == Fabric::Native ? abi::COUNT_TO_NATIVE : abi::COUNT_TO_OVERLAY;
-        auto out = world.a.counted(sent), in = world.b.counted(abi::COUNT_TO_PEER), local = world.a.counted(abi::COUNT_TO_PEER);
+        auto out = world.a.counted(sent), in = world.b.counted(abi::COUNT_TO_PEER),
+             local = world.a.counted(abi::COUNT_TO_PEER);
         CHECK(all_kinds(world.a1().ns, world.b1().ns, world.b1().ip(family), world.a1().ip(family)) == "");
         CHECK(world.a.counted(sent) > out + 10);
         CHECK(world.b.counted(abi::COUNT_TO_PEER) > in + 10);

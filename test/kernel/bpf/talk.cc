@@ -72,8 +72,10 @@ std::string push(int from, int to, size_t bytes) {
   while (received < bytes) {
     if (sent < bytes) {
       ssize_t n = ::send(from, chunk.data(), std::min(chunk.size(), bytes - sent), MSG_DONTWAIT | MSG_NOSIGNAL);
-      if (n > 0) sent += static_cast<size_t>(n);
-      else if (errno != EAGAIN) return fmt::format("send: {}", std::strerror(errno));
+      if (n > 0)
+        sent += static_cast<size_t>(n);
+      else if (errno != EAGAIN)
+        return fmt::format("send: {}", std::strerror(errno));
     }
     bool wait = sent == bytes || errno == EAGAIN;
     if (!readable(to, wait ? std::chrono::seconds(2) : std::chrono::seconds(0))) {
@@ -130,7 +132,8 @@ Fd udp_socket(const Ns& ns, Ip bind_to, uint16_t port) {
 
 bool send_udp(const Fd& socket, Ip to, uint16_t port, const std::string& payload) {
   Address address(to, port);
-  return ::sendto(socket.get(), payload.data(), payload.size(), 0, address.get(), address.length) == static_cast<ssize_t>(payload.size());
+  return ::sendto(socket.get(), payload.data(), payload.size(), 0, address.get(), address.length) ==
+         static_cast<ssize_t>(payload.size());
 }
 
 std::optional<Datagram> receive_udp(const Fd& socket, std::chrono::milliseconds patience) {
@@ -154,17 +157,20 @@ Seen talk_udp(const Ns& client, const Ns& server, Ip address, uint16_t port, siz
   auto request = receive_udp(theirs);
   if (!request) return {.error = "the request did not arrive"};
   if (request->payload != payload) return {.error = "the request arrived damaged"};
-  if (!send_udp(theirs, request->from.ip, request->from.port, payload)) return {.error = fmt::format("answer: {}", std::strerror(errno))};
+  if (!send_udp(theirs, request->from.ip, request->from.port, payload))
+    return {.error = fmt::format("answer: {}", std::strerror(errno))};
   auto reply = receive_udp(ours);
   if (!reply) return {.error = "the reply did not arrive", .client = request->from};
   if (reply->payload != payload) return {.error = "the reply arrived damaged", .client = request->from};
-  if (reply->from != Endpoint{address, port}) return {.error = "the reply came from " + to_string(reply->from), .client = request->from};
+  if (reply->from != Endpoint{address, port})
+    return {.error = "the reply came from " + to_string(reply->from), .client = request->from};
   return {.error = "", .client = request->from};
 }
 
 bool ping(const Ns& client, Ip address, uint16_t id, size_t bytes) {
   bool v4 = address.is_v4();
-  Fd fd = make(client, address.family(), SOCK_DGRAM, v4 ? static_cast<int>(IPPROTO_ICMP) : static_cast<int>(IPPROTO_ICMPV6));
+  Fd fd = make(client, address.family(), SOCK_DGRAM,
+               v4 ? static_cast<int>(IPPROTO_ICMP) : static_cast<int>(IPPROTO_ICMPV6));
   if (id) {
     Address from(any(address.family()), id);
     if (::bind(fd.get(), from.get(), from.length)) return false;
@@ -183,8 +189,10 @@ bool ping(const Ns& client, Ip address, uint16_t id, size_t bytes) {
 
 void want_errors(const Fd& socket, Family family) {
   int on = 1;
-  if (family == Family::V4) ::setsockopt(socket.get(), IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
-  else ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof(on));
+  if (family == Family::V4)
+    ::setsockopt(socket.get(), IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
+  else
+    ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof(on));
 }
 
 std::optional<IcmpError> receive_error(const Fd& socket, std::chrono::milliseconds patience) {
@@ -204,7 +212,8 @@ std::optional<IcmpError> receive_error(const Fd& socket, std::chrono::millisecon
     sock_extended_err error;
     std::memcpy(&error, CMSG_DATA(header), sizeof(error));
     Address from;
-    std::memcpy(&from.storage, SO_EE_OFFENDER(reinterpret_cast<sock_extended_err*>(CMSG_DATA(header))), v4 ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
+    std::memcpy(&from.storage, SO_EE_OFFENDER(reinterpret_cast<sock_extended_err*>(CMSG_DATA(header))),
+                v4 ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
     return IcmpError{.error = static_cast<int>(error.ee_errno), .info = error.ee_info, .from = from.endpoint().ip};
   }
   return std::nullopt;
@@ -222,7 +231,8 @@ bool send_frame(const Ns& ns, const std::string& device, const std::string& fram
   to.sll_family = AF_PACKET;
   to.sll_ifindex = static_cast<int>(ifindex(ns, device));
   to.sll_halen = 6;
-  return ::sendto(fd.get(), frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof(to)) == static_cast<ssize_t>(frame.size());
+  return ::sendto(fd.get(), frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof(to)) ==
+         static_cast<ssize_t>(frame.size());
 }
 
 }  // namespace causeway::test

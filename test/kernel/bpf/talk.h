@@ -12,8 +12,8 @@
 namespace causeway::test {
 
 struct Seen {
-  std::string error;   // empty: both directions worked
-  Endpoint client;     // as the server saw it
+  std::string error;  // empty: both directions worked
+  Endpoint client;    // as the server saw it
   bool ok() const { return error.empty(); }
 };
 

@@ -104,7 +104,9 @@ uint32_t ifindex(const Ns& ns, const std::string& device) {
 }
 
 std::string name_of(const Setup& setup) {
-  const char* fabric = setup.fabric == Fabric::Native ? "native" : setup.fabric == Fabric::Overlay4 ? "overlay-4" : "overlay-6";
+  const char* fabric = setup.fabric == Fabric::Native     ? "native"
+                       : setup.fabric == Fabric::Overlay4 ? "overlay-4"
+                                                          : "overlay-6";
   return fmt::format("{} {}", to_string(setup.attach), fabric);
 }
 
@@ -133,11 +135,13 @@ World::World(const Setup& setup) : setup_(setup) {
   ip(router, fmt::format("link add br0 type bridge\nlink set br0 up\n"
                          "addr add 192.0.2.1/24 dev br0\naddr add 2001:db8:1::1/64 dev br0 nodad\n"
                          "link add out type veth peer name eth0 netns {}\nlink set out up\n"
-                         "addr add 203.0.113.1/24 dev out\naddr add 2001:db8:f::1/64 dev out nodad\n", path(outside)));
+                         "addr add 203.0.113.1/24 dev out\naddr add 2001:db8:f::1/64 dev out nodad\n",
+                         path(outside)));
   sysctl(router, "ipv4/ip_forward", "1");
   sysctl(router, "ipv6/conf/all/forwarding", "1");
-  ip(outside, "link set eth0 up\naddr add 203.0.113.2/24 dev eth0\naddr add 2001:db8:f::2/64 dev eth0 nodad\n"
-              "route add default via 203.0.113.1\nroute add default via 2001:db8:f::1\n");
+  ip(outside,
+     "link set eth0 up\naddr add 203.0.113.2/24 dev eth0\naddr add 2001:db8:f::2/64 dev eth0 nodad\n"
+     "route add default via 203.0.113.1\nroute add default via 2001:db8:f::1\n");
   int number = 0;
   for (Node* node : {&a, &b, &c}) wire_node(*node, ++number);
   for (Node* node : {&a, &b, &c}) open(*node);
@@ -163,8 +167,10 @@ void World::wire_node(Node& node, int number) {
   node.ip6 = ip_of(fmt::format("2001:db8:{}::1{}", far ? 2 : 1, number));
   node.pods4 = must(Cidr::parse(fmt::format("10.244.{}.0/24", number)));
   node.pods6 = must(Cidr::parse(fmt::format("fd00:10:{}::/64", number)));
-  std::string link = fmt::format("link add n{0} type veth peer name eth0 netns {1}\nlink set n{0} up\n", number, path(node.ns));
-  link += far ? "addr add 198.51.100.1/24 dev n3\naddr add 2001:db8:2::1/64 dev n3 nodad\n" : fmt::format("link set n{} master br0\n", number);
+  std::string link =
+      fmt::format("link add n{0} type veth peer name eth0 netns {1}\nlink set n{0} up\n", number, path(node.ns));
+  link += far ? "addr add 198.51.100.1/24 dev n3\naddr add 2001:db8:2::1/64 dev n3 nodad\n"
+              : fmt::format("link set n{} master br0\n", number);
   if (!setup_.wire) ip(router, link);
   for (auto name : {"ipv4/ip_forward", "ipv6/conf/all/forwarding"}) sysctl(node.ns, name, "1");
   std::string router4 = far ? "198.51.100.1" : "192.0.2.1", router6 = far ? "2001:db8:2::1" : "2001:db8:1::1";
@@ -193,10 +199,16 @@ void write_remote(Node& node, const Node& remote, Fabric fabric) {
   std::vector<std::pair<abi::route_key, abi::route_value>> rows;
   for (Family family : kFamilies) {
     Cidr pods = family == Family::V4 ? remote.pods4 : remote.pods6;
-    abi::route_value value{.kind = abi::ROUTE_NATIVE, .mtu = 1500, .ifindex = uplink, .next_hop = datapath::to_abi(remote.ip(family))};
+    abi::route_value value{
+        .kind = abi::ROUTE_NATIVE, .mtu = 1500, .ifindex = uplink, .next_hop = datapath::to_abi(remote.ip(family))};
     if (overlay)
-      value = {.kind = abi::ROUTE_OVERLAY, .mtu = mtu, .ifindex = uplink, .next_hop = far ? abi::ip_addr{} : datapath::to_abi(remote.ip(outer)), .vtep = datapath::to_abi(remote.ip(outer)),
-               .source = datapath::to_abi(node.ip(outer)), .vni = 1};
+      value = {.kind = abi::ROUTE_OVERLAY,
+               .mtu = mtu,
+               .ifindex = uplink,
+               .next_hop = far ? abi::ip_addr{} : datapath::to_abi(remote.ip(outer)),
+               .vtep = datapath::to_abi(remote.ip(outer)),
+               .source = datapath::to_abi(node.ip(outer)),
+               .vni = 1};
     rows.push_back({datapath::route_key(pods), value});
     value.flags = abi::ROUTE_F_NODE;
     rows.push_back({datapath::route_key(host_cidr(remote.ip(family))), value});
@@ -204,7 +216,8 @@ void write_remote(Node& node, const Node& remote, Fabric fabric) {
     ip(node.ns, fmt::format("route replace {} via {} dev eth0 mtu {}\n", to_string(pods), via, overlay ? mtu : 1500));
   }
   must(node.plane->routes().put(rows));
-  must(node.plane->peers().put(datapath::peer_key(remote.ip(outer)), abi::peer_value{.node = static_cast<uint32_t>(remote.number)}));
+  must(node.plane->peers().put(datapath::peer_key(remote.ip(outer)),
+                               abi::peer_value{.node = static_cast<uint32_t>(remote.number)}));
 }
 
 }  // namespace
@@ -216,10 +229,12 @@ void World::open_plane(Node& node, const Setup& setup) {
   datapath::Features features{.attach = setup.attach, .masquerade = setup.masquerade};
   if (!setup.nat_ports.empty()) features.nat_ports = setup.nat_ports;
   features.track_node_flows = setup.track_node_flows;
-  node.plane = must(datapath::Datapath::open({.pins = node.pins, .features = features, .conntrack_entries = setup.conntrack_entries}));
+  node.plane = must(datapath::Datapath::open(
+      {.pins = node.pins, .features = features, .conntrack_entries = setup.conntrack_entries}));
   write_routes(node);
   uint32_t uplink = ifindex(node.ns, "eth0");
-  must(node.plane->uplinks().put(uplink, abi::uplink_value{.addr4 = datapath::to_abi(node.ip4), .addr6 = datapath::to_abi(node.ip6)}));
+  must(node.plane->uplinks().put(
+      uplink, abi::uplink_value{.addr4 = datapath::to_abi(node.ip4), .addr6 = datapath::to_abi(node.ip6)}));
   must(node.plane->attach_uplink(IfIndex{uplink}));
 }
 
@@ -253,9 +268,10 @@ Pod& World::add_pod(Node& node) {
                          "neigh add 169.254.1.1 lladdr {} dev eth0 nud permanent\n"
                          "neigh add fe80::1 lladdr {} dev eth0 nud permanent\nroute add default via fe80::1 dev eth0\n",
                          to_string(pod.ip4), to_string(pod.ip6), to_string(host_mac), to_string(host_mac)));
-  ip(node.ns, fmt::format("neigh add {1} lladdr {3} dev {0} nud permanent\nneigh add {2} lladdr {3} dev {0} nud permanent\n"
-                          "route add {1}/32 dev {0}\nroute add {2}/128 dev {0}\n",
-                          pod.host_side, to_string(pod.ip4), to_string(pod.ip6), to_string(mac)));
+  ip(node.ns,
+     fmt::format("neigh add {1} lladdr {3} dev {0} nud permanent\nneigh add {2} lladdr {3} dev {0} nud permanent\n"
+                 "route add {1}/32 dev {0}\nroute add {2}/128 dev {0}\n",
+                 pod.host_side, to_string(pod.ip4), to_string(pod.ip6), to_string(mac)));
   abi::pod_value value{.ifindex = ifindex(node.ns, pod.host_side)};
   std::copy(mac.bytes.begin(), mac.bytes.end(), value.mac);
   std::copy(host_mac.bytes.begin(), host_mac.bytes.end(), value.host_mac);

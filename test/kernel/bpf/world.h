@@ -1,5 +1,5 @@
-// Nodes, Pods, a router and an outside host as network namespaces without names, so that nothing is left when a test dies.
-// Real devices, real programs; the rows that the appliers would write are written here by hand.
+// Nodes, Pods, a router and an outside host as network namespaces without names, so that nothing is left when a test
+// dies. Real devices, real programs; the rows that the appliers would write are written here by hand.
 //
 //   node a 192.0.2.11 ─┐                      ┌─ node c 198.51.100.13
 //   node b 192.0.2.12 ─┴─ bridge ── router ───┴─ outside 203.0.113.2
@@ -53,10 +53,10 @@ struct Setup {
   Fabric fabric = Fabric::Native;  // between a and b; c is another subnet, so native there becomes Overlay4
   bool masquerade = true;
   uint32_t conntrack_entries = 4096;
-  int pod_mtu = 0;                 // 0: what the overlay leaves (1430)
+  int pod_mtu = 0;  // 0: what the overlay leaves (1430)
   std::vector<datapath::PortRange> nat_ports = {};
   bool track_node_flows = false;
-  bool wire = false;               // only a and b, joined by one veth: no bridge, router, outside
+  bool wire = false;  // only a and b, joined by one veth: no bridge, router, outside
 };
 std::string name_of(const Setup& setup);
 
@@ -92,10 +92,10 @@ class World {
   Ns router, outside;
   Ip outside4, outside6;
   Node a, b, c;
-  Pod &a1() { return *a.pods[0]; }
-  Pod &a2() { return *a.pods[1]; }
-  Pod &b1() { return *b.pods[0]; }
-  Pod &c1() { return *c.pods[0]; }
+  Pod& a1() { return *a.pods[0]; }
+  Pod& a2() { return *a.pods[1]; }
+  Pod& b1() { return *b.pods[0]; }
+  Pod& c1() { return *c.pods[0]; }
   Ip outside_ip(Family family) const { return family == Family::V4 ? outside4 : outside6; }
 
  private:

@@ -1,7 +1,6 @@
 // The controllers against the embedded API server: what they make of a cluster, and that a kill at any moment costs
 // neither a Pod too many nor one too few.
 #include <doctest/doctest.h>
-
 #include <fmt/ranges.h>
 
 #include "world.h"
@@ -13,8 +12,9 @@ TEST_CASE("nodes get the next free CIDRs, and give them back") {
   World world;
   for (auto* name : {"a", "b", "c", "d", "e"}) world.node(name);
   world.run(1s);
-  CHECK(world.nodes() == "a 10.0.0.0/24,fd00::/64\nb 10.0.1.0/24,fd00:0:0:1::/64\nc 10.0.2.0/24,fd00:0:0:2::/64\n"
-                         "d 10.0.3.0/24,fd00:0:0:3::/64\ne \n");
+  CHECK(world.nodes() ==
+        "a 10.0.0.0/24,fd00::/64\nb 10.0.1.0/24,fd00:0:0:1::/64\nc 10.0.2.0/24,fd00:0:0:2::/64\n"
+        "d 10.0.3.0/24,fd00:0:0:3::/64\ne \n");
   CHECK(world.events("CIDRNotAvailable").starts_with("Node e status is now: CIDRNotAvailable"));
   world.must("DELETE", "/api/v1/nodes/b");
   world.run(1s);
@@ -41,7 +41,8 @@ TEST_CASE("a Deployment becomes Pods on all nodes, and its status is what kubect
 TEST_CASE("a changed template replaces all Pods without ever having too few or too many") {
   World world;
   for (auto* name : {"a", "b"}) world.node(name);
-  world.create(World::deployment("web", 8, "x:1", R"("strategy":{"rollingUpdate":{"maxSurge":2,"maxUnavailable":1}},)"));
+  world.create(
+      World::deployment("web", 8, "x:1", R"("strategy":{"rollingUpdate":{"maxSurge":2,"maxUnavailable":1}},)"));
   world.run(1s);
   world.change("web", R"({"spec":{"template":{"spec":{"containers":[{"name":"c","image":"x:2"}]}}}})");
   for (int step = 0; step < 100; ++step) {
@@ -97,7 +98,8 @@ TEST_CASE("what is owned goes with its owner, and an orphan stays") {
   }
   world.create(World::deployment("web", 3, "x:1"));
   world.run(1s);
-  world.must("DELETE", "/apis/apps/v1/namespaces/default/deployments/web", R"({"kind":"DeleteOptions","apiVersion":"v1","propagationPolicy":"Orphan"})");
+  world.must("DELETE", "/apis/apps/v1/namespaces/default/deployments/web",
+             R"({"kind":"DeleteOptions","apiVersion":"v1","propagationPolicy":"Orphan"})");
   world.run(2s);
   CHECK(world.deployments() == "");
   CHECK(world.sets() == "r1: 3/3");
@@ -114,10 +116,12 @@ TEST_CASE("a Pod that is deleted or whose owner never existed is dealt with") {
   world.run(1s);
   CHECK(world.deployments() == "web 2/2 2 2 Available=True generation 1/1\n");
   CHECK(world.pods_made == 3);
-  world.must("POST", "/api/v1/namespaces/default/configmaps",
-             R"({"metadata":{"name":"lost","ownerReferences":[{"apiVersion":"apps/v1","kind":"Deployment","name":"web","uid":"other"}]}})");
-  world.must("POST", "/api/v1/namespaces/default/configmaps",
-             R"({"metadata":{"name":"foreign","ownerReferences":[{"apiVersion":"example.com/v1","kind":"Thing","name":"web","uid":"another"}]}})");
+  world.must(
+      "POST", "/api/v1/namespaces/default/configmaps",
+      R"({"metadata":{"name":"lost","ownerReferences":[{"apiVersion":"apps/v1","kind":"Deployment","name":"web","uid":"other"}]}})");
+  world.must(
+      "POST", "/api/v1/namespaces/default/configmaps",
+      R"({"metadata":{"name":"foreign","ownerReferences":[{"apiVersion":"example.com/v1","kind":"Thing","name":"web","uid":"another"}]}})");
   world.run(1s);
   std::string left;
   for (const auto& map : world.all<kube::ConfigMap>()) left += map.metadata.name + " ";
@@ -127,10 +131,12 @@ TEST_CASE("a Pod that is deleted or whose owner never existed is dealt with") {
 TEST_CASE("a Pod that fits nowhere says why, and goes where it fits as soon as it does") {
   World world;
   world.node("a");
-  world.must("POST", "/api/v1/namespaces/default/pods",
-             R"({"metadata":{"name":"p"},"spec":{"nodeSelector":{"disk":"ssd"},"containers":[{"name":"c","image":"x"}]}})");
+  world.must(
+      "POST", "/api/v1/namespaces/default/pods",
+      R"({"metadata":{"name":"p"},"spec":{"nodeSelector":{"disk":"ssd"},"containers":[{"name":"c","image":"x"}]}})");
   world.run(1s);
-  CHECK(world.events("FailedScheduling") == "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.\n");
+  CHECK(world.events("FailedScheduling") ==
+        "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.\n");
   const auto pod = world.all<kube::Pod>()[0];
   const auto* scheduled = kube::find_condition(pod.status.conditions, "PodScheduled");
   REQUIRE(scheduled);
@@ -225,11 +231,15 @@ TEST_CASE("a cluster that has its own controllers is left to them") {
     return **answer;
   };
   CHECK(rival() == "");
-  world.must("POST", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases",
-             fmt::format(R"({{"metadata":{{"name":"kube-scheduler"}},"spec":{{"holderIdentity":"master_1","renewTime":"{}"}}}})",
-                         kube::format_micro_time(std::chrono::time_point_cast<std::chrono::microseconds>(world.loop.wall_now()))));
-  CHECK(rival() == "kube-scheduler runs the scheduler of this cluster (Lease kube-system/kube-scheduler is held by master_1); leave "
-                   "them out of --controllers");
+  world.must(
+      "POST", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases",
+      fmt::format(
+          R"({{"metadata":{{"name":"kube-scheduler"}},"spec":{{"holderIdentity":"master_1","renewTime":"{}"}}}})",
+          kube::format_micro_time(std::chrono::time_point_cast<std::chrono::microseconds>(world.loop.wall_now()))));
+  CHECK(
+      rival() ==
+      "kube-scheduler runs the scheduler of this cluster (Lease kube-system/kube-scheduler is held by master_1); leave "
+      "them out of --controllers");
   world.run(2min);
   CHECK(rival() == "");  // nobody renews it
 }
@@ -237,9 +247,11 @@ TEST_CASE("a cluster that has its own controllers is left to them") {
 TEST_CASE("--controllers names what there is") {
   CHECK(parse_controllers("*")->size() == std::size(kAllControllers));
   CHECK(*parse_controllers("*,-scheduler,-node-ipam-controller") ==
-        std::set{Controller::Deployment, Controller::ReplicaSet, Controller::GarbageCollector, Controller::TaintEviction});
+        std::set{Controller::Deployment, Controller::ReplicaSet, Controller::GarbageCollector,
+                 Controller::TaintEviction});
   CHECK(*parse_controllers("scheduler") == std::set{Controller::Scheduler});
-  CHECK(parse_controllers("nodes").error().message().starts_with("--controllers: there is no \"nodes\"; there are: *, node-ipam-controller"));
+  CHECK(parse_controllers("nodes").error().message().starts_with(
+      "--controllers: there is no \"nodes\"; there are: *, node-ipam-controller"));
   CHECK(!parse_controllers("-scheduler"));
   CHECK(!parse_controllers(""));
 }

@@ -1,8 +1,8 @@
-// A whole small cluster on virtual time: the embedded API server in memory, the controllers, and a stand-in for kubelet.
+// A whole small cluster on virtual time: the embedded API server in memory, the controllers, and a stand-in for
+// kubelet.
 #pragma once
 
 #include <boost/json.hpp>
-
 #include <map>
 #include <memory>
 #include <string>
@@ -26,12 +26,14 @@ class Direct final : public http::Transport {
     if (!served) co_return fail(std::move(served.error()));
     co_return std::move(writer.response);
   }
-  Task<Result<http::Response>> stream(http::Request request, std::move_only_function<Status(std::string_view)> on_data, Duration) override {
+  Task<Result<http::Response>> stream(http::Request request, std::move_only_function<Status(std::string_view)> on_data,
+                                      Duration) override {
     Whole writer;
     writer.on_data = std::move(on_data);
     auto served = co_await server_.serve(std::move(request), writer);
     if (!served) co_return fail(std::move(served.error()));
-    if (writer.response.status / 100 == 2 && !writer.response.body.empty()) CO_TRY(writer.on_data(std::exchange(writer.response.body, {})));
+    if (writer.response.status / 100 == 2 && !writer.response.body.empty())
+      CO_TRY(writer.on_data(std::exchange(writer.response.body, {})));
     co_return std::move(writer.response);
   }
 
@@ -115,9 +117,13 @@ class World {
   void run(Duration time) { loop.advance(time); }
 
   void node(std::string name, std::string labels = "{}") {
-    must("POST", "/api/v1/nodes",
-         fmt::format(R"({{"metadata":{{"name":"{}","labels":{}}},"status":{{"conditions":[{{"type":"Ready","status":"True"}}]}}}})", name, labels));
-    must("PATCH", "/api/v1/nodes/" + name + "/status", R"({"status":{"conditions":[{"type":"Ready","status":"True"}]}})");
+    must(
+        "POST", "/api/v1/nodes",
+        fmt::format(
+            R"({{"metadata":{{"name":"{}","labels":{}}},"status":{{"conditions":[{{"type":"Ready","status":"True"}}]}}}})",
+            name, labels));
+    must("PATCH", "/api/v1/nodes/" + name + "/status",
+         R"({"status":{"conditions":[{"type":"Ready","status":"True"}]}})");
   }
   static std::string deployment(std::string name, int replicas, std::string image, std::string extra = "") {
     return fmt::format(
@@ -134,10 +140,12 @@ class World {
     std::optional<Result<std::string>> answer;
     Scope scope(loop);
     auto type = method == "PATCH" ? "application/merge-patch+json" : "application/json";
-    scope.spawn("user", [](kube::Client& api, std::string method, std::string target, std::string body, std::string type,
-                           std::optional<Result<std::string>>& answer) -> Task<void> {
-      answer.emplace(co_await api.request(std::move(method), std::move(target), std::move(body), std::move(type)));
-    }(*user, method, target, std::move(body), type, answer));
+    scope.spawn(
+        "user",
+        [](kube::Client& api, std::string method, std::string target, std::string body, std::string type,
+           std::optional<Result<std::string>>& answer) -> Task<void> {
+          answer.emplace(co_await api.request(std::move(method), std::move(target), std::move(body), std::move(type)));
+        }(*user, method, target, std::move(body), type, answer));
     loop.run_ready();
     REQUIRE_MESSAGE(answer.has_value(), "no answer: " << method << " " << target);
     REQUIRE_MESSAGE(answer->has_value(), (*answer ? "" : answer->error().message()));
@@ -147,14 +155,16 @@ class World {
   template <class T>
   std::vector<T> all() {
     std::vector<T> items;
-    auto meta = kube::decode_list_items<T>(must("GET", kube::collection_path(T::kKind)), [&](T&& item) { items.push_back(std::move(item)); });
+    auto meta = kube::decode_list_items<T>(must("GET", kube::collection_path(T::kKind)),
+                                           [&](T&& item) { items.push_back(std::move(item)); });
     REQUIRE(meta);
     return items;
   }
   // "node-1 10.0.0.0/24\n"
   std::string nodes() {
     std::string text;
-    for (const auto& node : all<kube::Node>()) text += fmt::format("{} {}\n", node.metadata.name, fmt::join(node.spec.pod_cidrs, ","));
+    for (const auto& node : all<kube::Node>())
+      text += fmt::format("{} {}\n", node.metadata.name, fmt::join(node.spec.pod_cidrs, ","));
     return text;
   }
   // How many Pods each node has: "node-1:2 node-2:1".
@@ -170,9 +180,10 @@ class World {
     std::string text;
     for (const auto& item : all<kube::Deployment>()) {
       const auto* available = kube::find_condition(item.status.conditions, "Available");
-      text += fmt::format("{} {}/{} {} {} Available={} generation {}/{}\n", item.metadata.name, item.status.ready_replicas,
-                          item.spec.replicas.value_or(1), item.status.updated_replicas, item.status.available_replicas,
-                          available ? available->status : "?", item.status.observed_generation, item.metadata.generation);
+      text +=
+          fmt::format("{} {}/{} {} {} Available={} generation {}/{}\n", item.metadata.name, item.status.ready_replicas,
+                      item.spec.replicas.value_or(1), item.status.updated_replicas, item.status.available_replicas,
+                      available ? available->status : "?", item.status.observed_generation, item.metadata.generation);
     }
     return text;
   }
@@ -181,7 +192,8 @@ class World {
     std::map<int64_t, std::string> by_revision;
     for (const auto& set : all<kube::ReplicaSet>()) {
       auto revision = revision_of(set.metadata);
-      by_revision[revision] += fmt::format("r{}: {}/{}", revision, set.status.ready_replicas, set.spec.replicas.value_or(1));
+      by_revision[revision] +=
+          fmt::format("r{}: {}/{}", revision, set.status.ready_replicas, set.spec.replicas.value_or(1));
     }
     std::string text;
     for (const auto& [revision, line] : by_revision) text += (text.empty() ? "" : " ") + line;
@@ -197,9 +209,12 @@ class World {
  private:
   struct Process {
     Process(Loop& loop, http::Transport& transport)
-        : api(loop, transport), controllers(loop, api, {.enabled = {std::begin(kAllControllers), std::end(kAllControllers)},
-                                                       .node_cidrs = *NodeCidrs::make({.allocate_node_cidrs = true, .cluster_cidr = "10.0.0.0/22,fd00::/56"}),
-                                                       .host = "test"}) {}
+        : api(loop, transport),
+          controllers(
+              loop, api,
+              {.enabled = {std::begin(kAllControllers), std::end(kAllControllers)},
+               .node_cidrs = *NodeCidrs::make({.allocate_node_cidrs = true, .cluster_cidr = "10.0.0.0/22,fd00::/56"}),
+               .host = "test"}) {}
     kube::Client api;
     Controllers controllers;
   };
@@ -218,7 +233,8 @@ class World {
       if (!now || now->spec.node_name.empty()) return;
       if (now->metadata.deletion_timestamp && (!old || !old->metadata.deletion_timestamp))
         kubelet_->scope.spawn("remove", remove(kubelet_->api, kube::ref_of(now->metadata)));
-      else if (!now->metadata.deletion_timestamp && now->status.phase == "Pending" && (!old || old->spec.node_name.empty()))
+      else if (!now->metadata.deletion_timestamp && now->status.phase == "Pending" &&
+               (!old || old->spec.node_name.empty()))
         kubelet_->scope.spawn("ready", ready(kubelet_->api, kube::ref_of(now->metadata), boot));
     });
     kubelet_->pods.start();
@@ -227,9 +243,12 @@ class World {
   static Task<Status> ready(kube::Client& api, kube::Ref ref, Duration boot) {
     CO_TRY(co_await api.loop().sleep(boot));
     auto now = kube::format_time(std::chrono::time_point_cast<std::chrono::microseconds>(api.loop().wall_now()));
-    auto done = co_await api.patch<kube::Pod>(ref, kube::PatchType::StrategicMerge,
-                                              fmt::format(R"({{"status":{{"phase":"Running","conditions":[{{"type":"Ready","status":"True","lastTransitionTime":"{}"}}]}}}})", now),
-                                              "status");
+    auto done = co_await api.patch<kube::Pod>(
+        ref, kube::PatchType::StrategicMerge,
+        fmt::format(
+            R"({{"status":{{"phase":"Running","conditions":[{{"type":"Ready","status":"True","lastTransitionTime":"{}"}}]}}}})",
+            now),
+        "status");
     if (!done && done.error().code() != Errc::NotFound) co_return fail(std::move(done.error()));
     co_return ok();
   }
