@@ -1,23 +1,29 @@
 #!/usr/bin/env bash
-# ./dev setup [--quiet] [--check]: makes this machine ready to build, test and run the demo (Debian 12).
+# ./dev setup [--quiet] [--check] [--with NAME]: makes this machine ready to build, test and run the demo (Debian 12).
 #
 # Installs with apt-get what tools/dev/packages.txt names and this machine lacks, and says which; then checks what
 # the kernel offers. Doing it again changes nothing. --quiet: no word when nothing is to do. --check: install nothing,
-# exit 1 when something is missing. Not root and something to install: one sentence that names it.
+# exit 1 when something is missing. --with NAME: also what tools/dev/packages-NAME.txt names, which only one command
+# needs. Not root and something to install: one sentence that names it.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
-quiet='' check=''
-for argument in "$@"; do
-  case "$argument" in
+quiet='' check='' lists=(tools/dev/packages.txt)
+while [[ $# -gt 0 ]]; do
+  case "$1" in
     -h | --help) help_of "${BASH_SOURCE[0]}"; exit 0 ;;
     --quiet) quiet=1 ;;
     --check) check=1 ;;
-    *) usage_error "setup: there is no option '$argument'" ;;
+    --with)
+      shift
+      [[ -f tools/dev/packages-${1:-}.txt ]] || usage_error "setup: --with: there is no tools/dev/packages-${1:-}.txt"
+      lists+=("tools/dev/packages-$1.txt") ;;
+    *) usage_error "setup: there is no option '$1'" ;;
   esac
+  shift
 done
 
-wanted=$(sed 's/#.*//' tools/dev/packages.txt | tr -s ' \n' '\n' | grep .)
+wanted=$(sed 's/#.*//' "${lists[@]}" | tr -s ' \n' '\n' | grep .)
 # A package is there when dpkg has it installed; on a machine without dpkg nothing can be said or done.
 command -v dpkg-query >/dev/null || die "setup: this is no Debian (no dpkg): install by hand what tools/dev/packages.txt names"
 installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 2>/dev/null | awk '$1 == "installed" { print $2 }' | sort)
