@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
 # ./dev bench NAME… | all [--check] [OPTION…]: measures, and prints our figures beside a peer's.
 #
-# Names are the folders of bench/ (fabric, api, lab). Each is built in release and writes build/bench/NAME.json:
+# Names are the folders of bench/ (fabric, api, lab, cluster); all: those that need no ./dev peers, so not cluster. Each is
+# built in release, or is a script (bench.py), and writes build/bench/NAME.json:
 # {"figures": [{"figure", "ours", "peer", "ratio", "goal", "met"}], "machine": …}. Figures are medians of runs that are
 # interleaved with the peer's. --check: exit 1 when a figure misses its goal or a peer is not built. Other options
 # go to the bench program.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
-known=$(for file in bench/*/CMakeLists.txt; do basename "$(dirname "$file")"; done | tr '\n' ' ')
+known=$(for file in bench/*/CMakeLists.txt bench/*/bench.py; do basename "$(dirname "$file")"; done | tr '\n' ' ')
 names=() check='' options=()
 for argument in "$@"; do
   case "$argument" in
     -h | --help) help_of "${BASH_SOURCE[0]}"; exit 0 ;;
     --check) check=--check ;;
-    all) names+=($known) ;;
+    all) names+=($(for file in bench/*/CMakeLists.txt; do basename "$(dirname "$file")"; done)) ;;
     -*) options+=("$argument") ;;
     *) if [[ " $known " == *" $argument "* ]]; then names+=("$argument"); else options+=("$argument"); fi ;;
   esac
@@ -23,13 +24,15 @@ done
 bash tools/dev/setup.sh --quiet
 mkdir -p build/bench
 targets=(product)
-for name in "${names[@]}"; do targets+=("bench_$name"); done
+for name in "${names[@]}"; do [[ -e bench/$name/bench.py ]] || targets+=("bench_$name"); done
 build_preset release "${targets[@]}" >build/bench/build.log 2>&1 || { tail -n 60 build/bench/build.log >&2; die "bench: the build failed"; }
 failed=0
 for name in "${names[@]}"; do
   step "bench $name"
   rm -f "build/bench/$name.json"
-  "build/release/bench/$name/bench_$name" --json "build/bench/$name.json" ${options[@]+"${options[@]}"} ||
+  program=("build/release/bench/$name/bench_$name")
+  [[ ! -e bench/$name/bench.py ]] || program=(python3 "bench/$name/bench.py")
+  "${program[@]}" --json "build/bench/$name.json" ${options[@]+"${options[@]}"} ||
     { echo "bench: bench_$name failed with exit code $?" >&2; failed=1; continue; }
   python3 tools/dev/bench_table.py $check "build/bench/$name.json" || failed=1
 done

@@ -70,6 +70,8 @@ def find(name):
 
 def up(name, options):
     """Brings a cluster up; `options`: {option without dashes: value}, values that are None are left to ./dev cluster."""
+    if options.get('stack') != 'stock':
+        dev('image', quiet=False)  # the cluster runs what is in this tree
     arguments = [word for key, value in options.items() if value is not None for word in (f'--{key}', value)]
     dev('cluster', 'up', '--name', name, *arguments, quiet=False)
     handle = find(name)
