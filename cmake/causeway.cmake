@@ -25,6 +25,9 @@ if(CAUSEWAY_FUZZ)
   target_link_options(causeway_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
+include(pch)
+causeway_precompile(causeway_options)
+
 find_program(MOLD mold)
 if(MOLD)
   add_link_options(-fuse-ld=mold)
