@@ -15,7 +15,7 @@ E2E = 'registry.k8s.io/e2e-test-images'
 PROGRAMS = '''
 bash dash dig nslookup host curl nc.openbsd ip ss bridge iperf wget getent nsenter ping conntrack
 awk basename cat chmod chown cp cut date dd df dirname du echo env expr false find grep head hostname id ipcs kill ln ls mkdir mktemp mv
-nproc od printf ps pwd readlink realpath rm sed seq setpriv sleep sort stat stdbuf sync sysctl tail tar tee test timeout top touch tr
+nproc od printf ps pwd readlink realpath rm sed seq setpriv sleep sort stat sync sysctl tail tar tee test timeout top touch tr
 true tty uname uniq wc which whoami xargs xtables-nft-multi
 '''.split()
 
