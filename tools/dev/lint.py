@@ -121,7 +121,7 @@ def check_dev(words):
         known = test_names()
         missing = [n for n in names if not any(is_test(n, k) for k in known)]
     elif command == 'peers':
-        known = (ROOT / 'test/peers/peers.txt').read_text().split() + ['kubectl']
+        known = (ROOT / 'test/peers/peers.txt').read_text().split() + ['kubectl', 'cluster', 'suites', 'images']
         missing = [n for n in names if n not in known]
     else:
         missing = []
