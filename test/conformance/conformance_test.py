@@ -81,6 +81,7 @@ class Choice(unittest.TestCase):
         self.assertEqual(alone, [SERIAL])
         self.assertEqual(sorted(spec for chunk in together for spec in chunk), [f'spec {i:02}' for i in range(47)])
         self.assertEqual(len(together), 8)
+        self.assertEqual([len(chunk) for chunk in ginkgo.chunks(list('abcd'), procs=2)[0]], [2, 2])
         self.assertEqual(ginkgo.chunks([], 2), ([], []))
 
 

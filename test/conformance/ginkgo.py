@@ -36,10 +36,11 @@ def escape(text):
     return re.sub(r'([\\.+*?()|\[\]{}^$])', r'\\\1', text)
 
 
-def chunks(specs, procs, smallest=4, largest=16):
+def chunks(specs, procs):
     """(lists to run side by side, list to run alone at the end). Small lists balance `procs` processes; each start costs seconds."""
     together = [spec for spec in specs if not ALONE.search(spec)]
-    size = min(largest, max(smallest, -(-len(together) // (4 * procs))))
+    few = min(4, -(-len(together) // procs))
+    size = max(1, min(16, max(few, -(-len(together) // (4 * procs)))))
     count = -(-len(together) // size)
     # Neighbours in the list take equally long, so they are dealt out.
     return [together[i::count] for i in range(count)], [spec for spec in specs if ALONE.search(spec)]
