@@ -37,7 +37,7 @@ class Stack:
     def added(self):
         """(seconds, calls) of CNI ADD so far, as the node's containerd counts them."""
         text = get_text(self.node['netns'], METRICS, '/v1/metrics')
-        return (samples(text, f'{ADD}_sum', operation_type='SetUpPod'), samples(text, f'{ADD}_count', operation_type='SetUpPod'))
+        return (samples(text, f'{ADD}_sum', operation_type='set_up_pod'), samples(text, f'{ADD}_count', operation_type='set_up_pod'))
 
     def per_add(self, before):
         """Milliseconds of one ADD since `before`."""
