@@ -1,0 +1,16 @@
+// The transaction from what is to what shall be. Pure.
+#pragma once
+
+#include "kernel/nftables/observed.h"
+#include "kernel/nftables/table.h"
+
+namespace causeway::nftables {
+
+// Empty when the kernel holds the section already. Chains whose rules are the same keep them (and their counters), sets
+// with the same declaration keep their elements but for those that differ. Elements of dynamic sets that packets put
+// there are left alone.
+Transaction diff(const Observed& actual, const Section& desired);
+// Removes all of it.
+Transaction removal(const Observed& actual);
+
+}  // namespace causeway::nftables

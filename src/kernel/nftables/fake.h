@@ -1,0 +1,33 @@
+// nf_tables in memory, for tests of those who use Nftables: the same answers as the kernel's for what our code does,
+// everything recorded, failures on demand.
+#pragma once
+
+#include <functional>
+
+#include "kernel/nftables/nftables.h"
+
+namespace causeway::nftables {
+
+class FakeNftables final : public Nftables {
+ public:
+  Result<Observed> observe(std::string_view section) override;
+  Status apply(const Transaction& transaction) override;
+  uint32_t port() const override { return 1; }
+
+  // The whole table as `nft list` would print it; "" when it is empty.
+  std::string render() const;
+  // What `nft flush ruleset` does.
+  void flush() { state_ = {}; }
+
+  // Every change that was applied with success, printed; one transaction after the other.
+  std::vector<std::string> log;
+  size_t transactions = 0;
+  size_t observations = 0;
+  // Asked before each transaction: an error makes it fail.
+  std::function<Status(const Transaction&)> fault;
+
+ private:
+  Section state_{.name = "all"};
+};
+
+}  // namespace causeway::nftables
