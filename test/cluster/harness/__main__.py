@@ -28,7 +28,6 @@ def down(options):
     for name in cluster.known() if options.all else [options.name]:
         with cluster.locked(name):
             print(f'{name}: {"removed" if cluster.down(name) else "there is nothing of it"}')
-        (cluster.BASE / f'.{name}.lock').unlink(missing_ok=True)
 
 
 def ls(_):

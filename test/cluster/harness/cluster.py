@@ -2,12 +2,12 @@
 import concurrent.futures
 import contextlib
 import dataclasses
-import fcntl
 import ipaddress
 import json
 import os
 import pathlib
 import shutil
+import socket
 import time
 
 from . import cgroups, stacks, underlay
@@ -23,12 +23,11 @@ BASE = pathlib.Path('/var/lib/causeway-cluster')
 
 @contextlib.contextmanager
 def locked(name):
-    """One command at a time changes a cluster."""
-    BASE.mkdir(mode=0o755, exist_ok=True)
-    with open(BASE / f'.{name}.lock', 'w') as file:
+    """One command at a time changes a cluster. The lock is a name of an abstract socket: it goes with its process, and is no file."""
+    with socket.socket(socket.AF_UNIX) as lock:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            lock.bind(f'\0causeway-cluster/{name}')
+        except OSError:
             raise Refused(f'another command is at work on cluster {name}') from None
         yield
 
@@ -260,7 +259,7 @@ def down(name):
     shutil.rmtree(BASE / name, ignore_errors=True)
     if (BASE / name).exists():
         raise Refused(f'{BASE / name} cannot be removed; is something of it mounted? (grep {name} /proc/mounts)')
-    for top in [cgroups.v2(), *cgroups.v1().values()]:
+    for top in [cgroups.v2(), *cgroups.v1().values(), BASE]:
         with contextlib.suppress(OSError):
             top.rmdir()  # the last cluster takes it along
     return there

@@ -146,9 +146,12 @@ class Machine:
             return
         self.logs.mkdir(parents=True, exist_ok=True)
         log = open(self.logs / f'{program}.log', 'ab')
-        subprocess.Popen(self._enter(program, command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        process = subprocess.Popen(self._enter(program, command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                          cwd='/', env={'PATH': PATH, 'HOME': '/root', **dict(environment)})
         (self.logs / f'{program}.command').write_text(shlex.join(map(str, command)))
+        # From here on an empty cgroup means that it ended.
+        while process.pid not in cgroups.pids(self.cluster, self.name, program) and process.poll() is None:
+            time.sleep(0.005)
 
     def running(self, program):
         """The pid of the program, as the real machine numbers it, or None. What it started (shims) does not count."""
@@ -164,6 +167,16 @@ class Machine:
             if same and cgroups.alive(pid):
                 return pid
         return None
+
+    def starting(self, program):
+        """Whether somebody of ours is still on the way to become the program: the shell that joins cgroups, or nsenter."""
+        for pid in cgroups.pids(self.cluster, self.name, program):
+            try:
+                if open(f'/proc/{pid}/comm').read().strip() in ('sh', 'dash', 'nsenter') and cgroups.alive(pid):
+                    return True
+            except OSError:
+                pass
+        return False
 
     def stop(self, program, number=signal.SIGTERM, seconds=20):
         """Ends the program, and only it: containers outlive their containerd. SIGKILL when it does not go."""
@@ -189,8 +202,8 @@ class Machine:
                 return answer
             late = time.monotonic() > deadline
             if late or not self.running(program):
-                # Just started, it may still be the shell that enters the machine.
-                if late or not cgroups.pids(self.cluster, self.name, program):
+                # Just started, it may still be the shell that enters the machine; ended, it may have left shims.
+                if late or not self.starting(program):
                     why = f'not after {seconds} s' if late else 'it ended'
                     raise Refused(f'{self.name}: {program}: {what}: {why}; {self.logs}/{program}.log ends:\n{tail(self.logs / f"{program}.log")}')
             time.sleep(0.05)
