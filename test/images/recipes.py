@@ -38,7 +38,7 @@ IMAGES = [
     Image('pause', ('registry.k8s.io/pause:3.10.2', 'registry.k8s.io/pause:3.10.1', 'registry.k8s.io/pause:3.10'), ('pause',),
           entrypoint=('/pause',)),
     Image('agnhost', tuple(f'{E2E}/agnhost:{tag}' for tag in ('2.63.0', '2.56', '2.55', '2.53', '2.45', '2.43')),
-          ('tools', 'agnhost'), entrypoint=('/agnhost',), command=('pause',), ports=(80, 5000, 8080, 8081, 9376)),
+          ('tools', 'agnhost', 'coredns'), entrypoint=('/agnhost',), command=('pause',), ports=(80, 5000, 8080, 8081, 9376)),
     Image('nginx', tuple(f'{E2E}/{name}' for name in ('nginx:1.27-0', 'nginx:1.15-4', 'nginx:1.14-4', 'httpd:2.4.38-4', 'httpd:2.4.39-4')),
           ('tools', 'agnhost'), entrypoint=('/agnhost',), command=('test-webserver',), ports=(80,)),
     Image('busybox', (f'{E2E}/busybox:1.37.0-1', f'{E2E}/busybox:1.36.1-1'), ('tools',), command=('sh',)),
@@ -51,7 +51,7 @@ IMAGES = [
           ('coredns',), entrypoint=('/coredns',), ports=(53,)),
 ]
 
-# Layers that hold one program of ./dev peers.
+# Layers that hold one program of ./dev peers. Tests of resolv.conf run agnhost's /coredns with a configuration of theirs.
 PEERS = {'agnhost': 'agnhost', 'regression-issue-74839': 'regression-issue-74839', 'coredns': 'coredns'}
 
 
