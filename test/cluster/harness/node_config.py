@@ -33,7 +33,7 @@ state = "/run/containerd"
 
 
 def kubelet(addresses, runtime):
-    """The node is root of its cgroup namespace, hence no cgroupRoot. Its disk is the real machine's, so nothing is evicted for it."""
+    """The node is root of its cgroup namespace, hence no cgroupRoot. Its disk is the real machine's, so no Pod is evicted for what others fill."""
     return f'''apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 containerRuntimeEndpoint: unix://{runtime}
@@ -48,7 +48,8 @@ authorization: {{mode: Webhook}}
 cgroupDriver: cgroupfs
 failCgroupV1: false
 failSwapOn: false
-localStorageCapacityIsolation: false
+localStorageCapacityIsolation: true
+volumeStatsAggPeriod: 10s
 evictionHard:
   memory.available: "0%"
   nodefs.available: "0%"
