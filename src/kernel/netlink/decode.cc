@@ -1,4 +1,6 @@
+#include <arpa/inet.h>
 #include <libmnl/libmnl.h>
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
@@ -34,6 +36,14 @@ class Attributes {
   uint32_t u32(size_t type, uint32_t otherwise = 0) const {
     const auto* found = get(type);
     return found && mnl_attr_get_payload_len(found) >= 4 ? mnl_attr_get_u32(found) : otherwise;
+  }
+  uint16_t u16_be(size_t type) const {
+    const auto* found = get(type);
+    return found && mnl_attr_get_payload_len(found) >= 2 ? ntohs(mnl_attr_get_u16(found)) : uint16_t{0};
+  }
+  uint8_t u8(size_t type) const {
+    const auto* found = get(type);
+    return found && mnl_attr_get_payload_len(found) >= 1 ? mnl_attr_get_u8(found) : uint8_t{0};
   }
   std::string text(size_t type) const {
     const auto* found = get(type);
@@ -76,6 +86,17 @@ const T* header_of(const nlmsghdr* message) {
 bool is_inet(uint8_t family) { return family == AF_INET || family == AF_INET6; }
 Ip any(uint8_t family) { return family == AF_INET ? Ip() : Ip::v6(std::array<uint8_t, 16>{}); }
 
+std::optional<Vxlan> vxlan_of(const nlattr* data) {
+  const Attributes<IFLA_VXLAN_MAX + 1> attributes(data);
+  auto local = attributes.ip(IFLA_VXLAN_LOCAL);
+  if (!local) local = attributes.ip(IFLA_VXLAN_LOCAL6);
+  if (!local) return std::nullopt;
+  return Vxlan{.vni = attributes.u32(IFLA_VXLAN_ID),
+               .port = attributes.u16_be(IFLA_VXLAN_PORT),
+               .local = *local,
+               .learning = attributes.u8(IFLA_VXLAN_LEARNING) != 0};
+}
+
 }  // namespace
 
 std::optional<Link> decode_link(const nlmsghdr* message) {
@@ -96,8 +117,11 @@ std::optional<Link> decode_link(const nlmsghdr* message) {
       .loopback = (info->ifi_flags & IFF_LOOPBACK) != 0,
   };
   if (const auto* nsid = attributes.get(IFLA_LINK_NETNSID)) link.peer_netns = int32_t(mnl_attr_get_u32(nsid));
-  if (const auto* nest = attributes.get(IFLA_LINKINFO))
-    link.kind = Attributes<IFLA_INFO_MAX + 1>(nest).text(IFLA_INFO_KIND);
+  if (const auto* nest = attributes.get(IFLA_LINKINFO)) {
+    const Attributes<IFLA_INFO_MAX + 1> kind(nest);
+    link.kind = kind.text(IFLA_INFO_KIND);
+    if (const auto* data = kind.get(IFLA_INFO_DATA); data && link.kind == "vxlan") link.vxlan = vxlan_of(data);
+  }
   return link;
 }
 
@@ -131,7 +155,11 @@ std::optional<Route> decode_route(const nlmsghdr* message) {
       .source = attributes.ip(RTA_PREFSRC),
   };
   if (info->rtm_family == AF_INET6 && route.priority == kIpv6DefaultPriority) route.priority = 0;
-  if (const auto* nest = attributes.get(RTA_METRICS)) route.mtu = Attributes<RTAX_MAX + 1>(nest).u32(RTAX_MTU);
+  if (const auto* nest = attributes.get(RTA_METRICS)) {
+    const Attributes<RTAX_MAX + 1> metrics(nest);
+    route.mtu = metrics.u32(RTAX_MTU);
+    route.mtu_locked = (metrics.u32(RTAX_LOCK) & (1u << RTAX_MTU)) != 0;
+  }
   switch (info->rtm_type) {
     case RTN_UNICAST: route.type = RouteType::Unicast; break;
     case RTN_LOCAL: route.type = RouteType::Local; break;
@@ -154,6 +182,30 @@ std::optional<Neighbour> decode_neighbour(const nlmsghdr* message) {
   const auto mac = attributes.mac(NDA_LLADDR);
   if (!ip || !mac) return std::nullopt;
   return Neighbour{.link = IfIndex(info->ndm_ifindex), .ip = *ip, .mac = *mac};
+}
+
+std::optional<Forwarding> decode_forwarding(const nlmsghdr* message) {
+  const auto* info = header_of<ndmsg>(message);
+  if (message->nlmsg_type != RTM_NEWNEIGH || !info || info->ndm_family != AF_BRIDGE) return std::nullopt;
+  if (!(info->ndm_state & NUD_PERMANENT)) return std::nullopt;
+  const Attributes<NDA_MAX + 1> attributes(message, sizeof *info);
+  const auto vtep = attributes.ip(NDA_DST);
+  const auto mac = attributes.mac(NDA_LLADDR);
+  if (!vtep || !mac) return std::nullopt;
+  return Forwarding{.link = IfIndex(info->ndm_ifindex), .mac = *mac, .vtep = *vtep};
+}
+
+std::optional<Rule> decode_rule(const nlmsghdr* message) {
+  const auto* info = header_of<fib_rule_hdr>(message);
+  if (message->nlmsg_type != RTM_NEWRULE || !info || !is_inet(info->family)) return std::nullopt;
+  if (info->action != FR_ACT_TO_TBL) return std::nullopt;
+  const Attributes<FRA_MAX + 1> attributes(message, sizeof *info);
+  const auto from = attributes.ip(FRA_SRC);
+  if (!from) return std::nullopt;
+  return Rule{.from = Cidr(*from, info->src_len),
+              .table = attributes.u32(FRA_TABLE, info->table),
+              .priority = attributes.u32(FRA_PRIORITY),
+              .protocol = attributes.u8(FRA_PROTOCOL)};
 }
 
 }  // namespace causeway::netlink

@@ -1,6 +1,8 @@
 #include "kernel/netlink/encode.h"
 
+#include <arpa/inet.h>
 #include <libmnl/libmnl.h>
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
@@ -32,6 +34,7 @@ class Message {
   }
   void u8(uint16_t type, uint8_t value) { mnl_attr_put_u8(header_, type, value); }
   void u32(uint16_t type, uint32_t value) { mnl_attr_put_u32(header_, type, value); }
+  void u16_be(uint16_t type, uint16_t value) { mnl_attr_put_u16(header_, type, htons(value)); }
   void text(uint16_t type, const std::string& value) { mnl_attr_put_strz(header_, type, value.c_str()); }
   void bytes(uint16_t type, std::span<const uint8_t> value) { mnl_attr_put(header_, type, value.size(), value.data()); }
   void ip(uint16_t type, const Ip& ip) { bytes(type, ip.bytes()); }
@@ -103,6 +106,27 @@ struct Encoder {
     TRY(put_veth_end(message, VethEnd{.name = change.name, .mac = change.mac, .mtu = change.mtu}));
     auto* info = message.nest(IFLA_LINKINFO);
     message.text(IFLA_INFO_KIND, "bridge");
+    message.end(info);
+    return message.take();
+  }
+
+  Encoded operator()(const CreateVxlan& change) const {
+    const Vxlan& vxlan = change.vxlan;
+    if (vxlan.vni >= 1u << 24) return fail(Errc::Invalid, "VNI {} of {}: has 24 bits", vxlan.vni, change.name);
+    Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sequence);
+    message.extra<ifinfomsg>().ifi_family = AF_UNSPEC;
+    TRY(put_veth_end(message, VethEnd{.name = change.name, .mac = change.mac, .mtu = change.mtu}));
+    auto* info = message.nest(IFLA_LINKINFO);
+    message.text(IFLA_INFO_KIND, "vxlan");
+    auto* data = message.nest(IFLA_INFO_DATA);
+    message.u32(IFLA_VXLAN_ID, vxlan.vni);
+    message.u16_be(IFLA_VXLAN_PORT, vxlan.port);
+    message.ip(vxlan.local.is_v4() ? IFLA_VXLAN_LOCAL : IFLA_VXLAN_LOCAL6, vxlan.local);
+    message.u8(IFLA_VXLAN_LEARNING, vxlan.learning);
+    message.u8(IFLA_VXLAN_UDP_CSUM, 0);
+    message.u8(IFLA_VXLAN_UDP_ZERO_CSUM6_TX, 1);
+    message.u8(IFLA_VXLAN_UDP_ZERO_CSUM6_RX, 1);
+    message.end(data);
     message.end(info);
     return message.take();
   }
@@ -214,6 +238,7 @@ struct Encoder {
     if (route.mtu) {
       auto* metrics = message.nest(RTA_METRICS);
       message.u32(RTAX_MTU, route.mtu);
+      if (route.mtu_locked) message.u32(RTAX_LOCK, 1u << RTAX_MTU);
       message.end(metrics);
     }
     return message.take();
@@ -241,17 +266,53 @@ struct Encoder {
     message.ip(NDA_DST, change.ip);
     return message.take();
   }
+
+  Encoded forwarding(const Forwarding& entry, uint16_t type, uint16_t flags) const {
+    Message message(type, flags, sequence);
+    auto& info = message.extra<ndmsg>();
+    info.ndm_family = AF_BRIDGE;
+    info.ndm_ifindex = int(entry.link);
+    info.ndm_state = NUD_PERMANENT | NUD_NOARP;
+    info.ndm_flags = NTF_SELF;  // the device's own table, not that of a bridge above it
+    message.mac(NDA_LLADDR, entry.mac);
+    message.ip(NDA_DST, entry.vtep);
+    return message.take();
+  }
+  Encoded operator()(const PutForwarding& change) const {
+    return forwarding(change.forwarding, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE);
+  }
+  Encoded operator()(const DeleteForwarding& change) const { return forwarding(change.forwarding, RTM_DELNEIGH, 0); }
+
+  Encoded rule(const Rule& rule, uint16_t type, uint16_t flags) const {
+    Message message(type, flags, sequence);
+    auto& info = message.extra<fib_rule_hdr>();
+    info.family = address_family(rule.from.family());
+    info.src_len = uint8_t(rule.from.prefix());
+    info.table = rule.table < 256 ? uint8_t(rule.table) : uint8_t(RT_TABLE_UNSPEC);
+    info.action = FR_ACT_TO_TBL;
+    message.ip(FRA_SRC, rule.from.address());
+    message.u32(FRA_TABLE, rule.table);
+    message.u32(FRA_PRIORITY, rule.priority);
+    message.u8(FRA_PROTOCOL, rule.protocol);
+    return message.take();
+  }
+  Encoded operator()(const PutRule& change) const { return rule(change.rule, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL); }
+  Encoded operator()(const DeleteRule& change) const { return rule(change.rule, RTM_DELRULE, 0); }
 };
 
 }  // namespace
 
 Result<std::string> encode(const Change& change, uint32_t sequence) { return std::visit(Encoder{sequence}, change); }
 
-bool means_absent(const Change& change, int error) {
+bool means_done(const Change& change, int error) {
   if (std::holds_alternative<DeleteLink>(change) || std::holds_alternative<DeleteGroup>(change)) return error == ENODEV;
   if (std::holds_alternative<DeleteAddress>(change)) return error == EADDRNOTAVAIL || error == ENODEV;
   if (std::holds_alternative<DeleteRoute>(change)) return error == ESRCH || error == ENODEV;
-  if (std::holds_alternative<DeleteNeighbour>(change)) return error == ENOENT || error == ENODEV || error == ENXIO;
+  if (std::holds_alternative<DeleteNeighbour>(change) || std::holds_alternative<DeleteForwarding>(change))
+    return error == ENOENT || error == ENODEV || error == ENXIO;
+  if (std::holds_alternative<DeleteRule>(change)) return error == ENOENT;
+  // A second rule of the same words would be a second rule: EXCL, and the one that is there is what was asked for.
+  if (std::holds_alternative<PutRule>(change)) return error == EEXIST;
   return false;
 }
 

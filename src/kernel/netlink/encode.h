@@ -19,8 +19,10 @@ std::optional<Link> decode_link(const nlmsghdr* message);
 std::optional<Address> decode_address(const nlmsghdr* message);
 std::optional<Route> decode_route(const nlmsghdr* message);
 std::optional<Neighbour> decode_neighbour(const nlmsghdr* message);
+std::optional<Forwarding> decode_forwarding(const nlmsghdr* message);
+std::optional<Rule> decode_rule(const nlmsghdr* message);
 
-// Whether this error of the kernel means that a deletion found nothing to delete.
-bool means_absent(const Change& change, int error);
+// Whether this error of the kernel means that there was nothing to do: a deletion found nothing to delete.
+bool means_done(const Change& change, int error);
 
 }  // namespace causeway::netlink

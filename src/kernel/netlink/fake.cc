@@ -54,6 +54,7 @@ void FakeRtnetlink::remove_link(IfIndex index) {
   std::erase_if(addresses_, [&](const auto& entry) { return entry.first.first == index; });
   std::erase_if(neighbours_, [&](const auto& entry) { return entry.first.first == index; });
   std::erase_if(routes_, [&](const auto& entry) { return entry.second.link == index; });
+  std::erase_if(forwarding_, [&](const auto& entry) { return entry.first.first == index; });
   if (links_.contains(peer)) remove_link(peer);
 }
 
@@ -82,6 +83,13 @@ Status FakeRtnetlink::apply_change(const Change& change) {
   } else if (const auto* c = std::get_if<CreateBridge>(&change)) {
     if (find(c->name)) return fail(Errc::AlreadyExists, "{}: File exists", to_string(change));
     add_link(Link{.name = c->name, .kind = "bridge", .mac = c->mac.value_or(Mac{}), .mtu = c->mtu ? c->mtu : 1500});
+  } else if (const auto* c = std::get_if<CreateVxlan>(&change)) {
+    if (find(c->name)) return fail(Errc::AlreadyExists, "{}: File exists", to_string(change));
+    add_link(Link{.name = c->name,
+                  .kind = "vxlan",
+                  .mac = c->mac.value_or(Mac{}),
+                  .mtu = c->mtu ? c->mtu : 1500,
+                  .vxlan = c->vxlan});
   } else if (const auto* c = std::get_if<SetLink>(&change)) {
     auto* link = find(c->link);
     if (!link) return no_link();
@@ -116,6 +124,15 @@ Status FakeRtnetlink::apply_change(const Change& change) {
     neighbours_[{c->neighbour.link, c->neighbour.ip}] = c->neighbour;
   } else if (const auto* c = std::get_if<DeleteNeighbour>(&change)) {
     neighbours_.erase({c->link, c->ip});
+  } else if (const auto* c = std::get_if<PutForwarding>(&change)) {
+    if (!find(c->forwarding.link)) return no_link();
+    forwarding_[{c->forwarding.link, c->forwarding.mac}] = c->forwarding;
+  } else if (const auto* c = std::get_if<DeleteForwarding>(&change)) {
+    forwarding_.erase({c->forwarding.link, c->forwarding.mac});
+  } else if (const auto* c = std::get_if<PutRule>(&change)) {
+    rules_.insert(c->rule);
+  } else if (const auto* c = std::get_if<DeleteRule>(&change)) {
+    rules_.erase(c->rule);
   }
   return ok();
 }
@@ -147,6 +164,18 @@ Result<std::vector<Route>> FakeRtnetlink::routes(RouteFilter filter) {
   return all;
 }
 
+Result<std::vector<Forwarding>> FakeRtnetlink::forwarding(IfIndex link) {
+  auto all = values(forwarding_);
+  std::erase_if(all, [&](const Forwarding& entry) { return entry.link != link; });
+  return all;
+}
+
+Result<std::vector<Rule>> FakeRtnetlink::rules(uint8_t protocol) {
+  std::vector<Rule> all(rules_.begin(), rules_.end());
+  std::erase_if(all, [&](const Rule& rule) { return protocol && rule.protocol != protocol; });
+  return all;
+}
+
 Result<Route> FakeRtnetlink::route_to(Ip destination) {
   const Route* best = nullptr;
   for (const auto& [key, route] : routes_)
@@ -163,6 +192,8 @@ std::string FakeRtnetlink::render() const {
   for (const auto& [key, address] : addresses_) text += to_string(address) + "\n";
   for (const auto& [key, route] : routes_) text += to_string(route) + "\n";
   for (const auto& [key, neighbour] : neighbours_) text += to_string(neighbour) + "\n";
+  for (const auto& [key, entry] : forwarding_) text += to_string(entry) + "\n";
+  for (const Rule& rule : rules_) text += to_string(rule) + "\n";
   return text;
 }
 

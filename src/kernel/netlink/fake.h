@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 
 #include "kernel/netlink/rtnetlink.h"
 
@@ -19,6 +20,8 @@ class FakeRtnetlink final : public Rtnetlink {
   Result<std::vector<Address>> addresses() override;
   Result<std::vector<Route>> routes(RouteFilter filter) override;
   Result<std::vector<Neighbour>> neighbours() override;
+  Result<std::vector<Forwarding>> forwarding(IfIndex link) override;
+  Result<std::vector<Rule>> rules(uint8_t protocol) override;
   Result<Route> route_to(Ip destination) override;  // longest prefix of the main table
 
   // Adds a link as the machine would have it; returns its index.
@@ -47,6 +50,8 @@ class FakeRtnetlink final : public Rtnetlink {
   std::map<std::pair<IfIndex, Ip>, Address> addresses_;
   std::map<RouteKey, Route> routes_;
   std::map<std::pair<IfIndex, Ip>, Neighbour> neighbours_;
+  std::map<std::pair<IfIndex, Mac>, Forwarding> forwarding_;
+  std::set<Rule> rules_;
 };
 
 }  // namespace causeway::netlink

@@ -1,5 +1,5 @@
-// What rtnetlink is asked for, as values: links, addresses, routes, neighbours. A Change is one message; changes are
-// comparable, printable (to_string) and carry no state of a socket.
+// What rtnetlink is asked for, as values: links, addresses, routes, neighbours, rules. A Change is one message; changes
+// are comparable, printable (to_string) and carry no state of a socket.
 //
 // Put* makes or overwrites; Delete* of what is not there is no error. So every change may be repeated.
 #pragma once
@@ -15,9 +15,21 @@ namespace causeway::netlink {
 
 // ---- links
 
+// Every Pod's link on the node is of this group from its first moment on (`ip link show group 51776`).
+inline constexpr uint32_t kPodGroup = 0xca40;
+
 // A link of the socket's namespace, by index or by name.
 using LinkRef = std::variant<IfIndex, std::string>;
 std::string to_string(const LinkRef& ref);
+
+// What distinguishes a VXLAN device (RFC 7348). Its outer family is that of `local`: one device speaks one family.
+struct Vxlan {
+  uint32_t vni = 0;       // 24 bits
+  uint16_t port = 0;      // UDP, host order
+  Ip local;               // outer source
+  bool learning = false;  // whether it learns who is where from what comes in
+  bool operator==(const Vxlan&) const = default;
+};
 
 // A link as the kernel has it.
 struct Link {
@@ -34,6 +46,7 @@ struct Link {
   bool up = false;                    // IFF_UP
   bool running = false;               // IFF_LOWER_UP: has carrier
   bool loopback = false;
+  std::optional<Vxlan> vxlan;  // of kind "vxlan", with a local address
   bool operator==(const Link&) const = default;
 };
 
@@ -58,6 +71,15 @@ struct CreateBridge {
   std::optional<Mac> mac;
   uint32_t mtu = 0;
   bool operator==(const CreateBridge&) const = default;
+};
+// With no checksum of the outer UDP, which tunnels may leave out over both families (RFC 7348 section 5, RFC 6935), and
+// taking what comes without one. Starts down.
+struct CreateVxlan {
+  std::string name;
+  Vxlan vxlan;
+  std::optional<Mac> mac;
+  uint32_t mtu = 0;  // bytes, of the inner packet; 0: the kernel's default
+  bool operator==(const CreateVxlan&) const = default;
 };
 // Changes what is set and leaves the rest.
 struct SetLink {
@@ -118,6 +140,7 @@ struct Route {
   IfIndex link{};             // 0: none (blackhole, ...)
   bool onlink = false;        // the gateway is on the link although no route says so
   uint32_t mtu = 0;           // metric of the route, bytes; 0: the link's
+  bool mtu_locked = false;    // path MTU discovery does not change it; and IPv6 honours it for what it forwards
   uint32_t table = kMainTable;
   uint8_t protocol = kRouteProtocol;
   uint32_t priority = 0;     // 0: the kernel's default (IPv6's 1024 is shown as 0)
@@ -158,14 +181,53 @@ struct DeleteNeighbour {
   bool operator==(const DeleteNeighbour&) const = default;
 };
 
-using Change = std::variant<CreateVeth, CreateBridge, SetLink, DeleteLink, DeleteGroup, PutAddress, DeleteAddress,
-                            PutRoute, DeleteRoute, PutNeighbour, DeleteNeighbour>;
+// ---- forwarding table of a VXLAN device: behind which node is a MAC? Permanent; one node for each MAC.
+
+struct Forwarding {
+  IfIndex link{};
+  Mac mac;
+  Ip vtep;  // outer destination, of the device's family
+  auto operator<=>(const Forwarding&) const = default;
+};
+struct PutForwarding {
+  Forwarding forwarding;
+  bool operator==(const PutForwarding&) const = default;
+};
+struct DeleteForwarding {
+  Forwarding forwarding;
+  bool operator==(const DeleteForwarding&) const = default;
+};
+
+// ---- rules: which table answers for whom
+
+// "from PREFIX lookup TABLE". Identity: all of it.
+struct Rule {
+  Cidr from;
+  uint32_t table = 0;
+  uint32_t priority = 0;  // the lesser goes first; main has 32766
+  uint8_t protocol = kRouteProtocol;
+  auto operator<=>(const Rule&) const = default;
+};
+struct PutRule {
+  Rule rule;
+  bool operator==(const PutRule&) const = default;
+};
+struct DeleteRule {
+  Rule rule;
+  bool operator==(const DeleteRule&) const = default;
+};
+
+using Change = std::variant<CreateVeth, CreateBridge, CreateVxlan, SetLink, DeleteLink, DeleteGroup, PutAddress,
+                            DeleteAddress, PutRoute, DeleteRoute, PutNeighbour, DeleteNeighbour, PutForwarding,
+                            DeleteForwarding, PutRule, DeleteRule>;
 
 // One line each, in the words of `ip`: "route 10.1.1.0/24 via 172.18.0.3 dev 2 onlink mtu 1450 proto 202".
 std::string to_string(const Link& link);
 std::string to_string(const Address& address);
 std::string to_string(const Route& route);
 std::string to_string(const Neighbour& neighbour);
+std::string to_string(const Forwarding& forwarding);
+std::string to_string(const Rule& rule);
 std::string to_string(const Change& change);
 
 }  // namespace causeway::netlink

@@ -1,6 +1,7 @@
 #include "kernel/netlink/rtnetlink.h"
 
 #include <libmnl/libmnl.h>
+#include <linux/fib_rules.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <sched.h>
@@ -37,6 +38,27 @@ class KernelRtnetlink final : public Rtnetlink {
   }
   Result<std::vector<Neighbour>> neighbours() override {
     return dump<Neighbour, ndmsg>(RTM_GETNEIGH, {}, decode_neighbour, "neighbours");
+  }
+
+  Result<std::vector<Forwarding>> forwarding(IfIndex link) override {
+    ndmsg header{};
+    header.ndm_family = AF_BRIDGE;
+    header.ndm_ifindex = int(link);
+    auto all = TRY((dump<Forwarding, ndmsg>(RTM_GETNEIGH, header, decode_forwarding, "forwarding tables")));
+    // A kernel without strict checking ignores the filter.
+    std::erase_if(all, [&](const Forwarding& entry) { return entry.link != link; });
+    return all;
+  }
+
+  Result<std::vector<Rule>> rules(uint8_t protocol) override {
+    std::vector<Rule> all;
+    for (const auto family : {AF_INET, AF_INET6}) {
+      fib_rule_hdr header{};
+      header.family = uint8_t(family);
+      for (const Rule& rule : TRY((dump<Rule, fib_rule_hdr>(RTM_GETRULE, header, decode_rule, "rules"))))
+        if (!protocol || rule.protocol == protocol) all.push_back(rule);
+    }
+    return all;
   }
 
   Result<std::vector<Route>> routes(RouteFilter filter) override {
@@ -106,7 +128,7 @@ class KernelRtnetlink final : public Rtnetlink {
     Socket::Answers answers;
     answers.on_end = [&](uint32_t answered, int error, std::string words) {
       const size_t i = sent[answered - first];
-      if (error == 0 || means_absent(changes[i], error)) return;
+      if (error == 0 || means_done(changes[i], error)) return;
       statuses[i] =
           fail_errno(error, words.empty() ? to_string(changes[i]) : fmt::format("{} ({})", changes[i], words));
     };

@@ -28,7 +28,9 @@ class Rtnetlink {
   virtual Result<Link> link(LinkRef ref) = 0;  // NotFound
   virtual Result<std::vector<Address>> addresses() = 0;
   virtual Result<std::vector<Route>> routes(RouteFilter filter) = 0;
-  virtual Result<std::vector<Neighbour>> neighbours() = 0;  // the permanent ones
+  virtual Result<std::vector<Neighbour>> neighbours() = 0;               // the permanent ones
+  virtual Result<std::vector<Forwarding>> forwarding(IfIndex link) = 0;  // the permanent ones, of a VXLAN device
+  virtual Result<std::vector<Rule>> rules(uint8_t protocol) = 0;         // "from PREFIX lookup TABLE"; 0: of all tags
   // Which way a packet to `destination` goes from here; `source` is the address it would carry.
   virtual Result<Route> route_to(Ip destination) = 0;
 

@@ -43,7 +43,7 @@ std::string to_string(const Route& route) {
   if (route.link != IfIndex{}) text += fmt::format(" dev {}", route.link);
   if (route.onlink) text += " onlink";
   if (route.source) text += fmt::format(" src {}", *route.source);
-  if (route.mtu) text += fmt::format(" mtu {}", route.mtu);
+  if (route.mtu) text += fmt::format(" mtu {}{}", route.mtu_locked ? "lock " : "", route.mtu);
   if (route.priority) text += fmt::format(" metric {}", route.priority);
   if (route.table != kMainTable) text += fmt::format(" table {}", route.table);
   return text + fmt::format(" proto {}", route.protocol);
@@ -51,6 +51,14 @@ std::string to_string(const Route& route) {
 
 std::string to_string(const Neighbour& neighbour) {
   return fmt::format("neighbour {} lladdr {} dev {}", neighbour.ip, neighbour.mac, neighbour.link);
+}
+
+std::string to_string(const Forwarding& forwarding) {
+  return fmt::format("fdb {} dst {} dev {}", forwarding.mac, forwarding.vtep, forwarding.link);
+}
+
+std::string to_string(const Rule& rule) {
+  return fmt::format("rule {}: from {} lookup {} proto {}", rule.priority, rule.from, rule.table, rule.protocol);
 }
 
 namespace {
@@ -69,6 +77,13 @@ struct Printer {
     return fmt::format("create veth {} peer {}", end_of(c.link), end_of(c.peer));
   }
   std::string operator()(const CreateBridge& c) const { return "create bridge " + c.name; }
+  std::string operator()(const CreateVxlan& c) const {
+    std::string text =
+        fmt::format("create vxlan {} id {} port {} local {}", c.name, c.vxlan.vni, c.vxlan.port, c.vxlan.local);
+    if (c.mac) text += fmt::format(" {}", *c.mac);
+    if (c.mtu) text += fmt::format(" mtu {}", c.mtu);
+    return text + (c.vxlan.learning ? "" : " nolearning");
+  }
   std::string operator()(const SetLink& c) const {
     std::string text = "set " + to_string(c.link);
     if (c.up) text += *c.up ? " up" : " down";
@@ -92,6 +107,10 @@ struct Printer {
   std::string operator()(const DeleteNeighbour& c) const {
     return fmt::format("delete neighbour {} dev {}", c.ip, c.link);
   }
+  std::string operator()(const PutForwarding& c) const { return "put " + to_string(c.forwarding); }
+  std::string operator()(const DeleteForwarding& c) const { return "delete " + to_string(c.forwarding); }
+  std::string operator()(const PutRule& c) const { return "put " + to_string(c.rule); }
+  std::string operator()(const DeleteRule& c) const { return "delete " + to_string(c.rule); }
 };
 
 }  // namespace

@@ -198,3 +198,72 @@ TEST_CASE("sysctls inside a namespace are its own") {
   CHECK(read(world.pod) == "1");
   CHECK(read(world.node) == "0");
 }
+
+TEST_CASE("a VXLAN device of either outer family, and who is behind which MAC") {
+  World world;
+  for (const char* local : {"192.0.2.1", "2001:db8::1"}) {
+    CAPTURE(local);
+    const Vxlan vxlan{.vni = 7, .port = 4790, .local = ip(local)};
+    REQUIRE(world.net
+                ->apply_one(CreateVxlan{
+                    .name = "causeway.vxlan4", .vxlan = vxlan, .mac = mac("02:00:00:00:00:01"), .mtu = 1430})
+                .has_value());
+    const Link link = world.net->link("causeway.vxlan4").value();
+    CHECK(link.vxlan == vxlan);
+    CHECK(link.kind == "vxlan");
+    CHECK(link.mtu == 1430);
+    CHECK(link.mac == mac("02:00:00:00:00:01"));
+    REQUIRE(world.net->apply_one(SetLink{.link = link.index, .up = true}).has_value());
+
+    const bool v4 = vxlan.local.is_v4();
+    Forwarding entry{link.index, mac("02:00:00:00:00:02"), ip(v4 ? "192.0.2.2" : "2001:db8::2")};
+    REQUIRE(world.net->apply_one(PutForwarding{entry}).has_value());
+    CHECK(world.net->forwarding(link.index).value() == std::vector{entry});
+    entry.vtep = ip(v4 ? "192.0.2.3" : "2001:db8::3");
+    REQUIRE(world.net->apply_one(PutForwarding{entry}).has_value());  // moves, does not double
+    CHECK(world.net->forwarding(link.index).value() == std::vector{entry});
+    CHECK(world.net->forwarding(IfIndex{1}).value().empty());
+    CHECK(world.net->apply_one(DeleteForwarding{entry}).has_value());
+    CHECK(world.net->apply_one(DeleteForwarding{entry}).has_value());
+    CHECK(world.net->forwarding(link.index).value().empty());
+    REQUIRE(world.net->apply_one(DeleteLink{link.index}).has_value());
+  }
+  const auto refused = world.net->apply_one(CreateVxlan{.name = "x", .vxlan = {.vni = 1u << 24, .local = ip("::1")}});
+  CHECK(refused.error().code() == Errc::Invalid);
+}
+
+TEST_CASE("rules by source, of ours only, however often they are put") {
+  World world;
+  for (const char* from : {"10.244.1.0/24", "fd00:10:1::/64"}) {
+    const Rule rule{.from = cidr(from), .table = 51776, .priority = 20200};
+    REQUIRE(world.net->apply_one(PutRule{rule}).has_value());
+    REQUIRE(world.net->apply_one(PutRule{rule}).has_value());
+  }
+  REQUIRE(world.net->apply_one(PutRule{{.from = cidr("10.9.0.0/16"), .table = 99, .priority = 7, .protocol = 4}})
+              .has_value());
+  CHECK(world.net->rules(0).value().size() == 3);
+  const auto ours = world.net->rules(kRouteProtocol).value();
+  REQUIRE(ours.size() == 2);
+  CHECK(to_string(ours[0]) == "rule 20200: from 10.244.1.0/24 lookup 51776 proto 202");
+  CHECK(to_string(ours[1]) == "rule 20200: from fd00:10:1::/64 lookup 51776 proto 202");
+  for (const Rule& rule : ours) {
+    CHECK(world.net->apply_one(DeleteRule{rule}).has_value());
+    CHECK(world.net->apply_one(DeleteRule{rule}).has_value());
+  }
+  CHECK(world.net->rules(0).value().size() == 1);
+}
+
+TEST_CASE("a route's locked MTU comes back as it was put") {
+  World world;
+  REQUIRE(world.net->apply_one(CreateBridge{.name = "br"}).has_value());
+  const IfIndex link = world.net->link("br")->index;
+  REQUIRE(world.net->apply_one(SetLink{.link = link, .up = true}).has_value());
+  for (const char* to : {"10.244.2.0/24", "fd00:10:2::/64"}) {
+    const Route route{.destination = cidr(to), .link = link, .mtu = 1430, .mtu_locked = true, .table = 51776};
+    REQUIRE(world.net->apply_one(PutRoute{route}).has_value());
+    const auto found = world.net->routes({.table = 51776}).value();
+    REQUIRE(found.size() == 1);
+    CHECK(found[0] == route);
+    REQUIRE(world.net->apply_one(DeleteRoute{route}).has_value());
+  }
+}

@@ -41,6 +41,8 @@ class FaultyRtnetlink final : public netlink::Rtnetlink {
   Result<std::vector<netlink::Address>> addresses() override { return real_->addresses(); }
   Result<std::vector<netlink::Route>> routes(netlink::RouteFilter filter) override { return real_->routes(filter); }
   Result<std::vector<netlink::Neighbour>> neighbours() override { return real_->neighbours(); }
+  Result<std::vector<netlink::Forwarding>> forwarding(IfIndex link) override { return real_->forwarding(link); }
+  Result<std::vector<netlink::Rule>> rules(uint8_t protocol) override { return real_->rules(protocol); }
   Result<netlink::Route> route_to(Ip destination) override { return real_->route_to(destination); }
 
  private:
