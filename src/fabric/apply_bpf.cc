@@ -1,16 +1,17 @@
 #include "fabric/apply_bpf.h"
 
-#include "base/log.h"
 #include "datapath/rows.h"
 #include "fabric/encode.h"
+#include "fabric/rows_pass.h"
 
 namespace causeway::fabric {
 
 using cluster::Failure;
 
-Applier::Applier(Options options, Doors doors) : options_(options), doors_(doors), desired_(std::move(options)) {}
+BpfApplier::BpfApplier(Options options, BpfDoors doors)
+    : options_(options), doors_(doors), desired_(std::move(options)) {}
 
-void Applier::changed(const cluster::ChangeSet& changes, const cluster::Model& model) {
+void BpfApplier::changed(const cluster::ChangeSet& changes, const cluster::Model& model) {
   // While rows of a former life wait for their source to be complete, a row that appears may be one of them: look
   // again instead of writing what is there.
   if (!nodes_synced_ || !attachments_synced_) observed_ = false;
@@ -21,7 +22,7 @@ void Applier::changed(const cluster::ChangeSet& changes, const cluster::Model& m
   if (changes.facts) observed_ = false;
 }
 
-Status Applier::observe() {
+Status BpfApplier::observe() {
   std::map<Cidr, abi::route_value> routes;
   for (const auto& [key, value] : TRY(doors_.routes.dump(), "read map routes"))
     if (key.net == abi::NET_THIS_CLUSTER) routes.emplace(datapath::prefix_of(key), value);
@@ -67,41 +68,9 @@ Status Applier::observe() {
   return ok();
 }
 
-// One walk over the dirty rows of every table. A row that cannot be written stays dirty and is a Failure of its owner.
-struct Applier::Pass {
-  Applier& self;
-  std::vector<Failure> failures;
-
-  // `write(keys, rows)` answers one Status for each key; rows[i] is null for a removal.
-  template <class K, class V, class May, class Write>
-  void each(std::string_view table, Rows<K, V>& rows, bool puts, May may_remove, Write write) {
-    std::vector<K> keys;
-    std::vector<const V*> values;
-    for (const K& key : rows.dirty()) {
-      const auto* row = rows.find(key);
-      if ((row != nullptr) != puts || (!row && !may_remove(key))) continue;
-      keys.push_back(key);
-      values.push_back(row ? &row->value : nullptr);
-    }
-    if (keys.empty()) return;
-    std::vector<Status> results = write(keys, values);
-    for (size_t i = 0; i < keys.size(); ++i) {
-      const auto* row = rows.find(keys[i]);
-      if (results[i]) {
-        ++self.writes_;
-        rows.clean(keys[i]);
-      } else {
-        failures.push_back({row ? to_string(row->owner) : fmt::format("{} {}", table, print(keys[i])),
-                            std::move(results[i].error()).with("{} {}", row ? table : "remove", print(keys[i]))});
-      }
-    }
-  }
-
-  template <class K>
-  static std::string print(const K& key) {
-    return std::string(to_string(key));
-  }
-  static std::string print(const NeighbourKey& key) { return to_string(key.ip); }
+struct BpfApplier::Pass : RowsPass {
+  explicit Pass(BpfApplier& applier) : RowsPass(applier.writes_), self(applier) {}
+  BpfApplier& self;
 
   // The whole batch at once; row by row only to find out which one failed.
   template <class K, class V, class MapKey, class MapValue, class May, class KeyOf, class ValueOf>
@@ -121,15 +90,6 @@ struct Applier::Pass {
         for (size_t i = 0; i < keys.size(); ++i) results[i] = table.remove(batch[i]);
       }
       return results;
-    });
-  }
-
-  template <class K, class V, class May, class ChangeOf>
-  void net(std::string_view name, Rows<K, V>& rows, bool puts, May may_remove, ChangeOf change_of) {
-    each(name, rows, puts, may_remove, [&](const std::vector<K>& keys, const std::vector<const V*>& values) {
-      std::vector<netlink::Change> changes;
-      for (size_t i = 0; i < keys.size(); ++i) changes.push_back(change_of(keys[i], values[i]));
-      return self.doors_.net.apply(changes);
     });
   }
 
@@ -171,8 +131,8 @@ struct Applier::Pass {
     auto may_remove = [&](const Cidr& to) {
       return to.prefix() == to.address().bits() ? self.attachments_synced_ : self.nodes_synced_;
     };
-    net("kernel route", self.desired_.kernel_routes, puts, may_remove,
-        [&](const Cidr& to, const KernelRoute* row) -> netlink::Change {
+    net("kernel route", self.desired_.kernel_routes, puts, self.doors_.net, may_remove,
+        [&](const Cidr& to, const KernelRoute* row) -> MaybeChange {
           if (row) {
             netlink::Route route = encode(to, *row);
             self.kernel_routes_.insert_or_assign(to, route);
@@ -188,27 +148,17 @@ struct Applier::Pass {
   }
   void neighbours(bool puts) {
     net(
-        "neighbour", self.desired_.neighbours, puts, [&](auto&) { return self.nodes_synced_; },
-        [](const NeighbourKey& key, const Mac* mac) -> netlink::Change {
+        "neighbour", self.desired_.neighbours, puts, self.doors_.net, [&](auto&) { return self.nodes_synced_; },
+        [](const NeighbourKey& key, const Mac* mac) -> MaybeChange {
           if (mac) return netlink::PutNeighbour{{key.ifindex, key.ip, *mac}};
           return netlink::DeleteNeighbour{key.ifindex, key.ip};
         });
   }
-  // An object without rows must not look as if it had been applied.
-  void refused() {
-    auto& rows = self.desired_.refused;
-    for (const std::string& object : std::set<std::string>(rows.dirty())) {
-      if (const auto* row = rows.find(object)) log::warning("fabric: {} gets no routes: {}", object, row->value);
-      rows.clean(object);
-    }
-    for (const auto& [object, reason] : rows.values())
-      if (object.starts_with("attachment ")) failures.push_back({object, Error(Errc::Conflict, reason)});
-  }
 };
 
-Task<Result<std::vector<Failure>>> Applier::apply() {
+Task<Result<std::vector<Failure>>> BpfApplier::apply() {
   if (!observed_) CO_TRY(observe(), "observe the kernel");
-  Pass pass{*this, {}};
+  Pass pass(*this);
   // What is built on comes first: maps, then the programs that read them, then routes that lead packets there.
   pass.uplinks(true);
   pass.neighbours(true);
@@ -225,7 +175,7 @@ Task<Result<std::vector<Failure>>> Applier::apply() {
   pass.routes(false);
   pass.neighbours(false);
   pass.uplinks(false);
-  pass.refused();
+  pass.refused(desired_.refused);
   co_return std::move(pass.failures);
 }
 

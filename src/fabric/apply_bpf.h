@@ -2,8 +2,8 @@
 // is the checkpoint: a restarted agent compiles the same tables, finds no difference and writes nothing.
 #pragma once
 
-#include "cluster/feed/consumer.h"
 #include "datapath/datapath.h"
+#include "fabric/apply.h"
 #include "fabric/desired.h"
 #include "fabric/hooks.h"
 #include "kernel/netlink/rtnetlink.h"
@@ -11,7 +11,7 @@
 namespace causeway::fabric {
 
 // Borrowed; all of one node.
-struct Doors {
+struct BpfDoors {
   datapath::Pods& pods;
   datapath::Routes& routes;
   datapath::Peers& peers;
@@ -20,25 +20,23 @@ struct Doors {
   netlink::Rtnetlink& net;
 };
 
-class Applier final : public cluster::Consumer {
+class BpfApplier final : public Applier {
  public:
-  Applier(Options options, Doors doors);
+  BpfApplier(Options options, BpfDoors doors);
 
-  std::string_view name() const override { return "fabric"; }
   void changed(const cluster::ChangeSet& changes, const cluster::Model& model) override;
   Task<Result<std::vector<cluster::Failure>>> apply() override;
   void forget() override { observed_ = false; }
 
-  Tables tables() const { return desired_.tables(); }
-  // Rows written to the kernel (put or removed) since the start.
-  uint64_t writes() const { return writes_; }
+  Tables tables() const override { return desired_.tables(); }
+  uint64_t writes() const override { return writes_; }
 
  private:
   struct Pass;
   Status observe();
 
   Options options_;
-  Doors doors_;
+  BpfDoors doors_;
   Desired desired_;
   bool observed_ = false;
   bool nodes_synced_ = false;

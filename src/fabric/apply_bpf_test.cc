@@ -51,7 +51,7 @@ struct Kernel {
     veth = net.add_link({.name = "cw1", .kind = "veth", .mtu = 1450, .up = true});
     net.log.clear();
   }
-  Doors doors() { return {pods, routes, peers, uplinks, hooks, net}; }
+  BpfDoors doors() { return {pods, routes, peers, uplinks, hooks, net}; }
   size_t writes() const {
     return pods.writes + routes.writes + peers.writes + uplinks.writes + static_cast<size_t>(hooks.writes) +
            net.log.size();
@@ -70,7 +70,7 @@ struct Kernel {
 struct Agent {
   VirtualLoop loop;
   cluster::Model model;
-  Applier applier;
+  BpfApplier applier;
 
   explicit Agent(Kernel& kernel) : applier({.cluster_cidrs = {cidr("10.244.0.0/16")}}, kernel.doors()) {
     model.set_facts(observe_facts(kernel.net, "n1", {.addresses = {ip("192.0.2.1")}}).value());

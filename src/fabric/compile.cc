@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "fabric/compile_netfilter.h"
+
 namespace causeway::fabric {
 
 using cluster::Model;
@@ -12,22 +14,11 @@ namespace {
 
 constexpr uint32_t kIpv6MinimumMtu = 1280;  // RFC 8200 section 5
 
+uint32_t overhead(Family outer) { return vxlan_overhead(outer); }
+
 bool has_own(const NodeFacts& facts, const Ip& ip) {
   return std::ranges::any_of(facts.uplink.addresses, [&](const auto& address) { return address.ip == ip; }) ||
          std::ranges::find(facts.addresses, ip) != facts.addresses.end();
-}
-
-// Our address of the family on the uplink: what other nodes call us by.
-std::optional<Ip> own_address(const NodeFacts& facts, const Node* self, Family family) {
-  auto on_uplink = [&](const Ip& ip) {
-    return std::ranges::any_of(facts.uplink.addresses, [&](const auto& address) { return address.ip == ip; });
-  };
-  if (self)
-    for (const Ip& ip : self->addresses)
-      if (ip.family() == family && on_uplink(ip)) return ip;
-  for (const auto& address : facts.uplink.addresses)
-    if (address.ip.family() == family) return address.ip;
-  return std::nullopt;
 }
 
 // The order in which we try families for the outer packet: that of our own Node's addresses.
@@ -43,8 +34,6 @@ std::vector<Family> outer_families(const NodeFacts& facts, const Node* self) {
   add(Family::V6);
   return families;
 }
-
-uint32_t overhead(Family outer) { return outer == Family::V4 ? kVxlanOverhead4 : kVxlanOverhead6; }
 
 // The families in which this cluster has Pods: the cluster's ranges, else our own Node's.
 std::set<Family> pod_families(const Model& model, const Options& options) {
@@ -121,17 +110,24 @@ KernelRoute through_fabric(const Cidr& prefix, const Model& model, uint32_t mtu)
           .source = own_address(facts, model.self(), prefix.family())};
 }
 
+// The kernel's part on the bpf plane: all of it leads to the uplink, where the program takes it.
+void lead_to_programs(Tables& out, const Model& model, const Options& options) {
+  const NodeFacts& facts = model.facts();
+  out.hooks[facts.uplink.ifindex] = Hooks::Uplink;
+  for (Family family : pod_families(model, options)) {
+    const auto [gateway, mac] = fabric_gateway(family);
+    out.neighbours[{facts.uplink.ifindex, gateway}] = mac;
+  }
+  for (const auto& [prefix, route] : out.routes)
+    if (route.via == Via::LocalPods) out.kernel_routes.emplace(prefix, through_fabric(prefix, model, 0));
+}
+
 Tables compile_self(const Model& model, const Options& options) {
   Tables out;
   const NodeFacts& facts = model.facts();
   if (facts.uplink.ifindex == IfIndex{}) return out;
   const Node* self = model.self();
-  out.hooks[facts.uplink.ifindex] = Hooks::Uplink;
   out.uplinks[facts.uplink.ifindex] = {own_address(facts, self, Family::V4), own_address(facts, self, Family::V6)};
-  for (Family family : pod_families(model, options)) {
-    const auto [gateway, mac] = fabric_gateway(family);
-    out.neighbours[{facts.uplink.ifindex, gateway}] = mac;
-  }
 
   // The more specific owner of a prefix goes first; emplace leaves it.
   const Route here{.via = Via::ThisNode, .node_address = true, .node = facts.name};
@@ -141,10 +137,8 @@ Tables compile_self(const Model& model, const Options& options) {
     if (std::string why = refusal(*self, model); !why.empty()) {
       out.refused["node " + self->name] = why;
     } else {
-      for (const Cidr& cidr : self->pod_cidrs) {
+      for (const Cidr& cidr : self->pod_cidrs)
         out.routes.emplace(cidr, Route{.via = Via::LocalPods, .node = self->name});
-        out.kernel_routes.emplace(cidr, through_fabric(cidr, model, 0));
-      }
     }
   }
   auto cluster = [&](const Cidr& cidr) {
@@ -155,6 +149,10 @@ Tables compile_self(const Model& model, const Options& options) {
   };
   for (const Cidr& cidr : options.cluster_cidrs) cluster(cidr);
   for (const Cidr& cidr : options.non_masquerade_cidrs) cluster(cidr);
+  if (options.plane == Plane::Netfilter)
+    lead_by_kernel(out, model, options);
+  else
+    lead_to_programs(out, model, options);
   return out;
 }
 
@@ -175,9 +173,11 @@ Tables compile_node(const std::string& name, const Model& model, const Options& 
     if (!families.contains(cidr.family())) continue;
     auto route = route_to(*node, cidr, false, model, options);
     if (!route) return refuse(route.error().message());
-    KernelRoute kernel = through_fabric(cidr, model, route->mtu);
-    if (route->via == Via::Native) kernel.gateway = route->next_hop;
-    out.kernel_routes.emplace(cidr, kernel);
+    if (options.plane == Plane::Bpf) {
+      KernelRoute kernel = through_fabric(cidr, model, route->mtu);
+      if (route->via == Via::Native) kernel.gateway = route->next_hop;
+      out.kernel_routes.emplace(cidr, kernel);
+    }
     out.routes.emplace(cidr, std::move(*route));
   }
   for (const Ip& ip : node->addresses) {
@@ -186,10 +186,11 @@ Tables compile_node(const std::string& name, const Model& model, const Options& 
     out.routes.emplace(host_cidr(ip), std::move(*route));
     if (options.mode != Mode::HostGw) out.peers.emplace(ip, name);
   }
+  if (options.plane == Plane::Netfilter) lead_by_kernel(out, *node, model, options);
   return out;
 }
 
-Tables compile_attachment(const cluster::AttachmentKey& key, const Model& model) {
+Tables compile_attachment(const cluster::AttachmentKey& key, const Model& model, const Options& options) {
   Tables out;
   const cluster::Attachment* attachment = model.attachment(key);
   if (!attachment || model.facts().uplink.ifindex == IfIndex{}) return out;
@@ -200,10 +201,11 @@ Tables compile_attachment(const cluster::AttachmentKey& key, const Model& model)
         out.refused[object] = fmt::format("its address {} belongs to attachment {}", ip, other);
         return out;
       }
-  out.hooks[attachment->host_ifindex] = Hooks::Pod;
+  if (options.plane == Plane::Bpf) out.hooks[attachment->host_ifindex] = Hooks::Pod;
   for (const Ip& ip : attachment->addresses) {
     out.pods.emplace(ip, PodRow{.pod = attachment->pod,
                                 .ifindex = attachment->host_ifindex,
+                                .device = attachment->host_ifname,
                                 .mac = attachment->pod_mac,
                                 .host_mac = attachment->host_mac});
     out.kernel_routes.emplace(host_cidr(ip),
@@ -221,6 +223,13 @@ void insert_all(Tables& into, Tables&& from) {
   into.kernel_routes.merge(from.kernel_routes);
   into.neighbours.merge(from.neighbours);
   into.hooks.merge(from.hooks);
+  into.tunnels.merge(from.tunnels);
+  into.tunnel_neighbours.merge(from.tunnel_neighbours);
+  into.forwarding.merge(from.forwarding);
+  into.pod_routes.merge(from.pod_routes);
+  into.rules.merge(from.rules);
+  into.masquerade_from.merge(from.masquerade_from);
+  into.masquerade_except_to.merge(from.masquerade_except_to);
   into.refused.merge(from.refused);
 }
 
@@ -257,7 +266,8 @@ std::string refusal(const Node& node, const Model& model) {
 
 Tables compile_one(const Key& key, const Model& model, const Options& options) {
   if (const auto* node = std::get_if<std::string>(&key)) return compile_node(*node, model, options);
-  if (const auto* attachment = std::get_if<cluster::AttachmentKey>(&key)) return compile_attachment(*attachment, model);
+  if (const auto* attachment = std::get_if<cluster::AttachmentKey>(&key))
+    return compile_attachment(*attachment, model, options);
   return compile_self(model, options);
 }
 

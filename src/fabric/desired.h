@@ -21,6 +21,13 @@ class Desired {
   Rows<Cidr, KernelRoute> kernel_routes;
   Rows<NeighbourKey, Mac> neighbours;
   Rows<IfIndex, Hooks> hooks;
+  Rows<Family, TunnelRow> tunnels;
+  Rows<TunnelNeighbourKey, Mac> tunnel_neighbours;
+  Rows<ForwardingKey, Ip> forwarding;
+  Rows<Cidr, KernelRoute> pod_routes;
+  Rows<Cidr, Present> rules;
+  Rows<Cidr, Present> masquerade_from;
+  Rows<Cidr, Present> masquerade_except_to;
   Rows<std::string, std::string> refused;  // dirty: not reported yet
 
  private:

@@ -43,12 +43,15 @@ abi::pod_value encode(const PodRow& row) {
 
 abi::uplink_value encode(const UplinkRow& row) { return {.addr4 = addr(row.v4), .addr6 = addr(row.v6)}; }
 
-netlink::Route encode(const Cidr& destination, const KernelRoute& route) {
+netlink::Route encode(const Cidr& destination, const KernelRoute& route, IfIndex tunnel) {
+  if (route.unreachable) return {.destination = destination, .type = netlink::RouteType::Unreachable};
   return {.destination = destination,
           .gateway = route.gateway,
-          .link = route.ifindex,
+          .link = route.tunnel ? tunnel : route.ifindex,
           .onlink = route.gateway.has_value(),
           .mtu = route.mtu,
+          // For what it forwards, IPv6 asks the device, not the route, unless the route insists.
+          .mtu_locked = route.tunnel && destination.family() == Family::V6,
           .source = route.source};
 }
 

@@ -1,6 +1,7 @@
 #include "fabric/facts.h"
 
 #include <algorithm>
+#include <set>
 
 namespace causeway::fabric {
 
@@ -13,9 +14,14 @@ bool is_global(const Ip& ip) {
 Result<netlink::Link> choose(netlink::Rtnetlink& net, const std::vector<netlink::Address>& addresses,
                              const UplinkChoice& choice) {
   if (!choice.device.empty()) return TRY(net.link(choice.device), "--uplink {}", choice.device);
+  // Our own tunnels have the node's addresses too.
+  std::set<IfIndex> tunnels;
+  for (const netlink::Link& link : TRY(net.links()))
+    if (link.kind == "vxlan") tunnels.insert(link.index);
   for (const Ip& ip : choice.addresses)
     for (const netlink::Address& address : addresses)
-      if (address.ip == ip) return TRY(net.link(address.link), "the device of {}", ip);
+      if (address.ip == ip && !tunnels.contains(address.link))
+        return TRY(net.link(address.link), "the device of {}", ip);
   for (Family family : {Family::V4, Family::V6})
     for (const netlink::Route& route : TRY(net.routes({.family = family})))
       if (route.destination.prefix() == 0 && route.type == netlink::RouteType::Unicast && route.link != IfIndex{})

@@ -17,4 +17,18 @@ Result<Mode> parse_mode(std::string_view text) {
   return fail(Errc::Invalid, "--fabric {}: must be auto, vxlan or host-gw", text);
 }
 
+std::string_view to_string(Plane plane) {
+  switch (plane) {
+    case Plane::Bpf: return "bpf";
+    case Plane::Netfilter: return "netfilter";
+  }
+  return "?";
+}
+
+Result<Plane> parse_plane(std::string_view text) {
+  for (Plane plane : {Plane::Bpf, Plane::Netfilter})
+    if (text == to_string(plane)) return plane;
+  return fail(Errc::Invalid, "--plane {}: must be bpf or netfilter", text);
+}
+
 }  // namespace causeway::fabric

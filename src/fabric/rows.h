@@ -55,6 +55,7 @@ class Rows {
   }
   const std::set<K>& dirty() const { return dirty_; }
   void clean(const K& key) { dirty_.erase(key); }
+  void clean() { dirty_.clear(); }
 
   std::map<K, V> values() const {
     std::map<K, V> out;

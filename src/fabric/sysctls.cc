@@ -18,6 +18,12 @@ Status loosen_rp_filter(const std::string& device) {
 
 }  // namespace
 
+Families families_of(const std::vector<Cidr>& cidrs) {
+  Families families;
+  for (const Cidr& cidr : cidrs) (cidr.family() == Family::V4 ? families.v4 : families.v6) = true;
+  return families;
+}
+
 Status set_sysctls(const std::string& uplink, Families pods) {
   if (pods.v4) {
     TRY(netns::write_sysctl("ipv4/ip_forward", "1"));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/ip.h"
 #include "base/result.h"
@@ -11,6 +12,7 @@ namespace causeway::fabric {
 struct Families {
   bool v4 = false, v6 = false;
 };
+Families families_of(const std::vector<Cidr>& cidrs);
 // Writes only what differs. An error names the sysctl. Works in the calling thread's network namespace.
 Status set_sysctls(const std::string& uplink, Families pods);
 

@@ -24,8 +24,10 @@ std::string text(const Cidr& to, const Route& route) {
   return line;
 }
 
-std::string text(const Cidr& to, const KernelRoute& route) {
-  std::string line = fmt::format("kernel-route {} dev {}", to, route.ifindex);
+std::string text(std::string_view table, const Cidr& to, const KernelRoute& route) {
+  std::string line = fmt::format("{} {}", table, to);
+  if (route.unreachable) return line + " unreachable";
+  line += " dev " + (route.tunnel ? tunnel_device(*route.tunnel) : to_string(route.ifindex));
   field(line, "via", route.gateway);
   field(line, "src", route.source);
   field(line, "mtu", route.mtu);
@@ -59,6 +61,8 @@ std::string_view to_string(Hooks hooks) {
   return "?";
 }
 
+std::string tunnel_device(Family outer) { return outer == Family::V4 ? "causeway.vxlan4" : "causeway.vxlan6"; }
+
 std::string render(const Tables& tables) {
   std::string out;
   for (const auto& [ifindex, hooks] : tables.hooks) out += fmt::format("hooks dev {} {}\n", ifindex, hooks);
@@ -72,9 +76,23 @@ std::string render(const Tables& tables) {
   for (const auto& [ip, node] : tables.peers) out += fmt::format("peer {} node {}\n", ip, node);
   for (const auto& [ip, row] : tables.pods)
     out += fmt::format("pod {} {} dev {} mac {} host-mac {}\n", ip, row.pod, row.ifindex, row.mac, row.host_mac);
-  for (const auto& [to, route] : tables.kernel_routes) out += text(to, route) + "\n";
+  for (const auto& [to, route] : tables.kernel_routes) out += text("kernel-route", to, route) + "\n";
+  for (const auto& [to, route] : tables.pod_routes) out += text("pod-route", to, route) + "\n";
+  for (const auto& [from, present] : tables.rules) out += fmt::format("rule from {}: pod-routes\n", from);
   for (const auto& [key, mac] : tables.neighbours)
     out += fmt::format("neighbour {} dev {} lladdr {}\n", key.ip, key.ifindex, mac);
+  for (const auto& [outer, row] : tables.tunnels) {
+    out += fmt::format("tunnel {} from {} port {} vni {} mac {} mtu {}", tunnel_device(outer), row.source, row.port,
+                       row.vni, row.mac, row.mtu);
+    for (const Ip& ip : row.addresses) out += fmt::format(" address {}", ip);
+    out += "\n";
+  }
+  for (const auto& [key, mac] : tables.tunnel_neighbours)
+    out += fmt::format("neighbour {} dev {} lladdr {}\n", key.ip, tunnel_device(key.outer), mac);
+  for (const auto& [key, vtep] : tables.forwarding)
+    out += fmt::format("forwarding {} dev {} dst {}\n", key.mac, tunnel_device(key.outer), vtep);
+  for (const auto& [from, present] : tables.masquerade_from) out += fmt::format("masquerade from {}\n", from);
+  for (const auto& [to, present] : tables.masquerade_except_to) out += fmt::format("masquerade except to {}\n", to);
   for (const auto& [object, reason] : tables.refused) out += fmt::format("refused {}: {}\n", object, reason);
   return out;
 }

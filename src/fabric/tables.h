@@ -41,7 +41,8 @@ struct Route {
 // A Pod of this node, by one of its addresses.
 struct PodRow {
   cluster::PodKey pod;
-  IfIndex ifindex{};  // host end of its veth
+  IfIndex ifindex{};   // host end of its veth ...
+  std::string device;  // ... and its name
   Mac mac;
   Mac host_mac;
   bool operator==(const PodRow&) const = default;
@@ -53,12 +54,15 @@ struct UplinkRow {
   bool operator==(const UplinkRow&) const = default;
 };
 
-// A route of the kernel, for the node's own sockets and for what the programs give to the stack.
+// A route of the kernel: on the bpf plane for the node's own sockets and for what the programs give to the stack, on
+// the netfilter plane for all packets.
 struct KernelRoute {
   IfIndex ifindex{};
-  std::optional<Ip> gateway;  // always on-link
-  uint32_t mtu = 0;           // bytes; 0: the link's
-  std::optional<Ip> source;   // preferred source of the node's own packets
+  std::optional<Family> tunnel;  // instead: by our VXLAN device of this outer family
+  bool unreachable = false;      // instead: nowhere, and the sender hears of it
+  std::optional<Ip> gateway;     // always on-link
+  uint32_t mtu = 0;              // bytes; 0: the link's
+  std::optional<Ip> source;      // preferred source of the node's own packets
   bool operator==(const KernelRoute&) const = default;
 };
 
@@ -66,6 +70,42 @@ struct NeighbourKey {
   IfIndex ifindex{};
   Ip ip;
   auto operator<=>(const NeighbourKey&) const = default;
+};
+
+// ---- rows of the netfilter plane only
+
+// Our VXLAN device of one outer family. It is named before it has an index.
+std::string tunnel_device(Family outer);  // causeway.vxlan4, causeway.vxlan6
+struct TunnelRow {
+  Ip source;  // outer
+  Mac mac;
+  uint32_t mtu = 0;  // bytes, of the inner packet
+  uint16_t port = 0;
+  uint32_t vni = 0;
+  // The node's own, once more: what the kernel puts into a packet that is masqueraded on its way into the tunnel.
+  std::vector<Ip> addresses;
+  bool operator==(const TunnelRow&) const = default;
+};
+
+// A next hop behind the tunnel: its MAC stands for the node.
+struct TunnelNeighbourKey {
+  Family outer = Family::V4;
+  Ip ip;
+  auto operator<=>(const TunnelNeighbourKey&) const = default;
+};
+// Whom a MAC stands for.
+struct ForwardingKey {
+  Family outer = Family::V4;
+  Mac mac;
+  auto operator<=>(const ForwardingKey&) const = default;
+};
+
+// The table of routes that only what our Pods send meets, and where its rules stand: before the main table's.
+inline constexpr uint32_t kPodTable = 0xca40;
+inline constexpr uint32_t kPodRulePriority = 20200;
+
+struct Present {  // the value of a set's element
+  bool operator==(const Present&) const = default;
 };
 
 enum class Hooks : uint8_t { Pod, Uplink };
@@ -79,6 +119,14 @@ struct Tables {
   std::map<Cidr, KernelRoute> kernel_routes;
   std::map<NeighbourKey, Mac> neighbours;  // permanent
   std::map<IfIndex, Hooks> hooks;          // devices that carry our programs
+  // The netfilter plane's.
+  std::map<Family, TunnelRow> tunnels;
+  std::map<TunnelNeighbourKey, Mac> tunnel_neighbours;
+  std::map<ForwardingKey, Ip> forwarding;        // -> outer destination
+  std::map<Cidr, KernelRoute> pod_routes;        // of kPodTable
+  std::map<Cidr, Present> rules;                 // from here: kPodTable
+  std::map<Cidr, Present> masquerade_from;       // our Pods
+  std::map<Cidr, Present> masquerade_except_to;  // inside of the cluster; no prefix holds another
   // Objects that get no rows, and why (nothing of it goes to the kernel): "node n3".
   std::map<std::string, std::string> refused;
   bool operator==(const Tables&) const = default;

@@ -11,8 +11,7 @@
 
 namespace causeway::pod {
 
-// Every Pod's link on the node is of this group from its first moment on (`ip link show group 51776`).
-inline constexpr uint32_t kPodGroup = 0xca40;
+using netlink::kPodGroup;
 // Links that wait for their deletion: many go in one message, at the price of one.
 inline constexpr uint32_t kReapGroup = 0xca41;
 

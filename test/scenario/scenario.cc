@@ -83,6 +83,8 @@ struct World {
         facts.addresses.push_back(TRY(Ip::parse(words.at(1))));
       } else if (words[0] == "fabric") {
         options.mode = TRY(fabric::parse_mode(words.at(1)));
+      } else if (words[0] == "plane") {
+        options.plane = TRY(fabric::parse_plane(words.at(1)));
       } else if (words[0] == "cluster-cidr") {
         options.cluster_cidrs.push_back(TRY(Cidr::parse(words.at(1))));
       } else if (words[0] == "non-masquerade-cidr") {

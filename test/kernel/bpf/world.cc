@@ -14,6 +14,7 @@
 
 #include "datapath/rows.h"
 #include "kernel/bpf/pins.h"
+#include "kernel/netlink/messages.h"
 
 namespace causeway::test {
 
@@ -224,6 +225,7 @@ void write_remote(Node& node, const Node& remote, Fabric fabric) {
 
 void World::open_plane(Node& node, const Setup& setup) {
   setup_ = setup;
+  if (!setup.programs) return;
   In in(node.ns);
   node.plane.reset();
   datapath::Features features{.attach = setup.attach, .masquerade = setup.masquerade};
@@ -263,6 +265,7 @@ Pod& World::add_pod(Node& node) {
                           "link set {0} up\n",
                           pod.host_side, to_string(host_mac), to_string(mac), path(pod.ns), 0, mtu));
   sysctl(node.ns, fmt::format("ipv6/conf/{}/accept_ra", pod.host_side), "0");
+  if (!setup_.programs) ip(node.ns, fmt::format("link set {} group {}\n", pod.host_side, netlink::kPodGroup));
   ip(pod.ns, fmt::format("link set eth0 up\naddr add {}/32 dev eth0\naddr add {}/128 dev eth0 nodad\n"
                          "route add 169.254.1.1 dev eth0\nroute add default via 169.254.1.1 dev eth0\n"
                          "neigh add 169.254.1.1 lladdr {} dev eth0 nud permanent\n"
@@ -272,6 +275,7 @@ Pod& World::add_pod(Node& node) {
      fmt::format("neigh add {1} lladdr {3} dev {0} nud permanent\nneigh add {2} lladdr {3} dev {0} nud permanent\n"
                  "route add {1}/32 dev {0}\nroute add {2}/128 dev {0}\n",
                  pod.host_side, to_string(pod.ip4), to_string(pod.ip6), to_string(mac)));
+  if (!setup_.programs) return pod;
   abi::pod_value value{.ifindex = ifindex(node.ns, pod.host_side)};
   std::copy(mac.bytes.begin(), mac.bytes.end(), value.mac);
   std::copy(host_mac.bytes.begin(), host_mac.bytes.end(), value.host_mac);

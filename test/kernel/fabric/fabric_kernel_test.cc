@@ -25,14 +25,14 @@ struct Agent {
   std::unique_ptr<netlink::Rtnetlink> net;
   std::unique_ptr<fabric::HookPort> hooks;
   cluster::Model model;
-  std::unique_ptr<fabric::Applier> applier;
+  std::unique_ptr<fabric::BpfApplier> applier;
 
   Agent(World& world, Node& node, fabric::Mode mode)
       : node(node), net(netlink::open_rtnetlink_in(node.ns.fd()).value()) {
     hooks = fabric::hooks_of(*node.plane);
-    applier = std::make_unique<fabric::Applier>(
-        options(mode), fabric::Doors{node.plane->pods(), node.plane->routes(), node.plane->peers(),
-                                     node.plane->uplinks(), *hooks, *net});
+    applier = std::make_unique<fabric::BpfApplier>(
+        options(mode), fabric::BpfDoors{node.plane->pods(), node.plane->routes(), node.plane->peers(),
+                                        node.plane->uplinks(), *hooks, *net});
     look();
     for (const Node* other : {&world.a, &world.b, &world.c})
       model.put(cluster::Node{.name = name_of_node(*other),

@@ -38,7 +38,7 @@ struct Kernel {
   FakeHooks hooks;
   netlink::FakeRtnetlink net;
 
-  fabric::Doors doors() { return {pods, routes, peers, uplinks, hooks, net}; }
+  fabric::BpfDoors doors() { return {pods, routes, peers, uplinks, hooks, net}; }
   uint64_t writes() const {
     return pods.writes + routes.writes + peers.writes + uplinks.writes + hooks.writes + net.log.size();
   }
@@ -80,7 +80,7 @@ struct Agent {
   kube::Client api;
   cluster::Model model;
   cluster::Feed feed;
-  fabric::Applier fabric;
+  fabric::BpfApplier fabric;
   cluster::Watches watches;
   Scope scope;
   Kernel& kernel;
