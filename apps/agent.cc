@@ -11,16 +11,15 @@
 
 #include "apps/agent_pages.h"
 #include "apps/cni_install.h"
+#include "apps/plane.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "cluster/feed/snapshot_writer.h"
 #include "cluster/feed/watches.h"
-#include "datapath/datapath.h"
-#include "fabric/apply_bpf.h"
+#include "fabric/compile.h"
 #include "fabric/facts.h"
 #include "fabric/sysctls.h"
 #include "http/server.h"
-#include "kernel/bpf/pins.h"
 #include "kube/client/config.h"
 #include "pod/listener.h"
 #include "pod/server.h"
@@ -30,42 +29,9 @@ namespace causeway::apps {
 namespace {
 
 constexpr Duration kAuditEvery = 60s;  // somebody else may change routes, maps and hooks
-constexpr Duration kSweepEvery = 60s;  // expired flows leave conntrack
 constexpr Duration kSettle = 200ms;    // links change in bursts
 constexpr Duration kLookAgain = 5s;    // while something is missing
 constexpr size_t kWorkers = 2;         // blocking calls of the Pods' wiring
-
-fabric::Options fabric_options(const AgentOptions& options) {
-  return {.mode = options.fabric,
-          .cluster_cidrs = options.cluster_cidrs,
-          .non_masquerade_cidrs = options.non_masquerade_cidrs,
-          .vni = options.vni};
-}
-
-// Without --cluster-cidr the families are what the Nodes' Pod CIDRs turn out to be: both are possible.
-fabric::Families families_of(const std::vector<Cidr>& cidrs) {
-  fabric::Families families;
-  for (const Cidr& cidr : cidrs) (cidr.family() == Family::V4 ? families.v4 : families.v6) = true;
-  return families;
-}
-
-Result<datapath::Features> features_of(const AgentOptions& options) {
-  datapath::Features features{.attach = options.attach,
-                              .overlay = options.fabric != fabric::Mode::HostGw,
-                              .vxlan_port = options.vxlan_port,
-                              .vni = options.vni,
-                              .masquerade = options.masquerade};
-  if (!options.cluster_cidrs.empty()) {
-    const auto families = families_of(options.cluster_cidrs);
-    features.ipv4 = families.v4;
-    features.ipv6 = families.v6;
-  }
-  const auto ephemeral = TRY(fabric::ephemeral_ports());
-  auto ports = datapath::nat_ports({ephemeral.first, ephemeral.last}, options.node_ports);
-  features.nat_ports = std::move(ports.ranges);
-  features.track_node_flows = ports.track_node_flows;
-  return features;
-}
 
 // One agent for each node: the lock goes with the process, however it ends.
 Result<Fd> lock_run_folder(const std::string& run) {
@@ -91,7 +57,7 @@ struct Ground {
   Fd lock;
   std::unique_ptr<netlink::Rtnetlink> net;
   std::unique_ptr<netlink::Watch> links;
-  std::unique_ptr<datapath::Datapath> datapath;
+  std::unique_ptr<NodePlane> plane;
   std::unique_ptr<pod::Storage> journal;
   pod::ServerOptions cni;
   kube::Config api;
@@ -104,11 +70,7 @@ struct Ground {
     ground.lock = TRY(lock_run_folder(options.run));
     ground.net = TRY(netlink::open_rtnetlink());
     ground.links = TRY(netlink::open_watch(loop, {netlink::Watched::Links, netlink::Watched::Addresses}));
-    TRY(bpf::mount_bpffs("/sys/fs/bpf"), "mount a bpffs on /sys/fs/bpf");
-    ground.datapath = TRY(datapath::Datapath::open({.pins = options.pins + "/v" + std::to_string(abi::ABI_VERSION),
-                                                    .features = TRY(features_of(options)),
-                                                    .conntrack_entries = options.conntrack_entries}),
-                          "data path");
+    ground.plane = TRY(open_plane({loop, options, *ground.net}), "plane {}", options.plane);
     ground.journal = TRY(pod::open_file_storage(options.run + "/ipam/journal"), "address journal");
     ground.cni = {.ipam = TRY(pod::this_boot()), .spool = options.run + "/spool"};
     return ground;
@@ -122,11 +84,9 @@ class Agent {
       : loop_(loop),
         options_(std::move(options)),
         ground_(std::move(ground)),
-        hooks_(fabric::hooks_of(*ground_.datapath)),
         http_(loop, kube::client_options(ground_.api, loop)),
         api_(loop, http_),
         feed_(loop, model_),
-        fabric_(fabric_options(options_), doors()),
         snapshot_(options_.run + "/nodes"),
         watches_(api_, feed_, options_.node),
         workers_(loop, kWorkers),
@@ -136,11 +96,12 @@ class Agent {
         public_(observe::Endpoint::Audience::Public),
         private_(observe::Endpoint::Audience::All),
         scope_(loop) {
-    feed_.add(fabric_);
+    for (cluster::Consumer* consumer : ground_.plane->consumers()) feed_.add(*consumer);
     feed_.add(snapshot_);
-    const AgentParts parts{model_, feed_, watches_, fabric_, *ground_.datapath, cni_};
+    const AgentParts parts{model_, feed_, watches_, ground_.plane->fabric(), options_.plane, cni_};
     for (observe::Endpoint* endpoint : {&public_, &private_}) {
       describe(*endpoint, parts);
+      ground_.plane->describe(*endpoint);
       endpoint->add(observe::Check{"node", [this] { return waiting_for_; }});
     }
   }
@@ -160,16 +121,11 @@ class Agent {
     listener_ = CO_TRY(pod::listen(loop_, cni_, options_.run + "/agent.sock"));
     scope_.spawn("links", follow_links());
     scope_.spawn("audit", audit());
-    scope_.spawn("conntrack", sweep_conntrack());
+    ground_.plane->start(scope_, feed_);
     co_return co_await follow_node();
   }
 
  private:
-  fabric::Doors doors() {
-    datapath::Datapath& path = *ground_.datapath;
-    return {path.pods(), path.routes(), path.peers(), path.uplinks(), *hooks_, *ground_.net};
-  }
-
   // Says what is waited for when it changes, and to /readyz.
   void wait_for(std::string what) {
     if (what == waiting_for_) return;
@@ -227,7 +183,8 @@ class Agent {
         now.cidrs = model_.self()->pod_cidrs;
         now.mtu = fabric::pod_mtu(model_.facts(), *model_.self(), fabric_options(options_));
         if (now != network_)
-          if (auto set = fabric::set_sysctls(now.uplink, families_of(now.cidrs)); !set) missing = set.error().message();
+          if (auto set = fabric::set_sysctls(now.uplink, fabric::families_of(now.cidrs)); !set)
+            missing = set.error().message();
       }
       now.missing = missing;
       if (now != network_) {
@@ -273,6 +230,10 @@ class Agent {
     for (;;) {
       CO_TRY(co_await ground_.links->changed(), "watch links");
       CO_TRY(co_await loop_.sleep(kSettle));
+      if (!ground_.plane->devices_intact()) {
+        log::warning("somebody else changed devices of ours; they are brought back");
+        feed_.audit();
+      }
       if (auto facts = read_facts()) {
         if (*facts == model_.facts()) continue;
         log::info("uplink {} changed: index {} mtu {} {}", facts->uplink.name, facts->uplink.ifindex, facts->uplink.mtu,
@@ -289,14 +250,6 @@ class Agent {
     for (;;) {
       CO_TRY(co_await loop_.sleep(kAuditEvery));
       feed_.audit();
-    }
-  }
-
-  Task<Status> sweep_conntrack() {
-    for (;;) {
-      CO_TRY(co_await loop_.sleep(kSweepEvery));
-      if (auto swept = ground_.datapath->sweep_conntrack(); !swept)
-        log::warning("sweep conntrack: {}", swept.error().message());
     }
   }
 
@@ -323,12 +276,10 @@ class Agent {
   Loop& loop_;
   const AgentOptions options_;
   Ground ground_;
-  std::unique_ptr<fabric::HookPort> hooks_;
   http::Client http_;
   kube::Client api_;
   cluster::Model model_;
   cluster::Feed feed_;
-  fabric::Applier fabric_;
   cluster::SnapshotWriter snapshot_;
   cluster::Watches watches_;
   WorkerPool workers_;

@@ -19,6 +19,7 @@ struct AgentOptions {
   std::string node;        // name of our Node object; "" is the host name
   std::string kubeconfig;  // "": $KUBECONFIG, the Pod's service account, ~/.kube/config
   std::string uplink;      // "": the device that has the Node's address
+  fabric::Plane plane = fabric::Plane::Bpf;
   fabric::Mode fabric = fabric::Mode::Auto;
   datapath::Attach attach = datapath::Attach::Auto;
   std::vector<Cidr> cluster_cidrs;

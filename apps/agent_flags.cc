@@ -51,6 +51,9 @@ CLI::App* add_agent_command(CLI::App& program, AgentOptions& options) {
   app->add_option("--node", options.node, "name of this node's Node object (default: the host name)");
   app->add_option("--kubeconfig", options.kubeconfig,
                   "how to reach the API server (default: $KUBECONFIG, the Pod's service account, ~/.kube/config)");
+  parsed(app, "--plane", options.plane, fabric::parse_plane,
+         "what carries packets: bpf (programs), or netfilter (the kernel's routing and nftables, beside kube-proxy)")
+      ->default_str("bpf");
   parsed(app, "--fabric", options.fabric, fabric::parse_mode,
          "node to node: vxlan, host-gw, or auto: host-gw where nodes share a link, else vxlan")
       ->default_str("auto");

@@ -1,7 +1,5 @@
 #include "apps/agent_pages.h"
 
-#include "datapath/rows.h"
-
 namespace causeway::apps {
 
 namespace {
@@ -43,6 +41,11 @@ std::vector<Metric> metrics_of(const AgentParts& parts) {
   }
   for (Metric* metric : {&acknowledged, &failures, &applies, &retries}) out.push_back(std::move(*metric));
 
+  out.push_back({"causeway_plane_info",
+                 "1, with the plane of this node.",
+                 MetricKind::Gauge,
+                 {{{{"plane", std::string(to_string(parts.plane))}}, 1.0}}});
+
   Metric synced{"causeway_watch_synced", "1 after the first complete list.", MetricKind::Gauge, {}};
   Metric requests{"causeway_watch_requests_total", "Lists and watches begun.", MetricKind::Counter, {}};
   Metric events{"causeway_watch_events_total", "Watch events received.", MetricKind::Counter, {}};
@@ -58,18 +61,6 @@ std::vector<Metric> metrics_of(const AgentParts& parts) {
                  "Rows written to the kernel.",
                  MetricKind::Counter,
                  {{{}, number(parts.fabric.writes())}}});
-
-  if (auto counters = parts.datapath.counters()) {
-    Metric packets{"causeway_datapath_packets_total", "Packets by what became of them.", MetricKind::Counter, {}};
-    Metric bytes{"causeway_datapath_bytes_total", "Bytes by what became of them.", MetricKind::Counter, {}};
-    for (const auto& [reason, counter] : *counters) {
-      const std::map<std::string, std::string> labels{{"reason", std::string(datapath::counter_name(reason))}};
-      packets.samples.push_back({labels, number(counter.packets)});
-      bytes.samples.push_back({labels, number(counter.bytes)});
-    }
-    out.push_back(std::move(packets));
-    out.push_back(std::move(bytes));
-  }
   return out;
 }
 
@@ -90,25 +81,6 @@ std::string feed_page(const AgentParts& parts) {
   return out;
 }
 
-std::string hooks_page(const AgentParts& parts) {
-  auto attached = parts.datapath.attached();
-  if (!attached) return attached.error().message() + "\n";
-  std::string out = datapath::to_string(parts.datapath.features()) + "\n";
-  for (const auto& attachment : *attached) out += datapath::to_string(attachment) + "\n";
-  return out;
-}
-
-std::string counters_page(const AgentParts& parts) {
-  auto counters = parts.datapath.counters();
-  if (!counters) return counters.error().message() + "\n";
-  std::string out;
-  for (const auto& [reason, counter] : *counters)
-    if (counter.packets)
-      out += fmt::format("{:>12} packets {:>14} bytes  {}\n", counter.packets, counter.bytes,
-                         datapath::counter_text(reason));
-  return out;
-}
-
 }  // namespace
 
 void describe(observe::Endpoint& endpoint, AgentParts parts) {
@@ -123,11 +95,10 @@ void describe(observe::Endpoint& endpoint, AgentParts parts) {
                                 return std::string();
                               }});
   endpoint.add_page("/model", [parts] { return render(parts.model); });
-  endpoint.add_page("/tables", [parts] { return render(parts.fabric.tables()); });
+  endpoint.add_page("/tables",
+                    [parts] { return fmt::format("plane {}\n{}", parts.plane, render(parts.fabric.tables())); });
   endpoint.add_page("/feed", [parts] { return feed_page(parts); });
   endpoint.add_page("/pods", [parts] { return parts.cni.render(); });
-  endpoint.add_page("/hooks", [parts] { return hooks_page(parts); });
-  endpoint.add_page("/counters", [parts] { return counters_page(parts); });
 }
 
 }  // namespace causeway::apps

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "cluster/feed/watches.h"
-#include "datapath/datapath.h"
-#include "fabric/apply_bpf.h"
+#include "fabric/apply.h"
+#include "fabric/options.h"
 #include "observe/endpoint.h"
 #include "pod/server.h"
 
@@ -15,7 +15,7 @@ struct AgentParts {
   const cluster::Feed& feed;
   const cluster::Watches& watches;
   const fabric::Applier& fabric;
-  datapath::Datapath& datapath;
+  fabric::Plane plane;
   const pod::CniServer& cni;
 };
 

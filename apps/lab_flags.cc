@@ -24,7 +24,10 @@ void add_spec(CLI::App* app, lab::Spec& spec) {
   app->add_option("--nodes", spec.nodes, "how many nodes, 1 to 50; every third is on the second subnet")
       ->capture_default_str();
   app->add_option("--ip-family", spec.ip_family, "ipv4, ipv6 or dual")->capture_default_str();
+  app->add_option("--plane", spec.plane, "what carries packets: bpf or netfilter")->capture_default_str();
   app->add_option("--fabric", spec.fabric, "node to node: auto, vxlan or host-gw")->capture_default_str();
+  app->add_option("--attach", spec.attach, "how plane bpf attaches programs: auto, tcx or clsact")
+      ->capture_default_str();
   app->add_option("--pod-cidr", spec.pod_cidrs,
                   "addresses of Pods, one range for each family (default: 10.244.0.0/16, fd10:244::/56)")
       ->delimiter(',');
@@ -69,7 +72,9 @@ void add_hidden(CLI::App* lab, Chosen& chosen) {
       [](CLI::App* app, lab::NodeletOptions& options) {
         app->add_option("--node", options.node)->required();
         app->add_option("--address", options.addresses)->required();
+        app->add_option("--plane", options.plane);
         app->add_option("--fabric", options.fabric);
+        app->add_option("--attach", options.attach);
         app->add_option("--cluster-cidr", options.cluster_cidr);
       },
       [](const lab::NodeletOptions& options) { return lab::run_nodelet(options); })

@@ -26,18 +26,18 @@ Task<Result<Objects>> fetch(kube::Client& api) {
 }  // namespace
 
 int lab_ls() {
-  std::vector<std::vector<std::string>> rows{{"NAME", "STATE", "NODES", "FAMILY", "FABRIC", "KUBECONFIG"}};
+  std::vector<std::vector<std::string>> rows{{"NAME", "STATE", "NODES", "FAMILY", "PLANE", "FABRIC", "KUBECONFIG"}};
   for (const auto& name : lab::registered_labs()) {
     auto state = lab::observe(name);
     if (!state) {
-      rows.push_back({name, "broken: causeway lab down --name " + name, "", "", "", ""});
+      rows.push_back({name, "broken: causeway lab down --name " + name, "", "", "", "", ""});
       continue;
     }
     rows.push_back({name,
                     state->whole()  ? "up"
                     : state->keeper ? "starting"
                                     : "without a keeper: causeway lab up repairs it",
-                    std::to_string(state->spec.nodes), state->spec.ip_family, state->spec.fabric,
+                    std::to_string(state->spec.nodes), state->spec.ip_family, state->spec.plane, state->spec.fabric,
                     state->paths.kubeconfig()});
   }
   if (rows.size() == 1) {
@@ -52,9 +52,10 @@ int lab_status(const std::string& name) {
   auto state = lab::observe(name);
   if (!state) return complain(state.error());
   fmt::print(
-      "lab         {} ({}, fabric {})\nkubeconfig  {}\nlogs        {}/log\nkeeper      {}\nAPI server  {}\ncontroller  "
+      "lab         {} ({}, plane {}, fabric {})\nkubeconfig  {}\nlogs        {}/log\nkeeper      {}\nAPI server  "
+      "{}\ncontroller  "
       "{}\n\n",
-      name, state->spec.ip_family, state->spec.fabric, state->paths.kubeconfig(), state->paths.state,
+      name, state->spec.ip_family, state->spec.plane, state->spec.fabric, state->paths.kubeconfig(), state->paths.state,
       state->keeper ? "running" : "not running: `causeway lab up` repairs the lab", running(state->apiserver),
       running(state->controller));
   auto api = connect_api(name);

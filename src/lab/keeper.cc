@@ -275,8 +275,12 @@ class Keeper {
                                   "node",
                                   "--node",
                                   node.name,
+                                  "--plane",
+                                  plan_.spec.plane,
                                   "--fabric",
                                   plan_.spec.fabric,
+                                  "--attach",
+                                  plan_.spec.attach,
                                   "--cluster-cidr",
                                   cluster_cidr(plan_)};
     for (const Ip& ip : node.addresses) {

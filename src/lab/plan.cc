@@ -108,6 +108,12 @@ Result<Plan> plan(const Spec& spec) {
     return fail(Errc::Invalid, "--ip-family {}: give ipv4, ipv6 or dual", spec.ip_family);
   if (spec.fabric != "auto" && spec.fabric != "vxlan" && spec.fabric != "host-gw")
     return fail(Errc::Invalid, "--fabric {}: give auto, vxlan or host-gw", spec.fabric);
+  if (spec.plane != "bpf" && spec.plane != "netfilter")
+    return fail(Errc::Invalid, "--plane {}: give bpf or netfilter", spec.plane);
+  if (spec.attach != "auto" && spec.attach != "tcx" && spec.attach != "clsact")
+    return fail(Errc::Invalid, "--attach {}: give auto, tcx or clsact", spec.attach);
+  if (spec.attach != "auto" && spec.plane == "netfilter")
+    return fail(Errc::Invalid, "--attach {}: plane netfilter attaches no programs", spec.attach);
   if (spec.fabric == "host-gw" && spec.nodes > 2)
     return fail(Errc::Invalid,
                 "--fabric host-gw reaches only nodes on one link, and node-3 is behind a router: give auto or vxlan, "
@@ -170,9 +176,9 @@ std::string render(const Plan& plan) {
 }
 
 std::string encode(const Spec& spec) {
-  std::string out =
-      fmt::format("name={}\nnodes={}\nip-family={}\nfabric={}\nnode-mask-v4={}\nnode-mask-v6={}\n", spec.name,
-                  spec.nodes, spec.ip_family, spec.fabric, spec.node_mask_v4, spec.node_mask_v6);
+  std::string out = fmt::format(
+      "name={}\nnodes={}\nip-family={}\nplane={}\nfabric={}\nattach={}\nnode-mask-v4={}\nnode-mask-v6={}\n", spec.name,
+      spec.nodes, spec.ip_family, spec.plane, spec.fabric, spec.attach, spec.node_mask_v4, spec.node_mask_v6);
   for (const auto& range : spec.pod_cidrs) out += fmt::format("pod-cidr={}\n", range);
   for (const auto& range : spec.service_cidrs) out += fmt::format("service-cidr={}\n", range);
   return out;
@@ -197,6 +203,10 @@ Result<Spec> decode_spec(std::string_view text) {
       out.ip_family = value;
     else if (key == "fabric")
       out.fabric = value;
+    else if (key == "plane")
+      out.plane = value;
+    else if (key == "attach")
+      out.attach = value;
     else if (key == "node-mask-v4")
       out.node_mask_v4 = std::atoi(value.c_str());
     else if (key == "node-mask-v6")

@@ -21,7 +21,9 @@ struct Spec {
   std::string name = "lab";                // a DNS label of at most 20 bytes
   int nodes = 3;                           // 1..50
   std::string ip_family = "ipv4";          // ipv4 | ipv6 | dual (IPv4 first)
+  std::string plane = "bpf";               // bpf | netfilter
   std::string fabric = "auto";             // auto | vxlan | host-gw
+  std::string attach = "auto";             // auto | tcx | clsact; of plane bpf
   std::vector<std::string> pod_cidrs;      // one for each family; empty: 10.244.0.0/16 and fd10:244::/56
   std::vector<std::string> service_cidrs;  // empty: 10.96.0.0/16 and fd10:96::/112
   int node_mask_v4 = 24;

@@ -61,7 +61,9 @@ TEST_CASE("a lab's registration reads back") {
   const Spec spec{.name = "x",
                   .nodes = 2,
                   .ip_family = "dual",
+                  .plane = "netfilter",
                   .fabric = "vxlan",
+                  .attach = "clsact",
                   .pod_cidrs = {"10.1.0.0/16", "fd01::/56"},
                   .node_mask_v4 = 26};
   CHECK(*decode_spec(encode(spec)) == spec);

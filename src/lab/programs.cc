@@ -41,18 +41,21 @@ std::vector<std::string> controller_argv(const std::string& programs, const Path
 
 std::string cluster_cidr(const Plan& plan) { return joined(plan.pod_cidrs); }
 
-std::vector<std::string> agent_argv(const std::string& node, const std::string& fabric,
-                                    const std::string& cluster_cidr) {
+std::vector<std::string> agent_argv(const AgentArguments& arguments) {
   return {std::string(kProgramFolder) + "/causeway",
           "agent",
           "--node",
-          node,
+          arguments.node,
           "--kubeconfig",
           "/etc/causeway/kubeconfig",
+          "--plane",
+          arguments.plane,
           "--fabric",
-          fabric,
+          arguments.fabric,
+          "--attach",
+          arguments.attach,
           "--cluster-cidr",
-          cluster_cidr};
+          arguments.cluster_cidr};
 }
 
 std::vector<std::string> clean_environment() {

@@ -16,9 +16,12 @@ inline constexpr int kFirstControlListener = 4;
 std::vector<std::string> apiserver_argv(const std::string& programs, const Paths& paths, const Plan& plan,
                                         uint16_t host_port);
 std::vector<std::string> controller_argv(const std::string& programs, const Paths& paths, const Plan& plan);
+// What differs from agent to agent, in the words of its flags.
+struct AgentArguments {
+  std::string node, plane, fabric, attach, cluster_cidr;
+};
 // Paths as a node sees them.
-std::vector<std::string> agent_argv(const std::string& node, const std::string& fabric,
-                                    const std::string& cluster_cidr);
+std::vector<std::string> agent_argv(const AgentArguments& arguments);
 std::string cluster_cidr(const Plan& plan);  // comma-separated
 
 // What every process of the lab has in its environment; proxies of the user's shell are not for it.

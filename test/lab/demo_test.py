@@ -4,12 +4,15 @@ import sys
 import lab
 
 FAMILY = sys.argv[2]
-NAME = f'tdemo-{FAMILY}'
+PLANE = sys.argv[3] if len(sys.argv) > 3 else 'bpf'
+FABRIC = sys.argv[4] if len(sys.argv) > 4 else 'auto'
+NAME = f'tdemo-{FAMILY}' if PLANE == 'bpf' else f'tdemo-nft-{FAMILY}'
 
 
 def test_demo_passes_every_check_and_leaves_nothing():
     before = lab.machine()
-    done = lab.run('lab', 'demo', '--name', NAME, '--ip-family', FAMILY, '--down', check=False)
+    done = lab.run('lab', 'demo', '--name', NAME, '--ip-family', FAMILY, '--plane', PLANE, '--fabric', FABRIC, '--down',
+                   check=False)
     print(done.stdout + done.stderr)
     assert done.returncode == 0, 'the demo failed'
     assert 'all checks passed' in done.stdout

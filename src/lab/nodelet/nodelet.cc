@@ -80,7 +80,11 @@ class Nodelet {
  private:
   Result<Child> spawn_agent() {
     auto cgroup = TRY(open_cgroup("/sys/fs/cgroup/agent"));
-    return spawn({.argv = agent_argv(options_.node, options_.fabric, options_.cluster_cidr),
+    return spawn({.argv = agent_argv({.node = options_.node,
+                                      .plane = options_.plane,
+                                      .fabric = options_.fabric,
+                                      .attach = options_.attach,
+                                      .cluster_cidr = options_.cluster_cidr}),
                   .env = clean_environment(),
                   .cgroup_fd = cgroup.get(),
                   .descriptors = {{1, 1}, {2, 2}}});

@@ -10,7 +10,9 @@ namespace causeway::lab {
 struct NodeletOptions {
   std::string node;
   std::vector<std::string> addresses;  // the node's own, the primary family first
+  std::string plane = "bpf";
   std::string fabric = "auto";
+  std::string attach = "auto";
   std::string cluster_cidr;  // handed to the agent
 };
 

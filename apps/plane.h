@@ -1,0 +1,41 @@
+// The plane of a node as the agent composes it: what carries the packets, and all that only this plane has. The rest of
+// the agent is the same on both.
+#pragma once
+
+#include "apps/agent.h"
+#include "async/scope.h"
+#include "cluster/feed/feed.h"
+#include "fabric/apply.h"
+#include "kernel/netlink/rtnetlink.h"
+#include "observe/endpoint.h"
+
+namespace causeway::apps {
+
+class NodePlane {
+ public:
+  virtual ~NodePlane() = default;
+
+  virtual fabric::Applier& fabric() = 0;
+  // Everything that is fed from the model; the fabric first.
+  virtual std::vector<cluster::Consumer*> consumers() = 0;
+  // Its own endless works.
+  virtual void start(Scope& scope, cluster::Feed& feed) = 0;
+  // Whether devices of its own are as it left them; asked when links changed. If not, the feed should audit.
+  virtual bool devices_intact() { return true; }
+  // Its metrics and pages.
+  virtual void describe(observe::Endpoint& endpoint) = 0;
+};
+
+struct PlaneSetup {
+  Loop& loop;
+  const AgentOptions& options;
+  netlink::Rtnetlink& net;
+};
+// What the kernel lacks, and what stands in the way, is refused in one sentence.
+Result<std::unique_ptr<NodePlane>> open_plane(const PlaneSetup& setup);  // by options.plane
+Result<std::unique_ptr<NodePlane>> open_bpf_plane(const PlaneSetup& setup);
+Result<std::unique_ptr<NodePlane>> open_netfilter_plane(const PlaneSetup& setup);
+
+fabric::Options fabric_options(const AgentOptions& options);
+
+}  // namespace causeway::apps

@@ -1,0 +1,112 @@
+#include "apps/plane.h"
+#include "base/log.h"
+#include "datapath/datapath.h"
+#include "datapath/rows.h"
+#include "fabric/apply_bpf.h"
+#include "fabric/sysctls.h"
+#include "kernel/bpf/pins.h"
+
+namespace causeway::apps {
+
+namespace {
+
+constexpr Duration kSweepEvery = 60s;  // expired flows leave conntrack
+
+Result<datapath::Features> features_of(const AgentOptions& options) {
+  datapath::Features features{.attach = options.attach,
+                              .overlay = options.fabric != fabric::Mode::HostGw,
+                              .vxlan_port = options.vxlan_port,
+                              .vni = options.vni,
+                              .masquerade = options.masquerade};
+  if (!options.cluster_cidrs.empty()) {
+    const auto families = fabric::families_of(options.cluster_cidrs);
+    features.ipv4 = families.v4;
+    features.ipv6 = families.v6;
+  }
+  const auto ephemeral = TRY(fabric::ephemeral_ports());
+  auto ports = datapath::nat_ports({ephemeral.first, ephemeral.last}, options.node_ports);
+  features.nat_ports = std::move(ports.ranges);
+  features.track_node_flows = ports.track_node_flows;
+  return features;
+}
+
+class BpfPlane final : public NodePlane {
+ public:
+  BpfPlane(const PlaneSetup& setup, std::unique_ptr<datapath::Datapath> datapath)
+      : loop_(setup.loop),
+        datapath_(std::move(datapath)),
+        hooks_(fabric::hooks_of(*datapath_)),
+        fabric_(fabric_options(setup.options), {datapath_->pods(), datapath_->routes(), datapath_->peers(),
+                                                datapath_->uplinks(), *hooks_, setup.net}) {}
+
+  fabric::Applier& fabric() override { return fabric_; }
+  std::vector<cluster::Consumer*> consumers() override { return {&fabric_}; }
+  void start(Scope& scope, cluster::Feed&) override { scope.spawn("conntrack", sweep_conntrack()); }
+
+  void describe(observe::Endpoint& endpoint) override {
+    endpoint.add([this] { return metrics(); });
+    endpoint.add_page("/hooks", [this] { return hooks_page(); });
+    endpoint.add_page("/counters", [this] { return counters_page(); });
+  }
+
+ private:
+  Task<Status> sweep_conntrack() {
+    for (;;) {
+      CO_TRY(co_await loop_.sleep(kSweepEvery));
+      if (auto swept = datapath_->sweep_conntrack(); !swept)
+        log::warning("sweep conntrack: {}", swept.error().message());
+    }
+  }
+
+  std::vector<observe::Metric> metrics() const {
+    using observe::Metric;
+    auto counters = datapath_->counters();
+    if (!counters) return {};
+    Metric packets{
+        "causeway_datapath_packets_total", "Packets by what became of them.", observe::MetricKind::Counter, {}};
+    Metric bytes{"causeway_datapath_bytes_total", "Bytes by what became of them.", observe::MetricKind::Counter, {}};
+    for (const auto& [reason, counter] : *counters) {
+      const std::map<std::string, std::string> labels{{"reason", std::string(datapath::counter_name(reason))}};
+      packets.samples.push_back({labels, static_cast<double>(counter.packets)});
+      bytes.samples.push_back({labels, static_cast<double>(counter.bytes)});
+    }
+    return {std::move(packets), std::move(bytes)};
+  }
+
+  std::string hooks_page() const {
+    auto attached = datapath_->attached();
+    if (!attached) return attached.error().message() + "\n";
+    std::string out = datapath::to_string(datapath_->features()) + "\n";
+    for (const auto& attachment : *attached) out += datapath::to_string(attachment) + "\n";
+    return out;
+  }
+
+  std::string counters_page() const {
+    auto counters = datapath_->counters();
+    if (!counters) return counters.error().message() + "\n";
+    std::string out;
+    for (const auto& [reason, counter] : *counters)
+      if (counter.packets)
+        out += fmt::format("{:>12} packets {:>14} bytes  {}\n", counter.packets, counter.bytes,
+                           datapath::counter_text(reason));
+    return out;
+  }
+
+  Loop& loop_;
+  std::unique_ptr<datapath::Datapath> datapath_;
+  std::unique_ptr<fabric::HookPort> hooks_;
+  fabric::BpfApplier fabric_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<NodePlane>> open_bpf_plane(const PlaneSetup& setup) {
+  TRY(bpf::mount_bpffs("/sys/fs/bpf"), "mount a bpffs on /sys/fs/bpf");
+  auto datapath = TRY(datapath::Datapath::open({.pins = setup.options.pins + "/v" + std::to_string(abi::ABI_VERSION),
+                                                .features = TRY(features_of(setup.options)),
+                                                .conntrack_entries = setup.options.conntrack_entries}),
+                      "data path");
+  return std::make_unique<BpfPlane>(setup, std::move(datapath));
+}
+
+}  // namespace causeway::apps

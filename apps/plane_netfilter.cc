@@ -1,0 +1,55 @@
+#include "apps/plane.h"
+#include "base/log.h"
+#include "fabric/apply_nft.h"
+#include "kernel/netns/netns.h"
+
+namespace causeway::apps {
+
+namespace {
+
+class NetfilterPlane final : public NodePlane {
+ public:
+  NetfilterPlane(const PlaneSetup& setup, std::unique_ptr<nftables::Nftables> nft,
+                 std::unique_ptr<nftables::Watch> watch)
+      : nft_(std::move(nft)),
+        watch_(std::move(watch)),
+        fabric_(fabric_options(setup.options), {setup.net, *nft_, netns::write_sysctl}) {}
+
+  fabric::Applier& fabric() override { return fabric_; }
+  std::vector<cluster::Consumer*> consumers() override { return {&fabric_}; }
+  void start(Scope& scope, cluster::Feed& feed) override { scope.spawn("nftables", repair(feed)); }
+  bool devices_intact() override { return fabric_.tunnels_intact(); }
+
+  void describe(observe::Endpoint& endpoint) override {
+    endpoint.add_page("/ruleset", [this] { return ruleset_page(); });
+  }
+
+ private:
+  // `nft flush ruleset` by somebody else takes our table along.
+  Task<Status> repair(cluster::Feed& feed) {
+    for (;;) {
+      CO_TRY(co_await watch_->changed(), "watch nf_tables");
+      log::warning("somebody else changed table inet causeway; it is brought back");
+      feed.audit();
+    }
+  }
+
+  // What our section shall be, as `nft list table inet causeway` prints it.
+  std::string ruleset_page() { return nftables::render(fabric_.section()); }
+
+  std::unique_ptr<nftables::Nftables> nft_;
+  std::unique_ptr<nftables::Watch> watch_;
+  fabric::NftApplier fabric_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<NodePlane>> open_netfilter_plane(const PlaneSetup& setup) {
+  if (setup.options.fabric != fabric::Mode::HostGw) TRY(fabric::probe_vxlan(setup.net));
+  auto nft = TRY(nftables::open_nftables(), "plane netfilter needs nf_tables");
+  TRY(fabric::probe_nat(*nft));
+  auto watch = TRY(nftables::open_watch(setup.loop, nft->port()), "watch nf_tables");
+  return std::make_unique<NetfilterPlane>(setup, std::move(nft), std::move(watch));
+}
+
+}  // namespace causeway::apps
