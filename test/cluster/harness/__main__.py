@@ -160,6 +160,9 @@ if __name__ == '__main__':
     except Refused as refused:
         print(f'cluster: {refused}', file=sys.stderr)
         sys.exit(1)
+    except BrokenPipeError:  # ls | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except KeyboardInterrupt:
         print('cluster: interrupted; what is up stays up (up goes on, down removes it)', file=sys.stderr)
         sys.exit(130)

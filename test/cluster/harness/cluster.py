@@ -87,6 +87,7 @@ class Cluster:
         self.save()
         start = time.monotonic()
         self.say('machines')
+        enough_inotify(self.say)
         if not self.switch.pid():
             self.switch.start_machine()
             underlay.make_switch(self.switch, self.addresses)
@@ -227,6 +228,19 @@ class Cluster:
 
     def set_wire(self, name, up):
         underlay.set_wire(self.switch, self.any_machine(name), up)
+
+
+def enough_inotify(say, wanted=4096):
+    """Every kubelet, containerd and agent watches files; all of them are one user to the kernel, whose default is 128 watchers."""
+    path = pathlib.Path('/proc/sys/fs/inotify/max_user_instances')
+    have = int(path.read_text())
+    if have >= wanted:
+        return
+    try:
+        path.write_text(str(wanted))
+        say(f'fs.inotify.max_user_instances of this machine: {have} -> {wanted}')
+    except OSError as error:
+        raise Refused(f'fs.inotify.max_user_instances is {have}, too few for a cluster, and cannot be raised: {error}') from None
 
 
 def condition(item, kind):

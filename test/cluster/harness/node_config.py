@@ -60,6 +60,9 @@ imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
 makeIPTablesUtilChains: false
 maxPods: 120
+# Fault tests kill what runs again and again; minutes of back-off would be all that they see.
+featureGates: {{KubeletCrashLoopBackOffMax: true}}
+crashLoopBackOff: {{maxContainerRestartPeriod: 2s}}
 '''
 
 
