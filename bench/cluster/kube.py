@@ -8,11 +8,13 @@ import os
 import ssl
 import tempfile
 import threading
+import time
 import urllib.parse
 
 import yaml
 
 CLONE_NEWNET = 0x40000000
+IDLE = 20  # seconds after which a kept connection is not trusted: the API server closes idle ones
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -86,19 +88,15 @@ class Api:
         return connection
 
     def request(self, method, path, body=None, missing_is_none=False):
-        for attempt in (1, 2):  # a kept connection may have been closed meanwhile
-            connection = getattr(self.local, 'connection', None) or self.connect(60)
-            self.local.connection = connection
-            try:
-                connection.request(method, path, None if body is None else json.dumps(body), self.headers)
-                answer = connection.getresponse()
-                data = answer.read()
-                break
-            except (http.client.HTTPException, ConnectionError):
-                connection.close()
-                self.local.connection = None
-                if attempt == 2 or method == 'POST':
-                    raise
+        kept = getattr(self.local, 'connection', None)
+        if kept is None or time.monotonic() - self.local.used > IDLE:
+            if kept is not None:
+                kept.close()
+            kept = self.local.connection = self.connect(60)
+        kept.request(method, path, None if body is None else json.dumps(body), self.headers)
+        answer = kept.getresponse()
+        data = answer.read()
+        self.local.used = time.monotonic()
         if answer.status == 404 and missing_is_none:
             return None
         if answer.status >= 300:

@@ -1,6 +1,7 @@
 """Pods for measuring: created on one node of a cluster, watched until they are Ready, taken away."""
 import concurrent.futures
 import queue
+import subprocess
 import threading
 import time
 
@@ -18,6 +19,17 @@ def manifest(name, node):
 
 def is_ready(pod):
     return any(c['type'] == 'Ready' and c['status'] == 'True' for c in pod.get('status', {}).get('conditions') or [])
+
+
+def settle():
+    """Waits until the kernel has taken the Pods' namespaces apart: who makes one meanwhile waits for it, and would pay for others' Pods."""
+    for _ in range(100):
+        start = time.monotonic()
+        subprocess.run(['unshare', '--net', 'true'], stdin=subprocess.DEVNULL, check=True)
+        quick = time.monotonic() - start < 0.03
+        time.sleep(0.3)
+        if quick:
+            return
 
 
 class Pods:
@@ -88,3 +100,4 @@ class Pods:
     def remove_all(self):
         self.api.request('DELETE', self.path + '?gracePeriodSeconds=0')
         self.wait(lambda: not self.api.request('GET', self.path)['items'], 'no Pod left')
+        settle()
