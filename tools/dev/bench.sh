@@ -25,7 +25,7 @@ bash tools/dev/setup.sh --quiet
 mkdir -p build/bench
 targets=(product)
 for name in "${names[@]}"; do [[ -e bench/$name/bench.py ]] || targets+=("bench_$name"); done
-build_preset release "${targets[@]}" >build/bench/build.log 2>&1 || { tail -n 60 build/bench/build.log >&2; die "bench: the build failed"; }
+build_quietly bench release "${targets[@]}"
 failed=0
 for name in "${names[@]}"; do
   step "bench $name"

@@ -27,7 +27,7 @@ if [[ ${#targets[@]} -eq 0 ]]; then
   exit 0
 fi
 bash tools/dev/setup.sh --quiet
-build_preset fuzz "${targets[@]}" | tail -n 1
+build_quietly fuzz fuzz "${targets[@]}"
 failed=0
 for name in "${targets[@]}"; do
   step "$name, $seconds s"

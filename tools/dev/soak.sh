@@ -14,8 +14,8 @@ esac
 name=$1
 shift
 [[ " $known " == *" $name "* ]] || usage_error "soak: there is no '$name' ($known)"
+case " $* " in *" -h "* | *" --help "*) exec python3 "test/soak/$name.py" --help ;; esac
 [[ $(id -u) == 0 ]] || die "soak: not root: a lab's nodes are network namespaces, and making them needs root"
 bash tools/dev/setup.sh --quiet
-mkdir -p build
-build_preset release product >build/soak-build.log 2>&1 || { tail -n 60 build/soak-build.log >&2; die "soak: the build failed"; }
+build_quietly soak release product
 exec python3 "test/soak/$name.py" "$@"

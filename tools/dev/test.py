@@ -1,5 +1,6 @@
 """Builds and runs tests; see tools/dev/test.sh, which is its front."""
 import argparse
+import fcntl
 import json
 import os
 import pathlib
@@ -78,6 +79,26 @@ def select(names, preset):
     return chosen, unknown
 
 
+def ninja(preset, targets, log):
+    """ninja's exit code. One build of a preset at a time, as in lib.sh; says every half minute how far it is."""
+    folder = ROOT / 'build' / preset
+    with open(folder / '.lock', 'w') as lock, open(log, 'wb') as out:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f'build/{preset} is being built by another ./dev; waiting for it', flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        process = subprocess.Popen(['ninja', '-k', '0', '-C', folder, *targets], cwd=ROOT, stdin=subprocess.DEVNULL,
+                                   stdout=out, stderr=subprocess.STDOUT)
+        while True:
+            try:
+                return process.wait(30)
+            except subprocess.TimeoutExpired:
+                steps = re.findall(rb'^\[\d+/\d+\]', log.read_bytes(), re.M)
+                if steps:
+                    print(f'    {steps[-1].decode()} built', flush=True)
+
+
 def build(tests):
     """Builds what the tests need, as far as it goes: what does not build fails later, by name."""
     for preset in sorted({t.preset for t in tests}):
@@ -89,10 +110,7 @@ def build(tests):
             continue
         print(colour(f'==> build {preset}: {len(targets)} targets', 1), flush=True)
         log = ROOT / 'build' / f'{preset}.log'
-        with open(log, 'wb') as out:
-            done = subprocess.run(['ninja', '-k', '0', '-C', ROOT / 'build' / preset, *targets], cwd=ROOT,
-                                  stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
-        if done.returncode:
+        if ninja(preset, targets, log):
             print(log.read_text(errors='replace')[-8000:])
             print(colour(f'build {preset} failed; all of it is in {log.relative_to(ROOT)}', 31), flush=True)
     for preset in {t.preset for t in tests}:
