@@ -10,8 +10,8 @@
 #include <filesystem>
 
 #include "apps/agent_pages.h"
-#include "apps/cni_install.h"
 #include "apps/plane.h"
+#include "apps/program.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "cluster/feed/snapshot_writer.h"
@@ -21,6 +21,7 @@
 #include "fabric/sysctls.h"
 #include "http/server.h"
 #include "kube/client/config.h"
+#include "pod/announcer.h"
 #include "pod/listener.h"
 #include "pod/server.h"
 
@@ -50,6 +51,14 @@ Result<std::string> host_name() {
   char name[256] = {};
   if (::gethostname(name, sizeof(name) - 1) != 0) return fail_errno(errno, "gethostname");
   return std::string(name);
+}
+
+pod::CniPlaces cni_places(const AgentOptions& options) {
+  return {.plugin = options.plugin,
+          .bin_folder = options.cni_bin,
+          .config_folder = options.cni_config,
+          .socket = options.run + "/agent.sock",
+          .announced = options.run + "/announced"};
 }
 
 // What must be there before anything runs; each that is missing is refused in one sentence.
@@ -93,6 +102,8 @@ class Agent {
         wiring_(pod::kernel_wiring()),
         plane_(pod::plane_of(feed_)),
         cni_(loop, workers_, *ground_.journal, *wiring_, *plane_, ground_.cni),
+        events_(api_, "causeway-agent", options_.node),
+        announcer_(loop, workers_, api_, events_, options_.node, cni_places(options_)),
         public_(observe::Endpoint::Audience::Public),
         private_(observe::Endpoint::Audience::All),
         scope_(loop) {
@@ -103,14 +114,17 @@ class Agent {
       describe(*endpoint, parts);
       ground_.plane->describe(*endpoint);
       endpoint->add(observe::Check{"node", [this] { return waiting_for_; }});
+      endpoint->add(observe::Check{"cni-configuration", [this] { return announcer_.trouble(); }});
+      endpoint->add(observe::Check{"node-condition", [this] { return announcer_.condition_trouble(); }});
     }
   }
 
   Task<Status> run() {
     CO_TRY(listen_observers());
+    CO_TRY(announcer_.start());
     if (auto nodes = cluster::load_snapshot(options_.run + "/nodes")) {
-      for (cluster::Node& node : *nodes) model_.put(std::move(node));
-      if (model_.self()) log::info("resumed with {} Nodes of the snapshot", model_.nodes().size());
+      for (const cluster::Node& node : *nodes) model_.put(node);
+      if (!nodes->empty()) log::info("resumed with {} Nodes of the snapshot", nodes->size());
     } else {
       log::warning("{}", nodes.error().message());
     }
@@ -126,8 +140,10 @@ class Agent {
   }
 
  private:
-  // Says what is waited for when it changes, and to /readyz.
+  // Says what is waited for when it changes, to /readyz, and to those who send Pods here.
   void wait_for(std::string what) {
+    const cluster::Node* self = model_.self();
+    announcer_.tell(what, self ? self->created : 0);
     if (what == waiting_for_) return;
     waiting_for_ = std::move(what);
     if (!waiting_for_.empty()) log::info("waiting: {}", waiting_for_);
@@ -174,7 +190,7 @@ class Agent {
     bool operator==(const PodNetwork&) const = default;
   };
 
-  // Gives the Node's Pod CIDRs to CNI as they come and change, and announces the network once Pods can use it.
+  // Gives the Node's Pod CIDRs to CNI as they come and change, and says whether Pods can use them.
   Task<Status> follow_node() {
     for (;; CO_TRY(co_await model_touched())) {
       std::string missing = why_no_pods();
@@ -192,13 +208,14 @@ class Agent {
         network_ = now.missing.empty() ? std::move(now) : PodNetwork{};
       }
       wait_for(missing);
-      if (missing.empty() && !announced_) CO_TRY(announce());
     }
   }
 
   std::string why_no_pods() const {
     const cluster::Node* self = model_.self();
     if (!self) return fmt::format("the API server has no Node {} any more", options_.node);
+    if (std::string refused = watches_.refused(); !refused.empty())
+      return refused + "; the ClusterRole in deploy/causeway.yaml has what an agent needs";
     if (std::string refused = fabric::refusal(*self, model_); !refused.empty()) return refused;
     if (self->pod_cidrs.empty())
       return fmt::format(
@@ -212,18 +229,6 @@ class Agent {
         if (failure.object == "self") return consumer.name + ": " + failure.error.message();
     }
     return "";
-  }
-
-  // Last of all: from here on the runtime gives us Pods.
-  Status announce() {
-    announced_ = true;
-    TRY(install_cni({.plugin = options_.plugin,
-                     .bin_folder = options_.cni_bin,
-                     .config_folder = options_.cni_config,
-                     .socket = options_.run + "/agent.sock"}),
-        "install the CNI plugin");
-    log::info("ready: Pods of node {} get addresses of its Pod CIDRs", options_.node);
-    return ok();
   }
 
   Task<Status> follow_links() {
@@ -286,25 +291,19 @@ class Agent {
   std::unique_ptr<pod::Wiring> wiring_;
   std::unique_ptr<pod::Plane> plane_;
   pod::CniServer cni_;
+  kube::EventRecorder events_;
+  pod::Announcer announcer_;
   std::unique_ptr<pod::Listener> listener_;
   observe::Endpoint public_, private_;
   std::unique_ptr<http::Server> public_server_, private_server_;
   std::string waiting_for_ = "starting";
   PodNetwork network_;
-  bool announced_ = false;
   Scope scope_;
 };
 
-Result<std::string> plugin_beside_this_program() {
-  std::error_code error;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-  if (error) return fail(Errc::Io, "/proc/self/exe: {}", error.message());
-  return (self.parent_path() / "causeway-cni").string();
-}
-
 Result<AgentOptions> complete(AgentOptions options) {
   if (options.node.empty()) options.node = TRY(host_name());
-  if (options.plugin.empty()) options.plugin = TRY(plugin_beside_this_program());
+  if (options.plugin.empty()) options.plugin = TRY(beside_this_program(pod::kPluginName));
   return options;
 }
 

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/agent.h"
+#include "apps/environment.h"
 
 namespace causeway::apps {
 
@@ -85,6 +86,7 @@ CLI::App* add_agent_command(CLI::App& program, AgentOptions& options) {
   app->add_option("--cni-bin-dir", options.cni_bin, "where the runtime looks for plugins")->capture_default_str();
   app->add_option("--cni-plugin", options.plugin, "the causeway-cni to install (default: the one beside this program)");
   app->add_flag("-v,--verbose", options.verbose, "log more");
+  take_environment(*app);
   return app;
 }
 

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/controller.h"
+#include "apps/environment.h"
 
 namespace causeway::apps {
 
@@ -34,6 +35,7 @@ CLI::App* add_controller_command(CLI::App& program, ControllerOptions& options) 
   app->add_option("--observe", options.observe, "ADDRESS:PORT of /healthz, /readyz, /metrics; empty: none")
       ->capture_default_str();
   app->add_flag("--verbose", options.verbose, "log more");
+  take_environment(*app);
   return app;
 }
 

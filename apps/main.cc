@@ -4,6 +4,7 @@
 #include "apps/agent.h"
 #include "apps/apiserver.h"
 #include "apps/controller.h"
+#include "apps/install_cni.h"
 #include "apps/lab.h"
 
 using namespace causeway;
@@ -15,9 +16,11 @@ int main(int argc, char** argv) {
   apps::AgentOptions agent;
   apps::ApiserverOptions apiserver;
   apps::ControllerOptions controller;
+  apps::InstallCniOptions install;
   CLI::App* run_agent = apps::add_agent_command(program, agent);
   CLI::App* run_apiserver = apps::add_apiserver_command(program, apiserver);
   CLI::App* run_controller = apps::add_controller_command(program, controller);
+  CLI::App* run_install = apps::add_install_cni_command(program, install);
   std::function<int()> run_lab;
   apps::add_lab_command(program, run_lab);
   // Only so that --help names it: it is handled above.
@@ -26,5 +29,6 @@ int main(int argc, char** argv) {
   if (run_agent->parsed()) return apps::run_agent(std::move(agent));
   if (run_apiserver->parsed()) return apps::run_apiserver(std::move(apiserver));
   if (run_controller->parsed()) return apps::run_controller(std::move(controller));
+  if (run_install->parsed()) return apps::run_install_cni(install);
   return run_lab ? run_lab() : 1;
 }

@@ -14,8 +14,9 @@
 namespace causeway::http {
 
 struct ClientTls {
-  std::string ca_pem;           // whom to trust; empty: the machine's CAs
-  std::string certificate_pem;  // with key_pem: who we are
+  std::string ca_pem;                       // whom to trust; empty: the machine's CAs
+  std::function<std::string()> current_ca;  // asked at each request instead, when set: CAs are rotated
+  std::string certificate_pem;              // with key_pem: who we are
   std::string key_pem;
   std::string server_name;  // verified and sent as SNI instead of the URL's host; empty: the URL's host
   bool insecure = false;    // anybody may be the server

@@ -66,8 +66,9 @@ curl_blob blob_of(const std::string& text) { return {const_cast<char*>(text.data
 void set_tls(CURL* easy, const ClientTls& tls) {
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, tls.insecure ? 0L : 1L);
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, tls.insecure ? 0L : 2L);
-  if (!tls.ca_pem.empty()) {
-    auto blob = blob_of(tls.ca_pem);
+  // Connections are kept apart by what they trust, so that another CA means another connection.
+  if (const std::string ca = tls.current_ca ? tls.current_ca() : tls.ca_pem; !ca.empty()) {
+    auto blob = blob_of(ca);
     curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
     curl_easy_setopt(easy, CURLOPT_CAPATH, nullptr);  // and nobody else
   }
@@ -169,6 +170,18 @@ void prepare(Exchange& exchange, const ClientOptions& options, const Route& rout
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 10L);
 }
 
+namespace {
+
+// libcurl says how long it tried: the same trouble would be another sentence each time, and be logged each time.
+std::string without_duration(std::string text) {
+  const size_t from = text.find(" after ");
+  const size_t to = from == text.npos ? text.npos : text.find_first_not_of("0123456789", from + 7);
+  if (to != text.npos && to > from + 7 && text.compare(to, 3, " ms") == 0) text.erase(from, to + 3 - from);
+  return text;
+}
+
+}  // namespace
+
 Error error_of(const Exchange& exchange, const ClientOptions& options) {
   const auto& request = exchange.request;
   const auto what =
@@ -177,7 +190,7 @@ Error error_of(const Exchange& exchange, const ClientOptions& options) {
     return Error(Errc::Exhausted, fmt::format("{}: the answer is longer than {} bytes", what, exchange.body_limit));
   const auto result = exchange.result.value_or(CURLE_OK);
   const std::string text = exchange.error_text.c_str()[0] ? exchange.error_text.c_str() : curl_easy_strerror(result);
-  const auto message = what + ": " + text;
+  const auto message = what + ": " + without_duration(text);
   switch (static_cast<int>(result)) {
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL: return Error(Errc::Invalid, message);

@@ -18,6 +18,15 @@ def test_up_and_down_leave_nothing():
     assert lab.machine() == before
 
 
+def test_a_node_says_that_it_is_ready_and_has_a_network():
+    def conditions():
+        found = one.api('GET', '/api/v1/nodes/node-1')['status'].get('conditions', [])
+        return {c['type']: c['status'] for c in found}
+    with Lab('tlife', '--nodes', '1') as one:
+        # One is the kubelet's, the other the agent's: whoever writes later leaves the other's as it is.
+        until('both conditions', 20, lambda: conditions().get('Ready') == 'True' and conditions().get('NetworkUnavailable') == 'False')
+
+
 def test_a_lab_that_is_up_is_refused_in_one_sentence():
     with Lab('tlife', '--nodes', '1'):
         again = run('lab', 'up', '--name', 'tlife', '--nodes', '1', check=False)

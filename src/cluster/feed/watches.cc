@@ -84,4 +84,10 @@ std::string Watches::trouble() const {
   return "";
 }
 
+std::string Watches::refused() const {
+  for (const State& state : states())
+    if (!state.health.synced && state.health.forbidden) return state.health.error;
+  return "";
+}
+
 }  // namespace causeway::cluster

@@ -15,6 +15,9 @@ class Watches {
 
   // Why the API server tells us nothing at the moment; "" while it does.
   std::string trouble() const;
+  // What the API server does not let us see, though without it we know less of the cluster than we must: a kind that
+  // was never listed because we lack the right. "" otherwise, also while the server is away.
+  std::string refused() const;
   struct State {
     std::string_view kind;
     const kube::Health& health;

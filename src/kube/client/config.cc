@@ -10,7 +10,7 @@
 namespace causeway::kube {
 namespace {
 
-constexpr Duration kTokenAge = 60s;
+constexpr Duration kFileAge = 60s;  // of a token or a CA that is read from a file
 
 std::string trimmed(std::string text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.pop_back();
@@ -34,7 +34,8 @@ Result<Config> load_in_cluster(const std::map<std::string, std::string>& environ
   config.server = fmt::format("https://{}{}{}:{}", v6 ? "[" : "", host->second, v6 ? "]" : "", port->second);
   config.token_file = directory + "/token";
   TRY(read_file(config.token_file), "service account");
-  config.tls.ca_pem = TRY(read_file(directory + "/ca.crt"), "service account");
+  config.ca_file = directory + "/ca.crt";
+  config.tls.ca_pem = TRY(read_file(config.ca_file), "service account");
   if (auto ns = read_file(directory + "/namespace")) config.ns = trimmed(std::move(*ns));
   return config;
 }
@@ -70,13 +71,29 @@ http::ClientOptions client_options(const Config& config, Loop& loop) {
     // The kubelet replaces the file long before the token in it ends.
     options.bearer = [path = config.token_file, &loop,
                       token = std::make_shared<Token>()](bool refresh) -> Result<std::string> {
-      if (!refresh && !token->text.empty() && loop.now() - token->read < kTokenAge) return token->text;
+      if (!refresh && !token->text.empty() && loop.now() - token->read < kFileAge) return token->text;
       token->text = trimmed(TRY(read_file(path)));
       token->read = loop.now();
       return token->text;
     };
   } else if (!config.token.empty()) {
     options.bearer = [token = config.token](bool) -> Result<std::string> { return token; };
+  }
+  if (!config.ca_file.empty()) {
+    struct Authority {
+      std::string pem;
+      TimePoint read{};
+    };
+    // A rotated CA is in the file, beside the old one, long before a server shows it. A file that cannot be read
+    // changes nothing.
+    options.tls.current_ca = [path = config.ca_file, &loop,
+                              ca = std::make_shared<Authority>(Authority{config.tls.ca_pem, loop.now()})] {
+      if (loop.now() - ca->read >= kFileAge) {
+        if (auto pem = read_file(path); pem && !pem->empty()) ca->pem = std::move(*pem);
+        ca->read = loop.now();
+      }
+      return ca->pem;
+    };
   }
   return options;
 }

@@ -16,6 +16,7 @@ struct Config {
   std::string proxy;
   std::string token;
   std::string token_file;  // wins over `token`; read again as the kubelet renews it
+  std::string ca_file;     // where tls.ca_pem came from, if it may change there while we run
   std::string ns;          // of the context; empty: none said
 };
 
@@ -31,7 +32,8 @@ Result<Config> load_in_cluster(const std::map<std::string, std::string>& environ
 // `path` when it is not empty; else $KUBECONFIG (its first file), the service account, ~/.kube/config, in this order.
 Result<Config> find_config(const std::string& path = {}, const std::string& context = {});
 
-// A client's options for this configuration; with a token file, it is read again each minute and after a 401.
+// A client's options for this configuration; with a token file, it is read again each minute and after a 401, and so is
+// a CA file.
 http::ClientOptions client_options(const Config& config, Loop& loop);
 
 }  // namespace causeway::kube

@@ -136,7 +136,14 @@ TEST_CASE("files that a kubeconfig names are read beside it") {
   CHECK(options.bearer(false).value() == "one");
   CHECK(options.bearer(true).value() == "two");
   REQUIRE(replace_file(account + "/token", "three\n"));
+  CHECK(options.tls.current_ca() == "CA");
+  REQUIRE(replace_file(account + "/ca.crt", "CA and its successor"));
+  CHECK(options.tls.current_ca() == "CA");
   loop.advance(61s);
   CHECK(options.bearer(false).value() == "three");
+  CHECK(options.tls.current_ca() == "CA and its successor");
+  REQUIRE(replace_file(account + "/ca.crt", ""));
+  loop.advance(61s);
+  CHECK(options.tls.current_ca() == "CA and its successor");
   std::filesystem::remove_all(directory);
 }

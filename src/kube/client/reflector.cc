@@ -67,6 +67,8 @@ Task<void> Reflector::run() {
         fmt::format("{} {}: {}", list_done_ ? "watch" : "list", group_resource(kind_), error.message());
     if (health_.error != message) log::warning("{}", message);
     health_.error = message;
+    // As the API server says it: a certificate that is not trusted is denied too, but is no right.
+    health_.forbidden = error.code() == Errc::Denied && message.find(" is forbidden: ") != std::string::npos;
     health_.phase = Phase::Waiting;
     if (!co_await loop_.sleep(backoff())) co_return;
   }
@@ -164,6 +166,7 @@ Status Reflector::take_event(std::string_view line, bool& initial) {
   }
   if (!health_.error.empty()) log::info("watch {}: works again", group_resource(kind_));
   health_.error.clear();
+  health_.forbidden = false;
   return ok();
 }
 

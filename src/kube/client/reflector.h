@@ -31,6 +31,7 @@ struct Health {
   std::string resource_version;  // the last one seen
   TimePoint last_contact{};      // when the server was last heard of
   std::string error;             // of the last failure; empty when all is well
+  bool forbidden = false;        // that failure was a right that we lack; the error names verb and resource
   uint64_t lists = 0;            // begun
   uint64_t watches = 0;          // begun
   uint64_t events = 0;

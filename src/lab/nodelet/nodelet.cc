@@ -178,9 +178,8 @@ class Nodelet {
   }
 
   Task<Status> write_node() {
-    const auto wanted = build_node(identity_, problem_, conditions_, now());
+    auto wanted = build_node(identity_, problem_, conditions_, now());
     conditions_ = wanted.status.conditions;
-    const std::string body = kube::encode(wanted);
     if (!registered_) {
       auto created = co_await api_->create(wanted);
       if (!created && created.error().code() != Errc::AlreadyExists) co_return fail(std::move(created.error()));
@@ -190,8 +189,15 @@ class Nodelet {
                                                 label_patch(wanted)));
       registered_ = true;
     }
-    // Not a strategic merge: that merges addresses by their type, and a dual-stack node has two InternalIPs.
-    auto patched = co_await api_->patch<kube::Node>({"", options_.node}, kube::PatchType::Merge, body, "status");
+    // Not a strategic merge: that merges addresses by their type, and a dual-stack node has two InternalIPs. Conditions
+    // do merge by theirs, so that the network's (NetworkUnavailable) stays.
+    kube::Node conditions;
+    conditions.status.conditions = std::exchange(wanted.status.conditions, {});
+    auto patched =
+        co_await api_->patch<kube::Node>({"", options_.node}, kube::PatchType::Merge, kube::encode(wanted), "status");
+    if (patched)
+      patched = co_await api_->patch<kube::Node>({"", options_.node}, kube::PatchType::StrategicMerge,
+                                                 kube::encode(conditions), "status");
     if (!patched && patched.error().code() == Errc::NotFound) registered_ = false;
     if (!patched) co_return fail(std::move(patched.error()));
     co_return ok();
