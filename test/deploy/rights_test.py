@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""ctest `cluster_rights`: on the real kube-apiserver the rights of deploy/*.yaml suffice, are no more than that, and an
+agent that lacks one says which, keeps asking and connects no Pod.
+
+usage: alone.sh rights_test.py CAUSEWAY
+"""
+import json
+import shutil
+import sys
+import time
+
+from kubernetes import AGENT, ROOT, ApiError, Kubernetes, until
+from node import CONFLIST, Program, agent, main, mount_account, page, wait_ready, wait_unready
+
+api = None
+CONTROLLER = 'system:serviceaccount:causeway:causeway-controller'
+
+
+def become(account, node='node-1', pod=None):
+    mount_account(api.token_of(account, node, pod or f'{account}-{time.monotonic_ns()}'), api.ca.read_text())
+
+
+def fresh():
+    """As a node that was just booted."""
+    shutil.rmtree('/run/causeway', ignore_errors=True)
+    shutil.rmtree('/sys/fs/bpf/causeway', ignore_errors=True)
+    CONFLIST.unlink(missing_ok=True)
+
+
+def without(role, resource, *verbs):
+    """Takes verbs of one resource out of the agent's ClusterRole; returns what puts them back."""
+    path = f'/apis/rbac.authorization.k8s.io/v1/clusterroles/{role}'
+    rules = api.ask('GET', path)['rules']
+    less = json.loads(json.dumps(rules))
+    for rule in less:
+        if rule['resources'] == [resource]:
+            rule['verbs'] = [v for v in rule['verbs'] if v not in verbs]
+    api.patch(path, {'rules': [r for r in less if r['verbs']]})
+    return lambda: api.patch(path, {'rules': rules})
+
+
+def test_the_manifests_are_what_a_real_api_server_takes():
+    global api
+    api = Kubernetes()
+    for name in ('causeway.yaml', 'controller.yaml'):
+        done = api.kubectl('apply', '--server-side', '-f', ROOT / 'deploy' / name)
+        assert not done.stderr, done.stderr
+    api.kubectl('get', '--namespace', 'causeway', 'daemonset/causeway-agent', 'deployment/causeway-controller', 'configmap/causeway')
+    # The policy's expressions are checked against the types of the API by the server.
+    api.make_node('node-1', '10.77.0.1')
+    api.make_node('node-2', '10.77.0.2')
+
+
+def test_the_controller_gives_pod_cidrs_with_its_rights():
+    become('causeway-controller')
+    arguments = ['--controllers=node-ipam-controller', '--allocate-node-cidrs', '--leader-elect', '--leader-elect-lease=causeway/causeway-controller']
+    with Program('controller', *arguments) as first:
+        until('podCIDRs', 20, lambda: all(api.ask('GET', f'/api/v1/nodes/{n}')['spec'].get('podCIDRs') for n in ('node-1', 'node-2')), first.text)
+        with Program('controller', *arguments, '--observe=127.0.0.1:9472') as second:
+            until('the second asked for the Lease', 20, lambda: api.summary(CONTROLLER)['get leases 200'] > 4)
+            assert 'leads' not in second.text()
+            first.kill()
+            second.says('leads', 40)
+            api.make_node('node-3', '10.77.0.3')
+            until('podCIDRs', 20, lambda: api.ask('GET', '/api/v1/nodes/node-3')['spec'].get('podCIDRs'), second.text)
+    assert not [k for k in api.summary(CONTROLLER) if k.endswith(' 403')], api.summary(CONTROLLER)
+
+
+def test_the_agent_does_all_its_work_with_its_rights():
+    become('causeway-agent')
+    with agent() as program:
+        wait_ready()
+        until('condition', 10, lambda: api.condition('node-1') == ('False', 'CausewayIsUp', 'causeway connects the Pods of this node'))
+        assert CONFLIST.exists()
+        # Something for an Event.
+        other = CONFLIST.with_name('00-other.conf')
+        other.write_text('{}')
+        until('an Event', 20, lambda: any(e[1] == 'OtherNetworkConfiguration' for e in api.events('node-1')), program.text)
+        assert '00-other.conf' in api.condition('node-1')[2]
+        wait_unready('00-other.conf')
+        other.unlink()
+        wait_ready()
+        until('condition', 10, lambda: api.condition('node-1')[2] == 'causeway connects the Pods of this node')
+        assert 'forbidden' not in program.text(), program.text()
+    assert not [k for k in api.summary(AGENT) if k.endswith(' 403')], api.summary(AGENT)
+
+
+def refused(method, path, body=None, kind='application/merge-patch+json'):
+    token = open('/run/secrets/kubernetes.io/serviceaccount/token').read()
+    try:
+        api.ask(method, path, body, kind, token)
+    except ApiError as error:
+        assert error.code in (403, 422), error
+        return str(error)
+    raise AssertionError(f'{method} {path} was not refused')
+
+
+def test_the_agent_may_not_do_more():
+    become('causeway-agent')
+    condition = {'status': {'conditions': [{'type': 'NetworkUnavailable', 'status': 'True', 'reason': 'x', 'message': 'x'}]}}
+    strategic = 'application/strategic-merge-patch+json'
+    assert 'its own Node only' in refused('PATCH', '/api/v1/nodes/node-2/status', condition, strategic)
+    assert 'conditions only' in refused('PATCH', '/api/v1/nodes/node-1/status', {'status': {'addresses': []}})
+    api.patch('/api/v1/nodes/node-1/status', {'status': {'conditions': [{'type': 'Mine', 'status': 'True'}]}}, 'strategic-merge',
+              token=open('/run/secrets/kubernetes.io/serviceaccount/token').read())
+    refused('PATCH', '/api/v1/nodes/node-1', {'metadata': {'labels': {'a': 'b'}}})
+    refused('GET', '/api/v1/secrets')
+    refused('GET', '/api/v1/namespaces/kube-system/configmaps')
+    refused('POST', '/api/v1/namespaces/default/pods', {'kind': 'Pod', 'apiVersion': 'v1'}, 'application/json')
+    refused('DELETE', '/api/v1/nodes/node-2')
+
+
+def test_an_agent_that_may_not_see_pods_says_so_and_connects_none():
+    fresh()
+    become('causeway-agent')
+    restore = without('causeway-agent', 'pods', 'list', 'watch')
+    with agent() as program:
+        wait_unready('pods is forbidden: User "system:serviceaccount:causeway:causeway-agent" cannot')
+        assert 'resource "pods"' in page('/readyz')[1]
+        program.says('cannot')
+        until('condition True', 40, lambda: (api.condition('node-1') or '?')[0] == 'True', program.text)
+        assert not CONFLIST.exists() and program.alive()
+        restore()
+        wait_ready(60)
+        until('condition False', 20, lambda: api.condition('node-1')[0] == 'False')
+        assert CONFLIST.exists()
+
+
+def test_an_agent_that_may_not_see_nodes_says_so_and_connects_no_pod():
+    fresh()
+    become('causeway-agent')
+    restore = without('causeway-agent', 'nodes', 'list', 'watch')
+    with agent() as program:
+        wait_unready('resource "nodes"')
+        program.says('nodes is forbidden')
+        assert not CONFLIST.exists() and program.alive()
+        restore()
+        wait_ready(60)
+
+
+def test_an_agent_that_may_not_write_the_condition_says_so_and_connects_pods():
+    fresh()
+    become('causeway-agent')
+    api.patch('/api/v1/nodes/node-1/status', {'status': {'conditions': []}})
+    restore = without('causeway-agent', 'nodes/status', 'patch')
+    with agent():
+        wait_unready('cannot patch resource "nodes/status"')
+        assert CONFLIST.exists()
+        assert api.condition('node-1') is None
+        restore()
+        wait_ready(90)
+        assert api.condition('node-1')[0] == 'False'
+
+
+if __name__ == '__main__':
+    main(sys.modules[__name__])
