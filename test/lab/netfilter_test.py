@@ -1,5 +1,7 @@
 """A node on the netfilter plane: it cannot become a mixture, and what others break in the kernel is repaired."""
+import os
 import re
+import signal
 import sys
 
 import lab
@@ -60,11 +62,15 @@ def test_everything_of_a_netfilter_lab():
         one.delete_pod('web-1', grace=0)
         one.wait_gone('web-1')
         lab.until('no link of a Pod', 10, lambda: one.exec(node, 'ip', '-br', 'link', 'show', 'group', '51776').stdout == '')
+        for pid in one.pids(f'nodes/{node}/agent'):  # it would bring back what the other removes
+            os.kill(pid, signal.SIGSTOP)
         changed = one.exec(node, 'timeout', '3', AGENT, 'agent', '--node', node, '--kubeconfig', '/etc/causeway/kubeconfig',
                            '--plane', 'bpf', '--run-dir', '/run/other', '--observe', '', '--cni-config-dir', '/run/other/net.d',
                            check=False)
         assert 'removing what plane netfilter left' in changed.stderr, changed.stderr
         assert 'causeway.vxlan' not in one.exec(node, 'ip', 'link').stdout
+        assert 'fabric-' not in table(one, node)
+        assert one.exec(node, 'ip', 'rule', 'show', 'table', '51776').stdout == ''
 
 
 lab.main(sys.modules[__name__])
