@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "apps/plane.h"
 #include "base/log.h"
 #include "fabric/apply_nft.h"
@@ -7,20 +9,33 @@ namespace causeway::apps {
 
 namespace {
 
+constexpr Duration kLookAtOthersEvery = 60s;
+
 class NetfilterPlane final : public NodePlane {
  public:
   NetfilterPlane(const PlaneSetup& setup, std::unique_ptr<nftables::Nftables> nft,
                  std::unique_ptr<nftables::Watch> watch)
-      : nft_(std::move(nft)),
+      : loop_(setup.loop),
+        nft_(std::move(nft)),
         watch_(std::move(watch)),
         fabric_(fabric_options(setup.options), {setup.net, *nft_, netns::write_sysctl}) {}
 
   fabric::Applier& fabric() override { return fabric_; }
   std::vector<cluster::Consumer*> consumers() override { return {&fabric_}; }
-  void start(Scope& scope, cluster::Feed& feed) override { scope.spawn("nftables", repair(feed)); }
+  void start(Scope& scope, cluster::Feed& feed) override {
+    scope.spawn("nftables", repair(feed));
+    scope.spawn("firewalls", look_at_others());
+  }
   bool devices_intact() override { return fabric_.tunnels_intact(); }
 
   void describe(observe::Endpoint& endpoint) override {
+    endpoint.add([this] {
+      return std::vector{
+          observe::Metric{"causeway_foreign_forward_drops",
+                          "Chains of others that drop by policy what is forwarded: Pods need an accept there.",
+                          observe::MetricKind::Gauge,
+                          {{{}, static_cast<double>(others_.size())}}}};
+    });
     endpoint.add_page("/ruleset", [this] { return ruleset_page(); });
   }
 
@@ -34,9 +49,32 @@ class NetfilterPlane final : public NodePlane {
     }
   }
 
+  // An accept of ours does not overrule a drop of theirs (Docker's FORWARD, a host firewall), and we write into no
+  // table of others: said once for each chain, with what to do.
+  Task<Status> look_at_others() {
+    for (;; CO_TRY(co_await loop_.sleep(kLookAtOthersEvery))) {
+      auto drops = nft_->foreign_drops();
+      if (!drops) {
+        log::warning("{}", drops.error().message());
+        continue;
+      }
+      std::erase_if(*drops, [](const auto& drop) { return drop.hook != nftables::Hook::Forward; });
+      for (const auto& drop : *drops)
+        if (std::ranges::find(others_, drop) == others_.end())
+          log::warning(
+              "table {} chain {} drops by policy what is forwarded: unless a rule there accepts the Pods' packets they "
+              "are "
+              "lost. Add one: nft insert rule {} {} {} saddr POD-RANGE accept, and likewise daddr",
+              drop.table, drop.chain, drop.table, drop.chain, drop.table.starts_with("ip6") ? "ip6" : "ip");
+      others_ = std::move(*drops);
+    }
+  }
+
   // What our section shall be, as `nft list table inet causeway` prints it.
   std::string ruleset_page() { return nftables::render(fabric_.section()); }
 
+  Loop& loop_;
+  std::vector<nftables::ForeignDrop> others_;
   std::unique_ptr<nftables::Nftables> nft_;
   std::unique_ptr<nftables::Watch> watch_;
   fabric::NftApplier fabric_;

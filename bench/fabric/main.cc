@@ -7,6 +7,7 @@
 
 #include "figures.h"
 #include "measure.h"
+#include "netfilter_world.h"
 #include "peers.h"
 
 using namespace causeway;
@@ -38,6 +39,19 @@ struct Subject {
   std::array<std::vector<double>, std::size(kKinds)> ratios = {};
 };
 
+// Two nodes of the netfilter plane on one wire.
+struct NetfilterPair {
+  test::World world;
+  test::NftAgent a, b;
+  NetfilterPair(fabric::Mode mode, int mtu)
+      : world({.pod_mtu = mtu, .wire = true, .programs = false}),
+        a(world, world.a, {.mode = mode}),
+        b(world, world.b, {.mode = mode}) {
+    for (test::NftAgent* agent : {&a, &b})
+      if (std::string failures = agent->apply(); !failures.empty()) throw std::runtime_error(failures);
+  }
+};
+
 }  // namespace
 
 int main(int argc, char** argv) try {
@@ -47,11 +61,16 @@ int main(int argc, char** argv) try {
   // Each with the MTU that its network allows, as the bare veth has it.
   test::World native({.pod_mtu = 1500, .wire = true}),
       overlay({.fabric = test::Fabric::Overlay4, .pod_mtu = 1450, .wire = true});
+  // The other plane, for information: no goal.
+  NetfilterPair routes(fabric::Mode::HostGw, 1500), tunnel(fabric::Mode::Vxlan, 1450);
   const Path bare = veth.path();
   Subject subjects[] = {
       {"same node", between(native.a1(), native.a2()), AtMost{1.08}},
       {"native", between(native.a1(), native.b1()), AtMost{1.18}},
       {"overlay", between(overlay.a1(), overlay.b1()), AtMost{1.28}},
+      {"plane netfilter, same node", between(routes.world.a1(), routes.world.a2()), {}},
+      {"plane netfilter, native", between(routes.world.a1(), routes.world.b1()), {}},
+      {"plane netfilter, kernel vxlan", between(tunnel.world.a1(), tunnel.world.b1()), {}},
       {"peer: bridge", bridge.path(), {}},
       {"peer: bridge and kernel vxlan", vxlan.path(), {}},
   };

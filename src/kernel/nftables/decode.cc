@@ -114,6 +114,22 @@ std::optional<NamedChain> decode_chain(const nlmsghdr* message) {
   return named;
 }
 
+std::optional<ForeignDrop> decode_foreign_drop(const nlmsghdr* message) {
+  if (!is_message(message, NFT_MSG_NEWCHAIN) || is_of_our_table(message)) return std::nullopt;
+  const Attributes<NFTA_CHAIN_MAX + 1> a(body_of(message));
+  if (!a.has(NFTA_CHAIN_HOOK) || a.u32(NFTA_CHAIN_POLICY) != NF_DROP) return std::nullopt;
+  std::string_view family;
+  switch (static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message))->nfgen_family) {
+    case NFPROTO_IPV4: family = "ip"; break;
+    case NFPROTO_IPV6: family = "ip6"; break;
+    case NFPROTO_INET: family = "inet"; break;
+    default: return std::nullopt;  // bridge, arp, netdev: not on our packets' way
+  }
+  const auto hook = hook_of(Attributes<NFTA_HOOK_MAX + 1>(a.bytes(NFTA_CHAIN_HOOK)).u32(NFTA_HOOK_HOOKNUM));
+  if (!hook) return std::nullopt;
+  return ForeignDrop{fmt::format("{} {}", family, a.text(NFTA_CHAIN_TABLE)), a.text(NFTA_CHAIN_NAME), *hook};
+}
+
 std::optional<RuleOf> decode_rule(const nlmsghdr* message) {
   if (!is_message(message, NFT_MSG_NEWRULE) || !is_of_our_table(message)) return std::nullopt;
   const Attributes<NFTA_RULE_MAX + 1> a(body_of(message));

@@ -3,6 +3,7 @@
 
 #include <linux/netlink.h>
 
+#include "kernel/nftables/nftables.h"
 #include "kernel/nftables/observed.h"
 
 namespace causeway::nftables {
@@ -13,6 +14,8 @@ struct NamedChain {
   ObservedChain chain;
 };
 std::optional<NamedChain> decode_chain(const nlmsghdr* message);
+// Of other tables than ours, and only what drops by policy.
+std::optional<ForeignDrop> decode_foreign_drop(const nlmsghdr* message);
 struct RuleOf {
   std::string chain;
   ObservedRule rule;

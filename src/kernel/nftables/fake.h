@@ -12,6 +12,7 @@ class FakeNftables final : public Nftables {
  public:
   Result<Observed> observe(std::string_view section) override;
   Status apply(const Transaction& transaction) override;
+  Result<std::vector<ForeignDrop>> foreign_drops() override { return others; }
   uint32_t port() const override { return 1; }
 
   // The whole table as `nft list` would print it; "" when it is empty.
@@ -21,6 +22,7 @@ class FakeNftables final : public Nftables {
 
   // Every change that was applied with success, printed; one transaction after the other.
   std::vector<std::string> log;
+  std::vector<ForeignDrop> others;
   size_t transactions = 0;
   size_t observations = 0;
   // Asked before each transaction: an error makes it fail.

@@ -4,6 +4,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <sched.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <thread>
@@ -54,6 +55,19 @@ class KernelNftables final : public Nftables {
         "list the sets of {}", section);
     for (auto& [name, set] : found.sets)
       if (set.set && !set.set->dynamic) set.elements = TRY(elements(name, *set.set), "list the elements of {}", name);
+    return found;
+  }
+
+  Result<std::vector<ForeignDrop>> foreign_drops() override {
+    std::vector<ForeignDrop> found;
+    TRY(dump(
+            NFT_MSG_GETCHAIN, [](Writer&) {}, [&] { found.clear(); },
+            [&](const nlmsghdr* message) {
+              if (auto drop = decode_foreign_drop(message)) found.push_back(std::move(*drop));
+            },
+            NFPROTO_UNSPEC),
+        "list the chains of other tables");
+    std::ranges::sort(found);
     return found;
   }
 
@@ -119,12 +133,12 @@ class KernelNftables final : public Nftables {
 
   // `forget` begins each attempt: a dump that saw a change meanwhile is repeated.
   template <class Put, class Forget, class Each>
-  Status dump(uint16_t message, Put put, Forget forget, Each each) {
+  Status dump(uint16_t message, Put put, Forget forget, Each each, uint8_t family = NFPROTO_INET) {
     for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
       forget();
       Writer out;
       const uint32_t sequence = socket_.next_sequence();
-      out.begin(uint16_t(NFNL_SUBSYS_NFTABLES << 8 | message), NLM_F_DUMP, sequence, NFPROTO_INET, 0);
+      out.begin(uint16_t(NFNL_SUBSYS_NFTABLES << 8 | message), NLM_F_DUMP, sequence, family, 0);
       put(out);
       out.end();
       int failure = 0;

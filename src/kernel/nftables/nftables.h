@@ -9,12 +9,21 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "async/loop.h"
 #include "kernel/nftables/observed.h"
 #include "kernel/nftables/table.h"
 
 namespace causeway::nftables {
+
+// A chain of another table that drops by policy what it does not accept. An accept of ours does not overrule it.
+struct ForeignDrop {
+  std::string table;  // with its family: "ip filter"
+  std::string chain;
+  Hook hook = Hook::Forward;
+  auto operator<=>(const ForeignDrop&) const = default;
+};
 
 class Nftables {
  public:
@@ -25,6 +34,8 @@ class Nftables {
   // Atomic: on an error nothing of it has happened, and the error names the object. NotFound, AlreadyExists: the
   // kernel does not hold what was assumed (somebody else changed it): observe again.
   virtual Status apply(const Transaction& transaction) = 0;
+  // Of every table but ours, sorted.
+  virtual Result<std::vector<ForeignDrop>> foreign_drops() = 0;
   // Netlink port of this door: what it changed itself is no news to a watch.
   virtual uint32_t port() const = 0;
 };

@@ -146,6 +146,8 @@ TEST_CASE("other people's tables are left alone, and ours comes back after they 
   REQUIRE(before.find("chain nat-postrouting") != std::string::npos);
   NftAgent a(world, world.a, {}), b(world, world.b, {}), c(world, world.c, {});
   for (NftAgent* agent : {&a, &b, &c}) CHECK(agent->apply() == "");
+  CHECK(a.nft->foreign_drops().value() ==
+        std::vector{nftables::ForeignDrop{"inet firewall", "forward", nftables::Hook::Forward}});
   CHECK(shell(world.a.ns, "nft list ruleset").starts_with(before));
   CHECK(talk_tcp(world.a1().ns, world.c1().ns, world.c1().ip4, 8080).client.ip == world.a1().ip4);
   CHECK(talk_tcp(world.a1().ns, world.outside, world.outside4, 8080).client.ip == world.a.ip4);
