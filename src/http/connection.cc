@@ -199,7 +199,10 @@ class HttpConnection final : public Connection,
     if (status == 0) return end();
     keep_alive_ = false;
     is_head_ = false;
-    const auto body = fmt::format("{}: {}\n", reason_of(status), error.message());
+    const auto why = status == 413   ? fmt::format("the limit is {} bytes", limits_.body_bytes)
+                     : status == 431 ? fmt::format("the limit is {} bytes", limits_.header_bytes)
+                                     : error.message();
+    const auto body = fmt::format("{}: {}\n", reason_of(status), why);
     push_head(status, {{"Content-Type", "text/plain"}}, Framing::Length, body.size());
     output_.push(body);
     stage_ = Stage::Finishing;
@@ -281,16 +284,27 @@ class HttpConnection final : public Connection,
     stage_ = Stage::Finishing;
     read_deadline_.set(2s);
     if constexpr (kTls) {
-      transport_.stream.async_shutdown([self = self()](error_code) { self->end(); });
+      // Ends with an error when the peer is still sending.
+      transport_.stream.async_shutdown([self = self()](error_code) {
+        if (!self->closed_) self->drain_from_now();
+      });
+    } else if (!filling_) {
+      drain_from_now();
     } else {
-      error_code ignored;
-      transport_.socket().shutdown(Socket::shutdown_send, ignored);
-      if (!filling_) drain();
+      end_sending();
     }
   }
-  void drain() {
+  void end_sending() {
+    error_code ignored;
+    transport_.socket().shutdown(Socket::shutdown_send, ignored);
+  }
+  void drain_from_now() {
+    end_sending();
+    drain();
+  }
+  void drain() {  // below TLS: nobody looks at it
     buffer_.clear();
-    transport_.stream.async_read_some(buffer_.prepare(16 << 10), [self = self()](error_code error, size_t) {
+    transport_.socket().async_read_some(buffer_.prepare(16 << 10), [self = self()](error_code error, size_t) {
       if (error || self->closed_) return self->end();
       self->drain();
     });

@@ -279,3 +279,19 @@ TEST_CASE("a wrong server configuration is refused with its reason") {
   CHECK(Server::listen(*loop, taken, echo).error().message() ==
         fmt::format("listen on 127.0.0.1 port {}: Address already in use", taken.port));
 }
+
+TEST_CASE("a body over the limit is answered with the limit, over TLS too, while the client still sends") {
+  const Certificates certificates;
+  ServerOptions server;
+  SUBCASE("plain") {}
+  SUBCASE("TLS") { server = certificates.options(); }
+  const bool tls = server.tls.has_value();
+  server.limits.body_bytes = 1000;
+  World world(std::move(server));
+  auto options = to(world);
+  if (tls) options.tls.ca_pem = certificates.ca.pair().certificate_pem;
+  Client sender(*world.loop, options);
+  CHECK(world.send(sender, "POST", "/echo", std::string(20 << 20, 'x')) ==
+        "413 Content Too Large: the limit is 1000 bytes\n");
+  CHECK(world.echo.requests == 0);
+}
