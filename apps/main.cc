@@ -1,9 +1,12 @@
 // `causeway`: one program, one subcommand for each role. Here is only which there are.
 #include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
 
 #include "apps/agent.h"
 #include "apps/apiserver.h"
 #include "apps/controller.h"
+#include "apps/environment.h"
 #include "apps/install_cni.h"
 #include "apps/lab.h"
 
@@ -11,6 +14,11 @@ using namespace causeway;
 
 int main(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == "workload") return apps::run_workload(argv + 1);
+  if (const char* folder = std::getenv("CAUSEWAY_SETTINGS"); folder != nullptr && *folder != 0)
+    if (const auto status = apps::take_settings(folder); !status) {
+      std::fprintf(stderr, "causeway: %s\n", status.error().message().c_str());
+      return 1;
+    }
   CLI::App program("Causeway: the network of a Kubernetes cluster", "causeway");
   program.require_subcommand(1);
   apps::AgentOptions agent;

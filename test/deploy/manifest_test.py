@@ -7,6 +7,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 import yaml
 
@@ -40,7 +41,7 @@ def test_every_setting_is_a_flag_of_a_program():
     known = set()
     for command in ('agent', 'controller', 'install-cni'):
         known |= flags(command)[1]
-    settings = {k for k in one('ConfigMap')['data'] if k.startswith('CAUSEWAY_')} | set(COMMENTED) - {'CAUSEWAY_SOME_FLAG'}
+    settings = {k for k in one('ConfigMap')['data'] if k.startswith('CAUSEWAY_')} | set(COMMENTED) - {'CAUSEWAY_SOME_FLAG', 'CAUSEWAY_SETTINGS'}
     assert 'CAUSEWAY_FABRIC' in settings and settings <= known, settings - known
 
 
@@ -49,13 +50,46 @@ def test_every_argument_is_a_flag_of_its_command():
         command, *arguments = container['args']
         names, variables = flags(command)
         assert {a.split('=')[0] for a in arguments} <= names, (command, arguments)
-        assert {e['name'] for e in container.get('env', [])} <= variables, container['env']
+        assert {e['name'] for e in container.get('env', [])} <= variables | {'CAUSEWAY_SETTINGS'}, container['env']
 
 
 def test_the_programs_take_the_settings_from_the_environment():
     for variable, text in (('CAUSEWAY_FABRIC', 'no such fabric'), ('CAUSEWAY_CLUSTER_CIDR', 'nonsense')):
         done = subprocess.run([CAUSEWAY, 'agent'], env={variable: text}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert done.returncode != 0 and text in done.stdout, done.stdout
+
+
+def test_the_programs_take_the_settings_from_a_folder():
+    """As kubelet mounts a ConfigMap: links to ..data, which is a link to a folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = pathlib.Path(folder) / '..2026'
+        data.mkdir()
+        (data / 'CAUSEWAY_FABRIC').write_text('no such fabric\n')
+        (data / 'README.md').write_text('no variable')
+        (pathlib.Path(folder) / '..data').symlink_to('..2026')
+        for name in ('CAUSEWAY_FABRIC', 'README.md'):
+            (pathlib.Path(folder) / name).symlink_to(f'..data/{name}')
+
+        def agent(**environment):
+            return subprocess.run([CAUSEWAY, 'agent'], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        done = agent(CAUSEWAY_SETTINGS=folder)
+        assert done.returncode != 0 and 'no such fabric' in done.stdout, done.stdout
+        done = agent(CAUSEWAY_SETTINGS=folder, CAUSEWAY_FABRIC='another one')  # what the container itself says wins
+        assert 'another one' in done.stdout, done.stdout
+        done = agent(CAUSEWAY_SETTINGS=folder + '/nowhere')
+        assert done.returncode == 1 and folder + '/nowhere' in done.stdout, done.stdout
+
+
+def test_every_container_reads_the_configmap_from_a_volume():
+    """With envFrom kubelet cannot start a container again while the API server is away."""
+    for kind in ('DaemonSet', 'Deployment'):
+        spec = one(kind)['spec']['template']['spec']
+        volumes = {v['name']: v for v in spec['volumes']}
+        for container in spec.get('initContainers', []) + spec['containers']:
+            assert 'envFrom' not in container, container['name']
+            (path,) = [e['value'] for e in container['env'] if e['name'] == 'CAUSEWAY_SETTINGS']
+            (mount,) = [m for m in container['volumeMounts'] if m['mountPath'] == path]
+            assert volumes[mount['name']]['configMap']['name'] == one('ConfigMap')['metadata']['name']
 
 
 def test_the_image_is_the_one_that_is_built():
