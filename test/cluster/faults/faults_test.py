@@ -1,7 +1,7 @@
 """Faults on a real cluster with Causeway as its network: `./dev test faults`.
 
-faults_test.py [--stack noproxy|cni] [--plane P] [--fabric F] [--ip-family I] [--keep] [CASE…]: brings up a cluster of two nodes, breaks it case by case, and takes
-it down. A CASE is a part of a name. --keep leaves the cluster (./dev cluster ls). Needs ./dev peers cluster and ./dev image.
+faults_test.py [--name N] [--stack noproxy|cni] [--plane P] [--fabric F] [--ip-family I] [--keep] [CASE…]: brings up a cluster of two
+nodes, breaks it case by case, and takes it down. A CASE is a part of a name. --keep leaves the cluster (./dev cluster ls). Needs ./dev peers cluster and ./dev image.
 """
 import argparse
 import os
@@ -19,8 +19,6 @@ from harness import cluster as clusters  # noqa: E402
 from harness.plan import Options, Refused  # noqa: E402
 from world import Failed, World  # noqa: E402
 
-NAME = 'faults'
-
 
 def cases():
     return [(name[5:].replace('_', ' '), function) for module in (agent_cases, file_cases, node_cases)
@@ -30,6 +28,7 @@ def cases():
 def main():
     parser = argparse.ArgumentParser(prog='faults_test.py')
     parser.add_argument('case', nargs='*')
+    parser.add_argument('--name', default='faults')
     parser.add_argument('--stack', default='noproxy')
     parser.add_argument('--plane', default='')
     parser.add_argument('--fabric', default='')
@@ -40,11 +39,11 @@ def main():
     if os.geteuid() != 0 or not chosen:
         sys.exit('faults: needs root' if os.geteuid() else f'faults: no case is called {options.case}')
     passed = failed = 0
-    with clusters.locked(NAME):
+    with clusters.locked(options.name):
         if not options.keep:
-            clusters.down(NAME)  # what a killed run left
+            clusters.down(options.name)  # what a killed run left
         try:
-            there = clusters.open_cluster(Options(name=NAME, stack=options.stack, plane=options.plane, fabric=options.fabric,
+            there = clusters.open_cluster(Options(name=options.name, stack=options.stack, plane=options.plane, fabric=options.fabric,
                                                   ip_family=options.ip_family), lambda text: print(f'==> {text}', flush=True))
             there.up()
             for name, function in chosen:
@@ -66,7 +65,7 @@ def main():
             print(f'FAIL {refused}', flush=True)
         finally:
             if not options.keep:
-                clusters.down(NAME)
+                clusters.down(options.name)
     print(f'{passed} passed, {failed} failed')
     sys.exit(1 if failed else 0)
 

@@ -97,14 +97,14 @@ class Cluster:
             self.bring_up(node.machine, node.own)
             node.prepare()
         self.say('control plane, container runtimes, images')
-        self.parallel(self.control.up, *[lambda n=node: self.runtime(n, archives) for node in self.nodes()])
+        _, *imported = self.parallel(self.control.up, *[lambda n=node: self.runtime(n, archives) for node in self.nodes()])
         self.say('kubelets' + (', kube-proxies' if self.options.proxy else ''))
         for node in self.nodes():
             for program in node.programs:
                 node.start(program)
         self.say(f'network: {self.options.stack}')
         if self.options.stack != 'stock':
-            stacks.install_causeway(self.control, self.options, self.addresses)
+            stacks.install_causeway(self.control, self.options, self.addresses, any(stacks.OUR_IMAGE in new for new in imported))
         self.connect()
         stacks.install_coredns(self.control, self.options, self.addresses)
         self.wait_ready()
@@ -119,13 +119,12 @@ class Cluster:
     @staticmethod
     def runtime(node, archives):
         node.start_containerd()
-        node.import_images(archives)
+        return node.import_images(archives)
 
     @staticmethod
     def parallel(*tasks):
         with concurrent.futures.ThreadPoolExecutor(len(tasks)) as pool:
-            for task in [pool.submit(task) for task in tasks]:
-                task.result()
+            return [task.result() for task in [pool.submit(task) for task in tasks]]
 
     def connect(self, seconds=60):
         """What the harness itself does for the network: routes to the Pods; in stock, the nodes' plugins."""
@@ -166,7 +165,7 @@ class Cluster:
                     lines.append(f'{name} is {status.get("phase")} {" ".join(states)}'.strip())
                 continue
             wanted = status.get('desiredNumberScheduled', item['spec'].get('replicas', len(self.node_names)))
-            have = status.get('numberReady', status.get('readyReplicas', 0))
+            have = min(status.get('numberReady', status.get('readyReplicas', 0)), status.get('updatedNumberScheduled', status.get('updatedReplicas', 0)))
             if status.get('observedGeneration') != item['metadata']['generation'] or have < wanted:
                 lines.append(f'{item["kind"]} {name} has {have} of {wanted} Pods ready')
         return lines

@@ -62,7 +62,8 @@ class Node:
         self.machine.wait('ready', 'containerd', lambda: self.ctr('version', check=False).returncode == 0, 30)
 
     def import_images(self, archives):
-        """Imports OCI archives that this node has not yet; what they are called inside is what Pods ask for."""
+        """Imports OCI archives that this node has not yet, and returns them; what they are called inside is what Pods ask for."""
+        new = []
         for archive in archives:
             # The name of what was imported holds the archive's size and time: a new build is imported again.
             status = archive.stat()
@@ -73,6 +74,8 @@ class Node:
                 self.machine.run([self.peers['ctr'], '-a', CONTAINERD, '-n', 'k8s.io', 'images', 'import', '-'], stdin=source, timeout=600)
             mark.parent.mkdir(parents=True, exist_ok=True)
             mark.touch()
+            new.append(archive)
+        return new
 
     def kubelet_ready(self):
         return self.machine.net(['curl', '-s', '-m', '5', 'http://127.0.0.1:10248/healthz'], check=False).stdout == 'ok'
