@@ -18,6 +18,7 @@ from .peers import Peers
 from .pki import Authority
 from .plan import Addresses, Options, Refused, checked, node_names, node_number
 
+PROGRAMS = ('runc', 'openssl', 'nft', 'ip', 'curl', 'nsenter', 'unshare')  # of Debian's packages
 BASE = pathlib.Path('/var/lib/causeway-cluster')
 
 
@@ -83,6 +84,9 @@ class Cluster:
 
     def up(self):
         """Makes what is not there and starts what does not run; what is well is left alone."""
+        missing = [program for program in PROGRAMS if not shutil.which(program)]
+        if missing:
+            raise Refused(f'this machine has no {", ".join(missing)}: run ./dev setup --with cluster')
         archives = stacks.images(self.options)
         self.save()
         start = time.monotonic()
