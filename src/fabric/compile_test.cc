@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "fabric/desired.h"
@@ -72,7 +73,7 @@ struct Chaos {
 }  // namespace
 
 TEST_CASE("incremental compilation arrives at the full one, and no row has two owners") {
-  for (unsigned seed = 1; seed <= 120; ++seed) {
+  for (unsigned seed = 1; seed <= 100; ++seed) {
     CAPTURE(seed);
     Chaos chaos(seed);
     Options options{.mode = static_cast<Mode>(seed % 3),
@@ -96,11 +97,10 @@ TEST_CASE("incremental compilation arrives at the full one, and no row has two o
       for (const Key& key : all_keys(chaos.model)) rows += size(compile_one(key, chaos.model, options));
       REQUIRE(rows == size(full));
       // A set of ranges takes no two that overlap.
-      const Cidr* before = nullptr;
-      for (const auto& [prefix, present] : full.masquerade_except_to) {
-        REQUIRE((!before || !before->overlaps(prefix)));
-        before = &prefix;
-      }
+      const auto& ranges = full.masquerade_except_to;
+      REQUIRE(std::ranges::adjacent_find(ranges, [](const auto& one, const auto& next) {
+                return one.first.overlaps(next.first);
+              }) == ranges.end());
     }
   }
 }
