@@ -42,15 +42,15 @@ def test_everything_of_a_netfilter_lab():
         # A restart observes, finds no difference and writes nothing.
         before = table(one, node)
         one.kill(f'nodes/{node}/agent')
-        lab.until('the agent is back', 10, lambda: agent_ready(one, node))
+        lab.until('the agent is back', 30, lambda: agent_ready(one, node))
         assert metric(one, node, 'causeway_fabric_writes_total') == 0
         assert table(one, node) == before
 
         # Somebody flushes the ruleset; somebody deletes the tunnel.
         one.exec(node, 'nft', 'flush', 'ruleset')
-        lab.until('the table is back', 5, lambda: table(one, node) == before)
+        lab.until('the table is back', 30, lambda: table(one, node) == before)
         one.exec(node, 'ip', 'link', 'del', 'causeway.vxlan4')
-        lab.until('the tunnel is back', 5, lambda: ways())
+        lab.until('the tunnel is back', 30, lambda: ways())
 
         # The other plane is refused while Pods are attached, in one sentence that says what to do.
         refused = one.exec(node, AGENT, 'agent', '--node', node, '--kubeconfig', '/etc/causeway/kubeconfig', '--plane',
@@ -61,10 +61,10 @@ def test_everything_of_a_netfilter_lab():
         # Without Pods it changes, and leaves nothing of the plane before.
         one.delete_pod('web-1', grace=0)
         one.wait_gone('web-1')
-        lab.until('no link of a Pod', 10, lambda: one.exec(node, 'ip', '-br', 'link', 'show', 'group', '51776').stdout == '')
+        lab.until('no link of a Pod', 30, lambda: one.exec(node, 'ip', '-br', 'link', 'show', 'group', '51776').stdout == '')
         for pid in one.pids(f'nodes/{node}/agent'):  # it would bring back what the other removes
             os.kill(pid, signal.SIGSTOP)
-        changed = one.exec(node, 'timeout', '3', AGENT, 'agent', '--node', node, '--kubeconfig', '/etc/causeway/kubeconfig',
+        changed = one.exec(node, 'timeout', '10', AGENT, 'agent', '--node', node, '--kubeconfig', '/etc/causeway/kubeconfig',
                            '--plane', 'bpf', '--run-dir', '/run/other', '--observe', '', '--cni-config-dir', '/run/other/net.d',
                            check=False)
         assert 'removing what plane netfilter left' in changed.stderr, changed.stderr
