@@ -4,6 +4,7 @@
 
 #include <csignal>
 
+#include "base/file.h"
 #include "base/ip.h"
 #include "base/log.h"
 #include "control/controllers.h"
@@ -22,6 +23,14 @@ constexpr Duration kRivalRetry = 2s;  // the API server may come up after us
 std::string host_name() {
   char name[256] = {};
   return ::gethostname(name, sizeof(name) - 1) == 0 ? name : "localhost";
+}
+
+// Not the process id: that is 1 in every container, and the Pods of a node share its host name. Two of one identity
+// would both lead.
+Result<std::string> unique() {
+  auto uuid = TRY(read_file("/proc/sys/kernel/random/uuid"));
+  while (!uuid.empty() && uuid.back() == '\n') uuid.pop_back();
+  return uuid;
 }
 
 // What was asked for, checked before anything runs.
@@ -75,7 +84,7 @@ class Program {
     listen();
     CO_TRY(co_await refuse_rival());
     if (!options_.leader_elect) co_return co_await work();
-    const auto identity = fmt::format("{}_{}", host_name(), ::getpid());
+    const auto identity = host_name() + "_" + CO_TRY(unique());
     for (;;) {
       auto ended = co_await kube::lead(api_, {.lease = plan_.lease, .identity = identity}, [this] { return work(); });
       if (ended || ended.error().code() != Errc::Unavailable) co_return ended;
