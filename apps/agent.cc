@@ -81,7 +81,9 @@ struct Ground {
     ground.links = TRY(netlink::open_watch(loop, {netlink::Watched::Links, netlink::Watched::Addresses}));
     ground.plane = TRY(open_plane({loop, options, *ground.net}), "plane {}", options.plane);
     ground.journal = TRY(pod::open_file_storage(options.run + "/ipam/journal"), "address journal");
-    ground.cni = {.ipam = TRY(pod::this_boot()), .spool = options.run + "/spool"};
+    ground.cni = {.ipam = TRY(pod::this_boot()),
+                  .spool = options.run + "/spool",
+                  .no_host_ports = ground.plane->why_no_host_ports()};
     return ground;
   }
 };

@@ -41,6 +41,10 @@ class BpfPlane final : public NodePlane {
 
   fabric::Applier& fabric() override { return fabric_; }
   std::vector<cluster::Consumer*> consumers() override { return {&fabric_}; }
+  std::string why_no_host_ports() const override {
+    return "host ports of the bpf plane come with Services; a node with --plane netfilter has them, a Pod with "
+           "hostNetwork needs none";
+  }
   void start(Scope& scope, cluster::Feed&) override { scope.spawn("conntrack", sweep_conntrack()); }
 
   void describe(observe::Endpoint& endpoint) override {

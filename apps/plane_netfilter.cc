@@ -3,7 +3,9 @@
 #include "apps/plane.h"
 #include "base/log.h"
 #include "fabric/apply_nft.h"
+#include "kernel/conntrack/conntrack.h"
 #include "kernel/netns/netns.h"
+#include "pod/hostport/apply_nft.h"
 
 namespace causeway::apps {
 
@@ -14,14 +16,17 @@ constexpr Duration kLookAtOthersEvery = 60s;
 class NetfilterPlane final : public NodePlane {
  public:
   NetfilterPlane(const PlaneSetup& setup, std::unique_ptr<nftables::Nftables> nft,
-                 std::unique_ptr<nftables::Watch> watch)
+                 std::unique_ptr<nftables::Watch> watch, std::unique_ptr<conntrack::Conntrack> conntrack)
       : loop_(setup.loop),
         nft_(std::move(nft)),
         watch_(std::move(watch)),
-        fabric_(fabric_options(setup.options), {setup.net, *nft_, netns::write_sysctl}) {}
+        conntrack_(std::move(conntrack)),
+        fabric_(fabric_options(setup.options), {setup.net, *nft_, netns::write_sysctl}),
+        host_ports_(*nft_, *conntrack_) {}
 
   fabric::Applier& fabric() override { return fabric_; }
-  std::vector<cluster::Consumer*> consumers() override { return {&fabric_}; }
+  std::vector<cluster::Consumer*> consumers() override { return {&fabric_, &host_ports_}; }
+  std::string why_no_host_ports() const override { return ""; }
   void start(Scope& scope, cluster::Feed& feed) override {
     scope.spawn("nftables", repair(feed));
     scope.spawn("firewalls", look_at_others());
@@ -37,6 +42,7 @@ class NetfilterPlane final : public NodePlane {
                           {{{}, static_cast<double>(others_.size())}}}};
     });
     endpoint.add_page("/ruleset", [this] { return ruleset_page(); });
+    endpoint.add_page("/hostports", [this] { return render(host_ports_.tables()); });
   }
 
  private:
@@ -70,14 +76,18 @@ class NetfilterPlane final : public NodePlane {
     }
   }
 
-  // What our section shall be, as `nft list table inet causeway` prints it.
-  std::string ruleset_page() { return nftables::render(fabric_.section()); }
+  // What our sections shall be, as `nft list table inet causeway` prints them.
+  std::string ruleset_page() {
+    return nftables::render(fabric_.section()) + nftables::render(pod::hostport::section_of(host_ports_.tables()));
+  }
 
   Loop& loop_;
   std::vector<nftables::ForeignDrop> others_;
   std::unique_ptr<nftables::Nftables> nft_;
   std::unique_ptr<nftables::Watch> watch_;
+  std::unique_ptr<conntrack::Conntrack> conntrack_;
   fabric::NftApplier fabric_;
+  pod::hostport::Applier host_ports_;
 };
 
 }  // namespace
@@ -87,7 +97,8 @@ Result<std::unique_ptr<NodePlane>> open_netfilter_plane(const PlaneSetup& setup)
   auto nft = TRY(nftables::open_nftables(), "plane netfilter needs nf_tables");
   TRY(fabric::probe_nat(*nft));
   auto watch = TRY(nftables::open_watch(setup.loop, nft->port()), "watch nf_tables");
-  return std::make_unique<NetfilterPlane>(setup, std::move(nft), std::move(watch));
+  auto conntrack = TRY(conntrack::open_conntrack(), "plane netfilter needs nf_conntrack");
+  return std::make_unique<NetfilterPlane>(setup, std::move(nft), std::move(watch), std::move(conntrack));
 }
 
 }  // namespace causeway::apps

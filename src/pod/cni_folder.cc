@@ -69,7 +69,7 @@ std::string conflist(const std::string& socket) {
   "disableGC": true,
   "name": "causeway",
   "plugins": [
-    {{ "type": "{}"{} }}
+    {{ "type": "{}", "capabilities": {{ "portMappings": true }}{} }}
   ]
 }}
 )",

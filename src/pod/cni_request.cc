@@ -63,6 +63,77 @@ bool is_nothing(const json::value& value) {
          (value.is_array() && value.as_array().empty()) || (value.is_string() && value.as_string().empty());
 }
 
+// A port of 1..65535. 0 where it may be left out.
+CniResult<uint16_t> parse_port(const json::object& mapping, std::string_view key, const std::string& where) {
+  const auto* value = mapping.if_contains(key);
+  const auto* number = value ? value->if_int64() : nullptr;
+  if (!number || *number < 0 || *number > UINT16_MAX)
+    return std::unexpected(config(fmt::format("{}.{} {} must be a port from 1 to 65535", where, key,
+                                              value ? shortened(*value) : "is missing and")));
+  return uint16_t(*number);
+}
+
+CniResult<std::optional<cluster::HostPort>> parse_mapping(const json::value& value, const std::string& where) {
+  const auto* mapping = value.if_object();
+  if (!mapping) return std::unexpected(config(fmt::format("{} must be an object, not {}", where, shortened(value))));
+  const auto host_port = parse_port(*mapping, "hostPort", where);
+  if (!host_port) return std::unexpected(host_port.error());
+  const auto container_port = parse_port(*mapping, "containerPort", where);
+  if (!container_port) return std::unexpected(container_port.error());
+  if (*host_port == 0) return std::nullopt;  // as in a Pod's spec: no port of the node is wanted
+  if (*container_port == 0) return std::unexpected(config(where + ".containerPort 0 must be a port from 1 to 65535"));
+  cluster::HostPort port{.port = *host_port, .container_port = *container_port};
+  if (const auto* protocol = mapping->if_contains("protocol"); protocol && !is_nothing(*protocol)) {
+    std::string name = protocol->is_string() ? std::string(protocol->as_string()) : std::string();
+    for (char& c : name) c = char(std::tolower(uint8_t(c)));
+    const auto known = parse_protocol(name);
+    if (!known)
+      return std::unexpected(
+          config(fmt::format("{}.protocol {} must be tcp, udp or sctp", where, shortened(*protocol))));
+    port.protocol = *known;
+  }
+  if (const auto* host_ip = mapping->if_contains("hostIP"); host_ip && !is_nothing(*host_ip)) {
+    const auto ip = host_ip->is_string() ? Ip::parse(host_ip->as_string()) : Result<Ip>(fail(Errc::Invalid, "no text"));
+    if (!ip || ip->is_multicast())
+      return std::unexpected(
+          config(fmt::format("{}.hostIP {} must be an address of the node", where, shortened(*host_ip)),
+                 ip ? "it is a multicast address" : ip.error().message()));
+    port.host_ip = *ip;
+  }
+  return port;
+}
+
+// Without an address it is that of 0.0.0.0 and :: too.
+bool same_place(const cluster::HostPort& a, const cluster::HostPort& b) {
+  const auto is_any = [](const cluster::HostPort& port) { return !port.host_ip || port.host_ip->is_unspecified(); };
+  return a.host_ip == b.host_ip || (is_any(a) && is_any(b) && (!a.host_ip || !b.host_ip));
+}
+
+// The capability portMappings (CONVENTIONS.md of the CNI specification).
+CniResult<std::vector<cluster::HostPort>> parse_port_mappings(const json::value& value) {
+  constexpr const char* kKey = "runtimeConfig.portMappings";
+  std::vector<cluster::HostPort> ports;
+  if (value.is_null()) return ports;
+  const auto* list = value.if_array();
+  if (!list) return std::unexpected(config(fmt::format("{} must be a list, not {}", kKey, shortened(value))));
+  for (size_t i = 0; i < list->size(); ++i) {
+    auto port = parse_mapping((*list)[i], fmt::format("{}[{}]", kKey, i));
+    if (!port) return std::unexpected(std::move(port.error()));
+    if (!*port) continue;
+    bool again = false;
+    for (const auto& other : ports) {
+      if (other.protocol != (*port)->protocol || other.port != (*port)->port || !same_place(other, **port)) continue;
+      if (other.container_port != (*port)->container_port)
+        return std::unexpected(
+            config(fmt::format("{}: port {}/{} leads to two ports of the Pod, {} and {}", kKey, other.port,
+                               other.protocol, other.container_port, (*port)->container_port)));
+      again = again || other == **port;
+    }
+    if (!again) ports.push_back(**port);
+  }
+  return ports;
+}
+
 CniResult<void> check_field(NetworkConfig& out, std::string_view key, const json::value& value) {
   if (key == "cniVersion") {
     auto version = parse_version(value);
@@ -95,6 +166,12 @@ CniResult<void> check_field(NetworkConfig& out, std::string_view key, const json
                          "causeway makes the Pod's interface itself and must be the first plugin of its list");
   } else if (key == "dns" || key == "args" || key == "capabilities" || key == "runtimeConfig") {
     // The Pod's DNS configuration is kubelet's; capabilities that we do not declare bring nothing that binds us.
+    if (const auto* runtime = value.if_object(); runtime && key == "runtimeConfig")
+      if (const auto* mappings = runtime->if_contains("portMappings")) {
+        auto ports = parse_port_mappings(*mappings);
+        if (!ports) return std::unexpected(std::move(ports.error()));
+        out.host_ports = std::move(*ports);
+      }
     if (!value.is_object() && !value.is_null())
       return std::unexpected(config(fmt::format("{} must be an object, not {}", key, shortened(value))));
   } else if (key.find('/') == std::string_view::npos) {  // "cni.dev/...": the runtime library's own

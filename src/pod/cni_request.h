@@ -30,7 +30,8 @@ inline constexpr std::array kCniVersions{CniVersion::V0_1, CniVersion::V0_2, Cni
 struct NetworkConfig {
   CniVersion version = CniVersion::V0_1;  // the specification's default when the key is absent
   std::string name;
-  std::optional<uint32_t> mtu;  // bytes; absent: the fabric's
+  std::optional<uint32_t> mtu;                // bytes; absent: the fabric's
+  std::vector<cluster::HostPort> host_ports;  // runtimeConfig.portMappings
 };
 
 // CNI_ARGS, as kubelet's runtimes fill it.

@@ -72,6 +72,44 @@ TEST_CASE("a network configuration is read, and refused with code and key") {
         "first plugin of its list");
 }
 
+TEST_CASE("port mappings are read in full, and each that cannot be right is refused by its key") {
+  const auto ports = [](const std::string& mappings) {
+    const auto parsed = parse_config(R"({"name":"n","runtimeConfig":{"portMappings":)" + mappings + "}}");
+    if (parsed) return host_ports_text(parsed->host_ports);
+    return fmt::format("{} {}{}", uint32_t(parsed.error().code), parsed.error().message,
+                       parsed.error().details.empty() ? "" : " | " + parsed.error().details);
+  };
+  CHECK(ports(R"([{"hostPort":80,"containerPort":8080,"protocol":"tcp"}])") == "80:8080/tcp");
+  CHECK(ports(R"([{"hostPort":53,"containerPort":53,"protocol":"UDP","hostIP":"172.18.0.2"},
+                  {"hostPort":53,"containerPort":53,"protocol":"udp","hostIP":"fd00::1"},
+                  {"hostPort":53,"containerPort":53,"protocol":"sctp","hostIP":""}])") ==
+        "53:53/udp@172.18.0.2,53:53/udp@fd00::1,53:53/sctp");
+  CHECK(ports(R"([{"hostPort":0,"containerPort":80,"protocol":"tcp"}])") == "");
+  CHECK(ports("null") == "");
+  CHECK(ports("[]") == "");
+  CHECK(ports(R"([{"hostPort":80,"containerPort":80},{"hostPort":80,"containerPort":80,"protocol":"tcp"}])") ==
+        "80:80/tcp");
+  CHECK(ports("{}") == "7 runtimeConfig.portMappings must be a list, not {}");
+  CHECK(ports("[80]") == "7 runtimeConfig.portMappings[0] must be an object, not 80");
+  CHECK(ports(R"([{"containerPort":80}])") ==
+        "7 runtimeConfig.portMappings[0].hostPort is missing and must be a port from 1 to 65535");
+  CHECK(ports(R"([{"hostPort":"80","containerPort":80}])") ==
+        "7 runtimeConfig.portMappings[0].hostPort \"80\" must be a port from 1 to 65535");
+  CHECK(ports(R"([{"hostPort":70000,"containerPort":80}])") ==
+        "7 runtimeConfig.portMappings[0].hostPort 70000 must be a port from 1 to 65535");
+  CHECK(ports(R"([{"hostPort":80,"containerPort":0}])") ==
+        "7 runtimeConfig.portMappings[0].containerPort 0 must be a port from 1 to 65535");
+  CHECK(ports(R"([{"hostPort":80,"containerPort":80,"protocol":"icmp"}])") ==
+        "7 runtimeConfig.portMappings[0].protocol \"icmp\" must be tcp, udp or sctp");
+  CHECK(ports(R"([{"hostPort":80,"containerPort":80,"hostIP":"node"}])")
+            .starts_with("7 runtimeConfig.portMappings[0].hostIP \"node\" must be an address of the node | "));
+  CHECK(ports(R"([{"hostPort":80,"containerPort":80,"hostIP":"224.0.0.1"}])") ==
+        "7 runtimeConfig.portMappings[0].hostIP \"224.0.0.1\" must be an address of the node | it is a multicast "
+        "address");
+  CHECK(ports(R"([{"hostPort":80,"containerPort":80},{"hostPort":80,"containerPort":81,"hostIP":"0.0.0.0"}])") ==
+        "7 runtimeConfig.portMappings: port 80/tcp leads to two ports of the Pod, 80 and 81");
+}
+
 TEST_CASE("the environment is checked by the rules of the specification") {
   CHECK(key("abc", "eth0") == "abc/eth0");
   CHECK(key(std::nullopt, "eth0") == "4 CNI_CONTAINERID is not set");

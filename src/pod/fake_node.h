@@ -17,9 +17,11 @@ struct FakeNode {
     Record record;
     bool discarded = false;
   };
-  std::map<std::string, Link> links;            // by name
-  std::map<std::string, netns::Id> namespaces;  // by path
-  std::set<cluster::AttachmentKey> data_path;   // attachments whose packets pass
+  std::map<std::string, Link> links;                         // by name
+  std::map<std::string, netns::Id> namespaces;               // by path
+  std::set<cluster::AttachmentKey> data_path;                // attachments whose packets pass
+  std::map<cluster::AttachmentKey, std::string> host_ports;  // of those
+  std::string no_host_ports;
   uint64_t last_inode = 0;
   int reaps = 0;
 
@@ -35,6 +37,8 @@ struct FakeNode {
     for (const auto& [name, link] : links)
       text += fmt::format("link of {}{}\n", link.record.key, link.discarded ? " discarded" : "");
     for (const auto& key : data_path) text += fmt::format("packets of {} pass\n", key);
+    for (const auto& [key, ports] : host_ports)
+      if (!ports.empty()) text += fmt::format("host ports of {} {}\n", key, ports);
     return text;
   }
   bool step() {
@@ -106,18 +110,24 @@ class FakePlane final : public Plane {
 
   void restore(std::vector<cluster::Attachment> attachments) override {
     node_.data_path.clear();
-    for (const auto& attachment : attachments) node_.data_path.insert(attachment.key);
+    node_.host_ports.clear();
+    for (const auto& attachment : attachments) {
+      node_.data_path.insert(attachment.key);
+      node_.host_ports[attachment.key] = host_ports_text(attachment.host_ports);
+    }
   }
   Task<Status> attach(cluster::Attachment attachment) override {
     if (delay > Duration()) CO_TRY(co_await loop_.sleep(delay));
     if (!node_.step()) co_return fail(Errc::Internal, "killed");
     if (!failure.empty()) co_return fail(Errc::Timeout, "{}", failure);
     node_.data_path.insert(attachment.key);
+    node_.host_ports[attachment.key] = host_ports_text(attachment.host_ports);
     co_return ok();
   }
   Task<Status> detach(cluster::AttachmentKey key) override {
     if (!node_.step()) co_return fail(Errc::Internal, "killed");
     node_.data_path.erase(key);
+    node_.host_ports.erase(key);
     co_return ok();
   }
 

@@ -237,6 +237,37 @@ TEST_CASE("field values that look like syntax survive the journal") {
   CHECK(record->pod_uid == odd.pod_uid);
 }
 
+TEST_CASE("host ports survive the journal, and a journal of an agent that knew none is read as before") {
+  FaultStorage storage;
+  Record record = wish("a");
+  record.host_ports = {{cluster::Protocol::Tcp, 80, 8080, {}}, {cluster::Protocol::Udp, 53, 53, ip("fd00::1")}};
+  {
+    const auto ipam = open_ipam(storage, {cidr("10.1.0.0/29")});
+    CHECK(ipam->reserve(record, at(0))->commit(1).has_value());
+    CHECK(ipam->reserve(wish("b"), at(0))->commit(1).has_value());
+  }
+  const auto ipam = open_ipam(storage, {});
+  CHECK(ipam->find({"a", "eth0"})->host_ports == record.host_ports);
+  CHECK(ipam->find({"b", "eth0"})->host_ports.empty());
+  CHECK(encode(Reserved{record}).find(" u 80:8080/tcp,53:53/udp@fd00::1\n") != std::string::npos);
+  CHECK(encode(Reserved{wish("b")}).ends_with(" shop web-1 u\n"));
+}
+
+TEST_CASE("host ports are in the alias while it has room for them") {
+  Record record{.key = {std::string(64, 'f'), "eth0"},
+                .state = pod::State::Committed,
+                .generation = 1,
+                .addresses = {ip("10.244.255.254")},
+                .netns = {4, 4026532000},
+                .host_ports = {{cluster::Protocol::Tcp, 80, 8080, {}}}};
+  CHECK(alias_of(record).ends_with(" 10.244.255.254 80:8080/tcp"));
+  CHECK(parse_alias(alias_of(record)) == record);
+  for (uint16_t port = 1000; port < 1020; ++port) record.host_ports.push_back({cluster::Protocol::Tcp, port, port, {}});
+  CHECK(alias_of(record).ends_with(" 10.244.255.254"));
+  for (const char* other : {"80", "80:1", "80:1/icmp", "0:1/tcp", "80:70000/tcp", "80:1/tcp@x", "", "80:1/tcp,"})
+    CHECK(!parse_host_ports(other));
+}
+
 TEST_CASE("an alias carries what the journal needs") {
   const Record record{.key = {std::string(64, 'f'), "eth0"},
                       .state = pod::State::Committed,

@@ -106,6 +106,12 @@ class Fields {
     }
     return all;
   }
+  std::vector<cluster::HostPort> host_ports() {
+    auto ports = parse_host_ports(raw());
+    if (!ports) bad_ = true;
+    return ports.value_or(std::vector<cluster::HostPort>{});
+  }
+  bool more() const { return !bad_ && !at_end_; }
   bool ok() const { return !bad_ && at_end_; }
 
  private:
@@ -135,9 +141,11 @@ struct Printer {
     const Record& r = e.record;
     std::string addresses;
     for (const auto& ip : r.addresses) addresses += (addresses.empty() ? "" : ",") + to_string(ip);
-    return fmt::format("reserve {} {} {} {} {} {} {}:{} {} {} {}", field(r.key.container), field(r.key.ifname),
+    // Without host ports the line is that of agents which knew none.
+    const std::string ports = r.host_ports.empty() ? "" : " " + host_ports_text(r.host_ports);
+    return fmt::format("reserve {} {} {} {} {} {} {}:{} {} {} {}{}", field(r.key.container), field(r.key.ifname),
                        r.generation, r.begun.time_since_epoch().count(), field(addresses), field(r.netns_path),
-                       r.netns.device, r.netns.inode, field(r.pod.ns), field(r.pod.name), field(r.pod_uid));
+                       r.netns.device, r.netns.inode, field(r.pod.ns), field(r.pod.name), field(r.pod_uid), ports);
   }
   std::string operator()(const Committed& e) const {
     return fmt::format("commit {} {} {} {}", field(e.key.container), field(e.key.ifname), e.generation, e.netns_cookie);
@@ -168,6 +176,7 @@ std::optional<Event> parse_event(std::string_view verb, Fields& fields) {
     record.pod.ns = fields.text();
     record.pod.name = fields.text();
     record.pod_uid = fields.text();
+    if (fields.more()) record.host_ports = fields.host_ports();
     event = Reserved{std::move(record)};
   } else if (verb == "commit") {
     Committed committed{.key = fields.key(), .generation = fields.number()};

@@ -7,6 +7,7 @@ namespace causeway::pod {
 namespace {
 
 constexpr std::string_view kAliasTag = "causeway";
+constexpr size_t kMaxAlias = 255;  // IFALIASZ - 1
 
 // FNV-1a. Not for secrets: a collision of two live attachments (2^-48 each pair) makes the second ADD fail, no more.
 uint64_t hash(std::string_view text) {
@@ -32,6 +33,13 @@ bool parse_number(std::string_view text, uint64_t& value) {
 
 }  // namespace
 
+std::optional<cluster::Protocol> parse_protocol(std::string_view name) {
+  using cluster::Protocol;
+  for (const Protocol protocol : {Protocol::Tcp, Protocol::Udp, Protocol::Sctp})
+    if (name == to_string(protocol)) return protocol;
+  return std::nullopt;
+}
+
 std::string host_ifname(const Key& key) {
   const uint64_t value = hash(key.container + "/" + key.ifname);
   return fmt::format("cw{:012x}", (value ^ value >> 48) & 0xffff'ffff'ffff);
@@ -44,16 +52,53 @@ Mac mac_of(const Ip& ip) {
   return mac;
 }
 
+std::string host_ports_text(const std::vector<cluster::HostPort>& ports) {
+  std::string text;
+  for (const auto& port : ports) text += (text.empty() ? "" : ",") + to_string(port);
+  return text;
+}
+
+std::optional<std::vector<cluster::HostPort>> parse_host_ports(std::string_view text) {
+  std::vector<cluster::HostPort> ports;
+  for (const auto word : split(text, ',')) {
+    const size_t colon = word.find(':'), slash = word.find('/'), at = word.find('@');
+    if (colon == std::string_view::npos || slash == std::string_view::npos || slash < colon || at < slash)
+      return std::nullopt;
+    uint64_t port = 0, container_port = 0;
+    if (!parse_number(word.substr(0, colon), port) ||
+        !parse_number(word.substr(colon + 1, slash - colon - 1), container_port) || port == 0 || port > UINT16_MAX ||
+        container_port == 0 || container_port > UINT16_MAX)
+      return std::nullopt;
+    cluster::HostPort one{.port = uint16_t(port), .container_port = uint16_t(container_port)};
+    const auto name = word.substr(slash + 1, at == std::string_view::npos ? at : at - slash - 1);
+    const auto protocol = parse_protocol(name);
+    if (!protocol) return std::nullopt;
+    one.protocol = *protocol;
+    if (at != std::string_view::npos) {
+      const auto ip = Ip::parse(word.substr(at + 1));
+      if (!ip) return std::nullopt;
+      one.host_ip = *ip;
+    }
+    ports.push_back(one);
+  }
+  return ports;
+}
+
 std::string alias_of(const Record& record) {
   std::string addresses;
   for (const auto& ip : record.addresses) addresses += (addresses.empty() ? "" : ",") + to_string(ip);
-  return fmt::format("{} {} {} {}:{} {} {}", kAliasTag, record.key.container, record.key.ifname, record.netns.device,
-                     record.netns.inode, record.generation, addresses);
+  std::string alias = fmt::format("{} {} {} {}:{} {} {}", kAliasTag, record.key.container, record.key.ifname,
+                                  record.netns.device, record.netns.inode, record.generation, addresses);
+  if (const auto ports = host_ports_text(record.host_ports);
+      !ports.empty() && alias.size() + 1 + ports.size() <= kMaxAlias)
+    alias += " " + ports;
+  return alias;
 }
 
 std::optional<Record> parse_alias(std::string_view alias) {
   const auto words = split(alias, ' ');
-  if (words.size() != 6 || words[0] != kAliasTag || words[1].empty() || words[2].empty()) return std::nullopt;
+  if (words.size() < 6 || words.size() > 7 || words[0] != kAliasTag || words[1].empty() || words[2].empty())
+    return std::nullopt;
   Record record{.key = {std::string(words[1]), std::string(words[2])}, .state = State::Committed};
   const auto netns = split(words[3], ':');
   if (netns.size() != 2 || !parse_number(netns[0], record.netns.device) || !parse_number(netns[1], record.netns.inode))
@@ -63,6 +108,11 @@ std::optional<Record> parse_alias(std::string_view alias) {
     auto ip = Ip::parse(text);
     if (!ip) return std::nullopt;
     record.addresses.push_back(*ip);
+  }
+  if (words.size() == 7) {
+    auto ports = parse_host_ports(words[6]);
+    if (!ports) return std::nullopt;
+    record.host_ports = std::move(*ports);
   }
   return record;
 }

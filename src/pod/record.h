@@ -31,6 +31,7 @@ struct Record {
   uint64_t netns_cookie = 0;  // 0: not known yet
   cluster::PodKey pod;        // empty outside Kubernetes
   std::string pod_uid;
+  std::vector<cluster::HostPort> host_ports;  // in the order of the request, no two alike
   bool operator==(const Record&) const = default;
 };
 
@@ -40,7 +41,14 @@ std::string host_ifname(const Key& key);
 // entry anywhere is ever stale.
 Mac mac_of(const Ip& ip);
 
-// The link's alias: `causeway KEY NETNS GENERATION ADDRESSES`, enough to rebuild the journal (without the Pod's name).
+// "tcp", "udp", "sctp".
+std::optional<cluster::Protocol> parse_protocol(std::string_view name);
+// Host ports as one word of the journal and the alias: "80:8080/tcp,53:53/udp@10.0.0.1". Empty for none.
+std::string host_ports_text(const std::vector<cluster::HostPort>& ports);
+std::optional<std::vector<cluster::HostPort>> parse_host_ports(std::string_view text);
+
+// The link's alias: `causeway KEY NETNS GENERATION ADDRESSES [HOST-PORTS]`, enough to rebuild the journal (without the
+// Pod's name, and without host ports that do not fit the kernel's 255 bytes).
 std::string alias_of(const Record& record);
 // Empty: not an alias of ours.
 std::optional<Record> parse_alias(std::string_view alias);

@@ -24,7 +24,9 @@ cluster::Attachment attachment_of(const Record& record, IfIndex host) {
           .host_ifindex = host,
           .host_mac = gateway_mac(),
           .pod_mac = mac_of(record.addresses.front()),
-          .netns_cookie = record.netns_cookie};
+          .netns_cookie = record.netns_cookie,
+          .generation = record.generation,
+          .host_ports = record.host_ports};
 }
 
 AddResult result_of(const Record& record, uint32_t mtu) {
@@ -123,6 +125,25 @@ CniResult<Reply> CniServer::status(const RawRequest& request) const {
   return empty_reply();
 }
 
+CniResult<void> CniServer::check_host_ports(const NetworkConfig& config) const {
+  if (config.host_ports.empty()) return {};
+  if (!options_.no_host_ports.empty())
+    return refuse(CniCode::UnsupportedField,
+                  "unsupported field runtimeConfig.portMappings: " + host_ports_text(config.host_ports),
+                  options_.no_host_ports);
+  for (const auto& port : config.host_ports) {
+    if (!port.host_ip) continue;
+    bool has_family = false;
+    for (const auto& cidr : network_.pod_cidrs) has_family = has_family || cidr.family() == port.host_ip->family();
+    if (!has_family)
+      return refuse(CniCode::InvalidConfig,
+                    fmt::format("runtimeConfig.portMappings: hostIP {} of port {}/{} is of a family that Pods of this "
+                                "node have no address of",
+                                *port.host_ip, port.port, port.protocol));
+  }
+  return {};
+}
+
 Task<CniResult<Reply>> CniServer::add(Call call) {
   const auto& field = call.request.field;
   auto key = parse_key(call.request);
@@ -141,6 +162,7 @@ Task<CniResult<Reply>> CniServer::add(Call call) {
     if (cidr.family() == Family::V6 && mtu < kMinMtuV6)
       co_return refuse(CniCode::InvalidConfig,
                        fmt::format("mtu {} is below {}, which the IPv6 of Pod CIDR {} needs", mtu, kMinMtuV6, cidr));
+  if (auto good = check_host_ports(*config); !good) co_return std::unexpected(std::move(good.error()));
   auto netns = wiring_.open_namespace(call.netns, path);
   if (!netns)
     co_return refuse(CniCode::InvalidEnvironment, "CNI_NETNS " + path + " cannot be used", netns.error().message());
@@ -149,7 +171,8 @@ Task<CniResult<Reply>> CniServer::add(Call call) {
               .netns_path = path,
               .netns = netns->id,
               .pod = std::move(args->pod),
-              .pod_uid = std::move(args->pod_uid)};
+              .pod_uid = std::move(args->pod_uid),
+              .host_ports = std::move(config->host_ports)};
   const std::string who = name_of(wish);
   auto result = co_await connect({.record = std::move(wish), .netns = std::move(netns->fd), .mtu = mtu});
   if (!result) {
@@ -168,7 +191,7 @@ Task<Result<AddResult>> CniServer::connect(WireRequest request) {
     // A retry whose first answer was lost (the agent was killed behind its commit) gets that answer.
     const Record known = *record;
     auto attachment = CO_TRY(co_await present(known));
-    if (known.netns == request.record.netns && attachment) {
+    if (known.netns == request.record.netns && known.host_ports == request.record.host_ports && attachment) {
       CO_TRY(co_await plane_.attach(std::move(*attachment)), "data path");
       co_return result_of(known, mtu);
     }

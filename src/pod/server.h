@@ -23,6 +23,9 @@ namespace causeway::pod {
 struct ServerOptions {
   IpamOptions ipam;
   std::string spool = wire::kDefaultSpool;
+  // Why no host port can be had on this node; "" when they can. A Pod that asks for one is then refused, never started
+  // without it.
+  std::string no_host_ports;
   Duration collect_every = 60s;  // garbage collection of attachments whose Pod vanished without a DEL
 };
 
@@ -66,6 +69,7 @@ class CniServer {
   Task<CniResult<Reply>> add(Call call);
   Task<CniResult<Reply>> del(Call call);
   CniResult<Reply> status(const RawRequest& request) const;
+  CniResult<void> check_host_ports(const NetworkConfig& config) const;
 
   Task<Result<AddResult>> connect(WireRequest request);
   Task<Result<std::optional<cluster::Attachment>>> present(Record record);

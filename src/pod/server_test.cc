@@ -26,12 +26,14 @@ struct Agent {
   FakeWiring wiring{node};
   FakePlane plane{loop, node};
   CniServer server;
+  std::string port_mappings;  // of the calls from now on
   Scope calls{loop};
 
   Agent(FakeNode& on, VirtualLoop& with)
       : node(on),
         loop(with),
-        server(loop, workers, node.storage, wiring, plane, {.ipam = {.boot_id = "boot"}, .spool = "/nonexistent"}) {}
+        server(loop, workers, node.storage, wiring, plane,
+               {.ipam = {.boot_id = "boot"}, .spool = "/nonexistent", .no_host_ports = node.no_host_ports}) {}
 
   // False: it died meanwhile.
   bool start() {
@@ -49,6 +51,9 @@ struct Agent {
     call.request.field[wire::kNetns] = "/netns/" + container;
     call.request.field[wire::kIfname] = "eth0";
     call.request.field[wire::kConfig] = R"({"cniVersion":"1.1.0","name":"causeway"})";
+    if (!port_mappings.empty())
+      call.request.field[wire::kConfig] =
+          R"({"cniVersion":"1.1.0","name":"causeway","runtimeConfig":{"portMappings":)" + port_mappings + "}}";
     calls.spawn(command, answer_into(server, std::move(call), reply));
   }
   Reply call(const std::string& command, const std::string& container) {
@@ -153,6 +158,55 @@ TEST_CASE("before the node has a network every ADD is told to come back, and STA
       agent.call("STATUS", "").output ==
       R"({"cniVersion":"1.1.0","code":50,"msg":"no Pod can be connected now","details":"Node n1 has no Pod CIDR yet"})");
   CHECK(agent.call("DEL", "a").success);
+}
+
+TEST_CASE("host ports reach the data path, also after a restart, and other ones make a new attachment") {
+  FakeNode node;
+  VirtualLoop loop;
+  {
+    Agent agent(node, loop);
+    REQUIRE(agent.start());
+    node.make_namespace("/netns/a");
+    agent.port_mappings = R"([{"hostPort":80,"containerPort":8080,"protocol":"tcp"}])";
+    CHECK(agent.call("ADD", "a").success);
+    CHECK(agent.call("ADD", "a").success);  // a retry
+    CHECK(node.render() == "link of a/eth0\npackets of a/eth0 pass\nhost ports of a/eth0 80:8080/tcp\n");
+  }
+  Agent agent(node, loop);
+  REQUIRE(agent.start());
+  CHECK(node.render() == "link of a/eth0\npackets of a/eth0 pass\nhost ports of a/eth0 80:8080/tcp\n");
+  agent.port_mappings = R"([{"hostPort":81,"containerPort":8080,"protocol":"tcp"}])";
+  CHECK(agent.call("ADD", "a").success);
+  CHECK(node.render() == "link of a/eth0\npackets of a/eth0 pass\nhost ports of a/eth0 81:8080/tcp\n");
+  CHECK(agent.call("DEL", "a").success);
+  CHECK(node.data_path.empty());
+}
+
+TEST_CASE("where a node has no host ports, an ADD that asks for one is refused, and an address of no family too") {
+  log::set_level(log::Level::Error);
+  FakeNode node;
+  node.no_host_ports = "the plane has none";
+  VirtualLoop loop;
+  {
+    Agent agent(node, loop);
+    REQUIRE(agent.start());
+    node.make_namespace("/netns/a");
+    agent.port_mappings = R"([{"hostPort":80,"containerPort":8080,"protocol":"tcp"}])";
+    CHECK(
+        agent.call("ADD", "a").output ==
+        R"({"cniVersion":"1.1.0","code":2,"msg":"unsupported field runtimeConfig.portMappings: 80:8080/tcp","details":"the plane has none"})");
+    agent.port_mappings = "[]";
+    CHECK(agent.call("ADD", "a").success);
+  }
+  node.no_host_ports.clear();
+  Agent agent(node, loop);
+  REQUIRE(agent.start());
+  agent.server.set_network({.pod_cidrs = {Cidr::parse("10.1.0.0/27").value()}, .mtu = 1450, .not_ready = ""});
+  node.make_namespace("/netns/b");
+  agent.port_mappings = R"([{"hostPort":80,"containerPort":8080,"protocol":"tcp","hostIP":"fd00::1"}])";
+  CHECK(
+      agent.call("ADD", "b").output ==
+      R"({"cniVersion":"1.1.0","code":7,"msg":"runtimeConfig.portMappings: hostIP fd00::1 of port 80/tcp is of a family that Pods of this node have no address of"})");
 }
 
 TEST_CASE("a Pod that vanished is collected in the second pass, one whose namespace lives is not") {

@@ -54,12 +54,24 @@ Status set_pod_sysctls(const Record& record) {
   return netns::write_sysctl(conf + "accept_ra", "0");
 }
 
+// Whether a host port of it is one of 127.0.0.1 too.
+bool reached_by_loopback(const Record& record) {
+  for (const auto& port : record.host_ports)
+    if (has(record, Family::V4) && (!port.host_ip || port.host_ip->is_v4()) &&
+        (!port.host_ip || port.host_ip->is_unspecified() || port.host_ip->is_loopback()))
+      return true;
+  return false;
+}
+
 Status set_host_sysctls(const std::string& name, const Record& record) {
   const std::string v4 = "ipv4/conf/" + name + "/";
   TRY(netns::write_sysctl(v4 + "forwarding", "1"));
   // Source addresses are checked at the veth by the program there; the kernel's own check sees asymmetric paths (a
   // packet that came in encapsulated) and would drop them.
   TRY(netns::write_sysctl(v4 + "rp_filter", "0"));
+  // Only then may a packet from 127.0.0.1 leave by the veth, and its answer come in to 127.0.0.1 again. What else a Pod
+  // sends there the chain hostport-guard drops, which is in place before any Pod.
+  if (reached_by_loopback(record)) TRY(netns::write_sysctl(v4 + "route_localnet", "1"));
   if (!has(record, Family::V6)) return ok();
   const std::string v6 = "ipv6/conf/" + name + "/";
   TRY(netns::write_sysctl(v6 + "disable_ipv6", "0"));

@@ -7,6 +7,8 @@
 #include "cluster/model/project.h"
 #include "fabric/desired.h"
 #include "kube/api/codec.h"
+#include "pod/hostport/compile.h"
+#include "pod/record.h"
 
 namespace causeway::test {
 
@@ -60,6 +62,15 @@ struct World {
   cluster::Model model;
   fabric::Options options;
   std::optional<fabric::Desired> desired;
+  std::map<pod::hostport::Key, pod::hostport::Tables> host_ports;
+  cluster::ChangeSet for_fabric, for_host_ports;  // not compiled yet
+  uint64_t attached = 0;
+
+  void take_changes() {
+    const auto changes = model.take_changes();
+    for_fabric.merge(changes);
+    for_host_ports.merge(changes);
+  }
 
   Status node(const std::string& text) {
     cluster::NodeFacts facts;
@@ -133,7 +144,16 @@ struct World {
       a.host_ifindex = IfIndex{static_cast<uint32_t>(std::stoul(words[3]))};
       a.host_mac = Mac{{0x0a, 0x58, 0, 0, 0, 1}};
       a.pod_mac = Mac{{0x0a, 0x58, 0, 0, 0, 2}};
-      for (size_t i = 4; i < words.size(); ++i) a.addresses.push_back(TRY(Ip::parse(words[i])));
+      a.generation = ++attached;
+      for (size_t i = 4; i < words.size(); ++i) {
+        if (words[i].find('/') == std::string::npos) {
+          a.addresses.push_back(TRY(Ip::parse(words[i])));
+          continue;
+        }
+        const auto ports = pod::parse_host_ports(words[i]);
+        if (!ports) return fail(Errc::Invalid, "attach: \"{}\" are no host ports", words[i]);
+        a.host_ports = *ports;
+      }
       model.put(std::move(a));
     }
     return ok();
@@ -146,8 +166,20 @@ struct World {
 
   Result<std::string> fabric() {
     if (!desired) return fail(Errc::Invalid, "a table before \"-- node --\"");
-    desired->update(model.take_changes(), model);
+    take_changes();
+    desired->update(std::exchange(for_fabric, {}), model);
     const std::string step = render(desired->tables()), full = render(fabric::compile(model, options));
+    if (step != full) return fail(Errc::Internal, "compiled step by step:\n{}\ncompiled in full:\n{}", step, full);
+    return full;
+  }
+
+  Result<std::string> hostport() {
+    take_changes();
+    for (const auto& key : pod::hostport::keys(std::exchange(for_host_ports, {}), model))
+      host_ports[key] = pod::hostport::compile_one(key, model);
+    pod::hostport::Tables all;
+    for (const auto& [key, part] : host_ports) merge(all, part);
+    const std::string step = render(all), full = render(pod::hostport::compile(model));
     if (step != full) return fail(Errc::Internal, "compiled step by step:\n{}\ncompiled in full:\n{}", step, full);
     return full;
   }
@@ -192,6 +224,8 @@ Result<Scenario> run_scenario(const Scenario& scenario) {
       TRY(world.detach(section.text));
     else if (section.name == "fabric")
       section.text = TRY(world.fabric());
+    else if (section.name == "hostport")
+      section.text = TRY(world.hostport());
     else
       return fail(Errc::Invalid, "unknown section \"{}\"", section.name);
   }

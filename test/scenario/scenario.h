@@ -8,9 +8,11 @@
 //   cluster-cidr 10.244.0.0/16
 //   -- objects --                  YAML or JSON documents: created or changed
 //   -- delete --                   one "Kind [namespace/]name" a line
-//   -- attach --                   one "container pod dev IFINDEX ADDRESS..." a line
+//   -- attach --                   one "container pod dev IFINDEX ADDRESS... [HOST-PORTS]" a line:
+//   80:8080/tcp@10.0.0.1,...
 //   -- detach --                   one container a line
 //   -- fabric --                   what render(fabric::Tables) must print now
+//   -- hostport --                 what render(pod::hostport::Tables) must print now
 //
 // Sections happen in their order, so a scenario may go on after a table.
 #pragma once

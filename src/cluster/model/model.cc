@@ -80,6 +80,9 @@ std::set<std::string> Model::nodes_in(const Cidr& cidr) const {
   return found;
 }
 std::set<AttachmentKey> Model::attachments_at(const Ip& ip) const { return owners(attachments_by_ip_, ip); }
+std::set<AttachmentKey> Model::attachments_claiming(const HostPortClaim& claim) const {
+  return owners(attachments_by_claim_, claim);
+}
 
 Generation Model::advance() {
   generation_ = Generation(static_cast<uint64_t>(generation_) + 1);
@@ -93,6 +96,7 @@ void Model::index(const Node& node, bool add) {
 }
 void Model::index(const Attachment& attachment, bool add) {
   for (const Ip& ip : attachment.addresses) update(attachments_by_ip_, ip, attachment.key, add);
+  for (const HostPortClaim& claim : claims(attachment)) update(attachments_by_claim_, claim, attachment.key, add);
 }
 
 Generation Model::set_facts(NodeFacts facts) {

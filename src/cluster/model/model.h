@@ -28,6 +28,8 @@ class Model {
   // Names of the Nodes that have an address inside the prefix.
   std::set<std::string> nodes_in(const Cidr& cidr) const;
   std::set<AttachmentKey> attachments_at(const Ip& ip) const;
+  // Those that want this very port of this node.
+  std::set<AttachmentKey> attachments_claiming(const HostPortClaim& claim) const;
 
   Generation generation() const { return generation_; }
   // Whether the source has told everything it knows; until then an absent object proves nothing.
@@ -62,6 +64,7 @@ class Model {
   CidrIndex pod_cidrs_;
   std::map<Ip, std::set<std::string>> nodes_by_ip_;
   std::map<Ip, std::set<AttachmentKey>> attachments_by_ip_;
+  std::map<HostPortClaim, std::set<AttachmentKey>> attachments_by_claim_;
   std::set<Source> synced_;
   Generation generation_{};
   ChangeSet changes_;

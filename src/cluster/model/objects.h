@@ -55,6 +55,30 @@ struct Namespace {
   bool operator==(const Namespace&) const = default;
 };
 
+// By its IANA number, as packets carry it.
+enum class Protocol : uint8_t { Tcp = 6, Udp = 17, Sctp = 132 };
+std::string_view to_string(Protocol protocol);  // "tcp"
+
+// A port of the node that leads to a port of the Pod (hostPort).
+struct HostPort {
+  Protocol protocol = Protocol::Tcp;
+  uint16_t port = 0;            // of the node
+  uint16_t container_port = 0;  // of the Pod
+  // Only on this address of the node; absent: on every one, 0.0.0.0 or ::: on every one of that family.
+  std::optional<Ip> host_ip;
+  auto operator<=>(const HostPort&) const = default;
+};
+std::string to_string(const HostPort& port);  // 80:8080/tcp, 80:8080/tcp@10.0.0.1
+
+// What a host port takes from the node: one protocol and port of one address, or of all of a family (unspecified).
+struct HostPortClaim {
+  Protocol protocol = Protocol::Tcp;
+  Ip ip;
+  uint16_t port = 0;
+  auto operator<=>(const HostPortClaim&) const = default;
+};
+std::string to_string(const HostPortClaim& claim);  // tcp 10.0.0.1:80, tcp 0.0.0.0:80
+
 struct AttachmentKey {
   std::string container;  // the runtime's sandbox id
   std::string ifname;     // inside the Pod: eth0
@@ -73,8 +97,13 @@ struct Attachment {
   Mac host_mac;               // of the node's end of the veth
   Mac pod_mac;                // of the Pod's end
   uint64_t netns_cookie = 0;  // SO_NETNS_COOKIE of the Pod; 0 is unknown
+  uint64_t generation = 0;    // counts the ADDs of this node: of two that claim the same, the older has it
+  std::vector<HostPort> host_ports;
   bool operator==(const Attachment&) const = default;
 };
+
+// In the families that the Pod has addresses of.
+std::vector<HostPortClaim> claims(const Attachment& attachment);
 
 // An address of this node's uplink with its on-link prefix.
 struct LinkAddress {

@@ -48,6 +48,7 @@ class Attributes {
   // Network order on the wire; 0 when it is missing or of another size.
   uint32_t u32(size_t type) const { return number<uint32_t, 4>(type); }
   uint64_t u64(size_t type) const { return number<uint64_t, 8>(type); }
+  uint16_t u16(size_t type) const { return number<uint16_t, 2>(type); }
   uint8_t u8(size_t type) const { return bytes(type).empty() ? uint8_t{0} : uint8_t(bytes(type).front()); }
 
  private:

@@ -124,6 +124,21 @@ class Diff {
 
 Transaction diff(const Observed& actual, const Section& desired) { return Diff(actual, desired).run(); }
 
+Observed observed_of(const Section& section) {
+  Observed out{.section = section.name};
+  for (const auto& [name, chain] : section.chains) {
+    auto& observed = out.chains[name];
+    observed.base = chain.base;
+    for (const auto& rule : chain.rules)
+      if (auto program = lower(rule)) observed.rules.push_back({std::move(*program), rule.comment});
+  }
+  for (const auto& [name, set] : section.sets) {
+    const auto elements = section.elements.find(name);
+    out.sets[name] = {set, elements == section.elements.end() || set.dynamic ? Elements{} : elements->second};
+  }
+  return out;
+}
+
 Transaction removal(const Observed& actual) { return diff(actual, Section{.name = actual.section}); }
 
 }  // namespace causeway::nftables

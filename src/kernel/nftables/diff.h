@@ -10,6 +10,8 @@ namespace causeway::nftables {
 // with the same declaration keep their elements but for those that differ. Elements of dynamic sets that packets put
 // there are left alone.
 Transaction diff(const Observed& actual, const Section& desired);
+// What observe() answers once the section is applied. Rules that cannot be lowered are left out.
+Observed observed_of(const Section& section);
 // Removes all of it.
 Transaction removal(const Observed& actual);
 

@@ -29,8 +29,8 @@ std::string_view to_string(ChainType type) {
   __builtin_unreachable();
 }
 
-// "dstnat + 5": by the nearest name that is at most 10 away, as nft does it.
-std::string priority_text(int32_t priority) {
+// "dstnat + 5": by the nearest name that is at most 10 away, as nft does it. Two names are those of one hook.
+std::string priority_text(Hook hook, int32_t priority) {
   static constexpr std::array<std::pair<int32_t, const char*>, 6> kNames{{{kRaw, "raw"},
                                                                           {kMangle, "mangle"},
                                                                           {kDstnat, "dstnat"},
@@ -38,6 +38,7 @@ std::string priority_text(int32_t priority) {
                                                                           {kSecurity, "security"},
                                                                           {kSrcnat, "srcnat"}}};
   for (const auto& [value, name] : kNames) {
+    if ((value == kDstnat && hook != Hook::Prerouting) || (value == kSrcnat && hook != Hook::Postrouting)) continue;
     const int32_t offset = priority - value;
     if (offset == 0) return name;
     if (offset >= -10 && offset <= 10) return fmt::format("{} {} {}", name, offset < 0 ? '-' : '+', std::abs(offset));
@@ -47,7 +48,7 @@ std::string priority_text(int32_t priority) {
 
 std::string text_of(const Base& base) {
   return fmt::format("type {} hook {} priority {}; policy {};", to_string(base.type), to_string(base.hook),
-                     priority_text(base.priority), base.drop ? "drop" : "accept");
+                     priority_text(base.hook, base.priority), base.drop ? "drop" : "accept");
 }
 
 std::string types_text(const std::vector<Type>& types) {

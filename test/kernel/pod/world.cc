@@ -99,6 +99,7 @@ bool World::start_agent(std::vector<std::string> cidrs, int kill_at, int seed) {
   if (agent_ == 0) {
     ::dup2(in.get(), STDOUT_FILENO);
     if (::setns(node(), CLONE_NEWNET) != 0) ::_exit(3);
+    if (host_ports) ::setenv("TEST_HOST_PORTS", "1", 1);
     ::execv(TEST_AGENT, arguments.data());
     ::_exit(3);
   }

@@ -41,6 +41,7 @@ class World {
   std::unique_ptr<netlink::Rtnetlink> inside(const std::string& name);
 
   // Waits until it listens; false: it died before.
+  bool host_ports = false;  // the agents started from now on have them
   bool start_agent(std::vector<std::string> cidrs = {"10.1.0.0/24", "fd00:1::/64"}, int kill_at = 0, int seed = 5);
   void kill_agent();  // SIGKILL
   bool agent_lives();

@@ -1,0 +1,119 @@
+#include "kernel/conntrack/conntrack.h"
+
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <sched.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <thread>
+
+#include "kernel/conntrack/decode.h"
+#include "kernel/netlink/socket.h"
+#include "kernel/nftables/message.h"
+
+namespace causeway::conntrack {
+namespace {
+
+using nftables::Writer;
+
+// Bits of CTA_FILTER_ORIG_FLAGS: which parts of the tuple count (kernel 5.8, nf_internals.h).
+constexpr uint32_t kFilterProtocol = 1u << 3, kFilterDestinationPort = 1u << 5;
+
+uint16_t message_type(uint16_t message) { return uint16_t(NFNL_SUBSYS_CTNETLINK << 8 | message); }
+uint8_t address_family(Family family) { return family == Family::V4 ? AF_INET : AF_INET6; }
+
+void put_port(Writer& out, uint16_t type, uint16_t port) {
+  const char bytes[]{char(port >> 8), char(port)};
+  out.bytes(type, {bytes, sizeof bytes});
+}
+
+void put_ip(Writer& out, uint16_t type, const Ip& ip) {
+  out.bytes(type, {reinterpret_cast<const char*>(ip.bytes().data()), ip.bytes().size()});
+}
+
+class KernelConntrack final : public Conntrack {
+ public:
+  explicit KernelConntrack(netlink::Socket socket) : socket_(std::move(socket)) {}
+
+  Result<std::vector<Flow>> flows(Filter filter) override {
+    Writer out;
+    const uint32_t sequence = socket_.next_sequence();
+    out.begin(message_type(IPCTNL_MSG_CT_GET), NLM_F_DUMP, sequence, address_family(filter.family), 0);
+    const size_t tuple = out.open(CTA_TUPLE_ORIG);
+    const size_t proto = out.open(CTA_TUPLE_PROTO);
+    out.u8(CTA_PROTO_NUM, filter.protocol);
+    put_port(out, CTA_PROTO_DST_PORT, filter.port);
+    out.close(proto);
+    out.close(tuple);
+    const size_t flags = out.open(CTA_FILTER);
+    const uint32_t parts = kFilterProtocol | kFilterDestinationPort;  // host order, unlike all else here
+    out.bytes(CTA_FILTER_ORIG_FLAGS, {reinterpret_cast<const char*>(&parts), sizeof parts});
+    out.close(flags);
+    out.end();
+
+    std::vector<Flow> found;
+    int failure = 0;
+    netlink::Socket::Answers answers;
+    answers.on_message = [&](const nlmsghdr* message) {
+      const auto flow = decode_flow(message);
+      if (flow && flow->protocol == filter.protocol && flow->original.destination.port == filter.port)
+        found.push_back(*flow);
+    };
+    answers.on_end = [&](uint32_t, int error, std::string) { failure = error; };
+    TRY(socket_.send(out.data()), "list tracked connections");
+    TRY(socket_.receive(sequence, sequence, answers), "list tracked connections");
+    if (failure) return fail_errno(failure, "list tracked connections");
+    return found;
+  }
+
+  Status remove(const Flow& flow) override {
+    Writer out;
+    const uint32_t sequence = socket_.next_sequence();
+    const Ip& source = flow.original.source.ip;
+    out.begin(message_type(IPCTNL_MSG_CT_DELETE), NLM_F_ACK, sequence, address_family(source.family()), 0);
+    const size_t tuple = out.open(CTA_TUPLE_ORIG);
+    const size_t ip = out.open(CTA_TUPLE_IP);
+    put_ip(out, source.is_v4() ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, source);
+    put_ip(out, source.is_v4() ? CTA_IP_V4_DST : CTA_IP_V6_DST, flow.original.destination.ip);
+    out.close(ip);
+    const size_t proto = out.open(CTA_TUPLE_PROTO);
+    out.u8(CTA_PROTO_NUM, flow.protocol);
+    put_port(out, CTA_PROTO_SRC_PORT, flow.original.source.port);
+    put_port(out, CTA_PROTO_DST_PORT, flow.original.destination.port);
+    out.close(proto);
+    out.close(tuple);
+    out.end();
+    int failure = 0;
+    netlink::Socket::Answers answers;
+    answers.on_end = [&](uint32_t, int error, std::string) { failure = error; };
+    TRY(socket_.send(out.data()), "forget {}", flow);
+    TRY(socket_.receive(sequence, sequence, answers), "forget {}", flow);
+    if (failure && failure != ENOENT) return fail_errno(failure, fmt::format("forget {}", flow));
+    return ok();
+  }
+
+ private:
+  netlink::Socket socket_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Conntrack>> open_conntrack() {
+  return std::make_unique<KernelConntrack>(TRY(netlink::Socket::open(NETLINK_NETFILTER)));
+}
+
+Result<std::unique_ptr<Conntrack>> open_conntrack_in(int netns_fd) {
+  // A socket belongs to the namespace of the thread that opens it, for as long as it lives.
+  Result<std::unique_ptr<Conntrack>> opened = fail(Errc::Internal, "not run");
+  std::thread([&] {
+    if (::setns(netns_fd, CLONE_NEWNET) != 0)
+      opened = fail_errno(errno, "enter a network namespace");
+    else
+      opened = open_conntrack();
+  }).join();
+  return opened;
+}
+
+}  // namespace causeway::conntrack

@@ -1,0 +1,51 @@
+// The door to the connections that the kernel tracks in one network namespace: to find those that still go where they
+// may not, and to end them.
+//
+//   for (const auto& flow : TRY(conntrack->flows({.family = Family::V4, .protocol = IPPROTO_UDP, .port = 53})))
+//     TRY(conntrack->remove(flow));
+//
+// Calls block; listing costs about 1 us for each tracked connection, whatever the filter. One thread at a time.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/ip.h"
+
+namespace causeway::conntrack {
+
+// One direction of a connection.
+struct Tuple {
+  Endpoint source, destination;
+  auto operator<=>(const Tuple&) const = default;
+};
+
+struct Flow {
+  uint8_t protocol = 0;  // IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP
+  Tuple original;        // as the first packet came in
+  Tuple reply;           // as the answer comes; differs from the original turned round where NAT is at work
+  auto operator<=>(const Flow&) const = default;
+};
+std::string to_string(const Flow& flow);  // "udp 10.0.0.9:4711 -> 10.0.0.1:53 answered by 10.1.0.5:53"
+
+// Flows whose first packet went to this port, of one family.
+struct Filter {
+  Family family = Family::V4;
+  uint8_t protocol = 0;
+  uint16_t port = 0;
+};
+
+class Conntrack {
+ public:
+  virtual ~Conntrack() = default;
+  virtual Result<std::vector<Flow>> flows(Filter filter) = 0;
+  // The kernel forgets it: the next packet is a first one. One that ended meanwhile is no error.
+  virtual Status remove(const Flow& flow) = 0;
+};
+
+// A socket in the caller's namespace.
+Result<std::unique_ptr<Conntrack>> open_conntrack();
+// In the namespace behind `netns_fd` (borrowed, needed only during the call).
+Result<std::unique_ptr<Conntrack>> open_conntrack_in(int netns_fd);
+
+}  // namespace causeway::conntrack
