@@ -13,7 +13,9 @@
 namespace causeway::datapath {
 
 enum class Attach : uint8_t {
-  Auto,  // tcx where the kernel has it (6.6), else clsact
+  // A Pod's veth by clsact, which costs no grace period (docs/decisions/attach-costs-a-grace-period.md); an uplink by
+  // tcx where the kernel has it (6.6), else by clsact.
+  Auto,
   Tcx,
   Clsact,
 };

@@ -13,8 +13,7 @@ class DatapathHooks final : public HookPort {
     std::map<IfIndex, std::set<Hook>> current;
     for (const datapath::Attachment& attachment : TRY(datapath_.attached())) {
       partial.insert(attachment.ifindex);
-      if (attachment.current && attachment.by == datapath_.attach_mode())
-        current[attachment.ifindex].insert(attachment.hook);
+      if (attachment.current) current[attachment.ifindex].insert(attachment.hook);
     }
     std::map<IfIndex, Hooks> whole;
     for (const auto& [ifindex, hooks] : current) {

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/ip.h"
 #include "datapath/datapath.h"
+#include "kernel/bpf/attach.h"
 
 namespace causeway::test {
 
@@ -49,7 +50,7 @@ uint32_t ifindex(const Ns& ns, const std::string& device);
 enum class Fabric { Native, Overlay4, Overlay6 };
 
 struct Setup {
-  datapath::Attach attach = datapath::Attach::Tcx;
+  datapath::Attach attach = datapath::Attach::Auto;
   Fabric fabric = Fabric::Native;  // between a and b; c is another subnet, so native there becomes Overlay4
   bool masquerade = true;
   uint32_t conntrack_entries = 4096;
@@ -105,8 +106,10 @@ class World {
   Setup setup_;
 };
 
-// All sets of tests run by both ways of attaching.
-inline constexpr datapath::Attach kAttaches[] = {datapath::Attach::Tcx, datapath::Attach::Clsact};
+// All sets of tests run by both ways of attaching, where the kernel has both.
+inline const std::vector<datapath::Attach> kAttaches =
+    bpf::has_tcx() ? std::vector{datapath::Attach::Tcx, datapath::Attach::Clsact}
+                   : std::vector{datapath::Attach::Clsact};
 inline constexpr Family kFamilies[] = {Family::V4, Family::V6};
 
 }  // namespace causeway::test
