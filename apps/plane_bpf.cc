@@ -1,4 +1,5 @@
 #include "apps/plane.h"
+#include "async/worker_pool.h"
 #include "base/log.h"
 #include "datapath/datapath.h"
 #include "datapath/rows.h"
@@ -57,8 +58,9 @@ class BpfPlane final : public NodePlane {
   Task<Status> sweep_conntrack() {
     for (;;) {
       CO_TRY(co_await loop_.sleep(kSweepEvery));
-      if (auto swept = datapath_->sweep_conntrack(); !swept)
-        log::warning("sweep conntrack: {}", swept.error().message());
+      const auto swept =
+          CO_TRY(co_await sweeper_.run([datapath = datapath_.get()] { return datapath->sweep_conntrack(); }));
+      if (!swept) log::warning("sweep conntrack: {}", swept.error().message());
     }
   }
 
@@ -100,6 +102,7 @@ class BpfPlane final : public NodePlane {
   std::unique_ptr<datapath::Datapath> datapath_;
   std::unique_ptr<fabric::HookPort> hooks_;
   fabric::BpfApplier fabric_;
+  WorkerPool sweeper_{loop_, 1};  // a large conntrack takes longer than an ADD may wait
 };
 
 }  // namespace

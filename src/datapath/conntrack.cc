@@ -26,22 +26,49 @@ abi::ct_key twin_of(const abi::ct_key& key, const abi::ct_value& value) {
   };
 }
 
-std::vector<abi::ct_key> expired_rows(const ConntrackMap::Rows& rows, uint32_t now) {
-  std::vector<abi::ct_key> expired;
-  for (const auto& [key, value] : rows) {
-    if (value.expires > now) continue;
-    auto twin = rows.find(twin_of(key, value));
-    if (twin == rows.end() || twin->second.expires <= now) expired.push_back(key);
-  }
-  return expired;
+Result<bool> is_over(const bpf::Table<abi::ct_key, abi::ct_value>& table, const abi::ct_key& key,
+                     const abi::ct_value& value, uint32_t now) {
+  if (value.expires > now) return false;
+  const auto twin = TRY(table.get(twin_of(key, value)));
+  return !twin || twin->expires <= now;
+}
+
+// A row that is removed on the way disturbs nobody: the walk goes by buckets, and the row's twin is over by itself
+// when the walk comes to it.
+Result<size_t> sweep(ConntrackMap& map, uint32_t now) {
+  size_t removed = 0;
+  Status status;
+  TRY(map.each([&](const abi::ct_key& key, const abi::ct_value& value) {
+    if (!status) return;
+    auto over = is_over(map, key, value, now);
+    if (over && !*over) return;
+    status = over ? map.remove(key) : fail(std::move(over.error()));
+    if (status) ++removed;
+  }));
+  TRY(std::move(status));
+  return removed;
 }
 
 Status copy_conntrack(const ConntrackMap& from, ConntrackMap& to) {
-  auto rows = TRY(from.dump());
-  for (const auto& key : expired_rows(rows, monotonic_seconds())) rows.erase(key);
-  auto present = TRY(to.dump());
-  std::erase_if(rows, [&](const auto& row) { return present.contains(row.first); });
-  return to.put(std::vector<ConntrackMap::Row>(rows.begin(), rows.end()));
+  constexpr size_t kBatch = 4096;
+  const uint32_t now = monotonic_seconds();
+  std::vector<ConntrackMap::Row> batch;
+  Status status;
+  auto flush = [&] {
+    if (status) status = to.put(batch);
+    batch.clear();
+  };
+  TRY(from.each([&](const abi::ct_key& key, const abi::ct_value& value) {
+    if (!status) return;
+    auto over = is_over(from, key, value, now);
+    auto present = over && !*over ? to.get(key) : Result<std::optional<abi::ct_value>>();
+    if (!over || !present) status = fail(std::move(over ? present.error() : over.error()));
+    if (!status || *over || *present) return;
+    batch.emplace_back(key, value);
+    if (batch.size() == kBatch) flush();
+  }));
+  flush();
+  return status;
 }
 
 Result<std::optional<ConntrackMap>> resize_conntrack(const std::string& map_folder, uint32_t entries) {

@@ -19,8 +19,12 @@ uint32_t monotonic_seconds();
 // The key of the pair's other row: the tuple after this row's translation, turned round (bpf/lib/ct.h has the same).
 abi::ct_key twin_of(const abi::ct_key& key, const abi::ct_value& value);
 
-// Rows of pairs of which both rows are past `now`.
-std::vector<abi::ct_key> expired_rows(const ConntrackMap::Rows& rows, uint32_t now);
+// Whether the pair of this row is past `now`: the row itself, and the other one if there is one.
+Result<bool> is_over(const bpf::Table<abi::ct_key, abi::ct_value>& table, const abi::ct_key& key,
+                     const abi::ct_value& value, uint32_t now);
+
+// Removes the rows of pairs that are over; how many. Holds some thousand rows in memory, not the map.
+Result<size_t> sweep(ConntrackMap& map, uint32_t now);
 
 // When a conntrack map of another size is pinned: a new one takes its pin, with its live rows. Returns the old one,
 // which programs use until they are replaced; none when the size is the same or there is no map.

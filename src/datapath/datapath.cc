@@ -102,16 +102,21 @@ Result<std::vector<std::pair<Attachment, bpf::ProgramId>>> attached_by_clsact() 
   return found;
 }
 
-Result<Attach> resolve(Attach wanted) {
-  switch (wanted) {
-    case Attach::Auto: return bpf::has_tcx() ? Attach::Tcx : Attach::Clsact;
-    case Attach::Tcx:
-      if (!bpf::has_tcx())
-        return fail(Errc::Unsupported, "attach by tcx: this kernel has none (6.6 does); use clsact or auto");
-      return Attach::Tcx;
-    case Attach::Clsact: return Attach::Clsact;
+// Tcx or Clsact, for each hook.
+using Modes = std::array<Attach, std::size(kHooks)>;
+
+// Pods come and go by the hundred, and attaching by tcx waits for a grace period under the RTNL lock; uplinks are few,
+// stay, and are where the programs of others are too, whose order tcx keeps.
+Result<Modes> resolve(Attach wanted) {
+  if (wanted == Attach::Tcx && !bpf::has_tcx())
+    return fail(Errc::Unsupported, "attach by tcx: this kernel has none (6.6 does); use clsact or auto");
+  Modes modes;
+  for (auto hook : kHooks) {
+    const bool pod = hook == Hook::FromPod || hook == Hook::ToPod;
+    const bool tcx = wanted == Attach::Tcx || (wanted == Attach::Auto && !pod && bpf::has_tcx());
+    modes[static_cast<size_t>(hook)] = tcx ? Attach::Tcx : Attach::Clsact;
   }
-  return wanted;
+  return modes;
 }
 
 Status check(const Features& features) {
@@ -131,7 +136,7 @@ Status check(const Features& features) {
 
 struct Datapath::Impl {
   Options options;
-  Attach mode = Attach::Tcx;
+  Modes modes{};
   Programs programs;
   std::optional<bpf::Map<abi::pod_key, abi::pod_value>> pods;
   std::optional<RouteTable> routes;
@@ -139,6 +144,8 @@ struct Datapath::Impl {
   std::optional<bpf::Map<uint32_t, abi::uplink_value>> uplinks;
   std::optional<bpf::Map<abi::ct_key, abi::ct_value>> conntrack;
   bpf::RawMap counters;
+
+  Attach mode_of(Hook hook) const { return modes[static_cast<size_t>(hook)]; }
 
   // The programs for these features: those pinned already, else freshly loaded ones.
   Result<Programs> programs_for(const Features& features) {
@@ -171,7 +178,7 @@ struct Datapath::Impl {
 
   Status attach(Hook hook, IfIndex ifindex) {
     auto& program = of(programs, hook);
-    if (mode == Attach::Clsact) {
+    if (mode_of(hook) == Attach::Clsact) {
       auto present = TRY(bpf::query_clsact(ifindex, direction_of(hook)));
       if (present == program.id) return ok();
       return bpf::attach_clsact(program.fd.get(), ifindex, direction_of(hook));
@@ -192,7 +199,7 @@ struct Datapath::Impl {
     for (auto& entry : TRY(attached_by_clsact())) found.push_back(std::move(entry));
     std::vector<Attachment> result;
     for (auto& [attachment, program] : found) {
-      attachment.current = attachment.by == mode && program == of(programs, attachment.hook).id;
+      attachment.current = attachment.by == mode_of(attachment.hook) && program == of(programs, attachment.hook).id;
       result.push_back(attachment);
     }
     std::sort(result.begin(), result.end());
@@ -206,7 +213,7 @@ struct Datapath::Impl {
         if (auto status = attach(attachment.hook, attachment.ifindex);
             !status && status.error().code() != Errc::NotFound)
           return status;
-      if (attachment.by == mode) continue;
+      if (attachment.by == mode_of(attachment.hook)) continue;
       if (attachment.by == Attach::Tcx)
         TRY(bpf::unpin(links_of(options.pins) + "/" + link_name(attachment.ifindex, attachment.hook)));
       else
@@ -232,7 +239,7 @@ Result<std::unique_ptr<Datapath>> Datapath::open(Options options) {
   auto impl = std::make_unique<Impl>();
   impl->options = std::move(options);
   const auto& pins = impl->options.pins;
-  impl->mode = TRY(resolve(impl->options.features.attach));
+  impl->modes = TRY(resolve(impl->options.features.attach));
   for (const auto& folder : {maps_of(pins), programs_of(pins), links_of(pins)}) TRY(bpf::make_pin_folder(folder));
   auto old_conntrack = TRY(resize_conntrack(maps_of(pins), impl->options.conntrack_entries));
   impl->programs = TRY(impl->programs_for(impl->options.features));
@@ -243,13 +250,13 @@ Result<std::unique_ptr<Datapath>> Datapath::open(Options options) {
 }
 
 const Features& Datapath::features() const { return impl_->options.features; }
-Attach Datapath::attach_mode() const { return impl_->mode; }
+Attach Datapath::attach_mode(Hook hook) const { return impl_->mode_of(hook); }
 
 Status Datapath::set_features(Features features) {
   TRY(check(features));
-  auto mode = TRY(resolve(features.attach));
+  auto modes = TRY(resolve(features.attach));
   impl_->programs = TRY(impl_->programs_for(features));
-  impl_->mode = mode;
+  impl_->modes = modes;
   impl_->options.features = std::move(features);
   return impl_->swap();
 }
@@ -266,7 +273,7 @@ Status Datapath::attach_uplink(IfIndex uplink) {
 
 Status Datapath::detach(IfIndex ifindex) {
   for (auto hook : kHooks) {
-    if (impl_->mode == Attach::Tcx)
+    if (impl_->mode_of(hook) == Attach::Tcx)
       TRY(bpf::unpin(links_of(impl_->options.pins) + "/" + link_name(ifindex, hook)));
     else
       TRY(bpf::detach_clsact(ifindex, direction_of(hook)));
@@ -290,11 +297,7 @@ Result<std::map<abi::counter_reason, Counter>> Datapath::counters() const {
   return result;
 }
 
-Result<size_t> Datapath::sweep_conntrack() {
-  auto expired = expired_rows(TRY(impl_->conntrack->dump()), monotonic_seconds());
-  TRY(impl_->conntrack->remove(expired));
-  return expired.size();
-}
+Result<size_t> Datapath::sweep_conntrack() { return sweep(*impl_->conntrack, monotonic_seconds()); }
 
 Status Datapath::remove_all(const std::string& pins) {
   for (const auto& [attachment, program] : TRY(attached_by_clsact()))

@@ -39,7 +39,7 @@ struct Attachment {
   IfIndex ifindex{};
   Hook hook = Hook::FromPod;
   Attach by = Attach::Tcx;  // never Auto
-  bool current = false;     // runs the program of the present features
+  bool current = false;     // runs the program of the present features, attached as they say
   auto operator<=>(const Attachment&) const = default;
 };
 std::string to_string(const Attachment& attachment);
@@ -66,8 +66,8 @@ class Datapath {
   ~Datapath();
 
   const Features& features() const;
-  // How hooks are attached: Tcx or Clsact.
-  Attach attach_mode() const;
+  // How this hook is attached: Tcx or Clsact.
+  Attach attach_mode(Hook hook) const;
   // Loads programs for these features and swaps them in everywhere that something is attached.
   Status set_features(Features features);
 
@@ -88,7 +88,7 @@ class Datapath {
   // All reasons, summed over CPUs; those never counted are 0.
   Result<std::map<abi::counter_reason, Counter>> counters() const;
   // Removes expired pairs of conntrack; the number of rows removed. Correctness does not need it (expiry is lazy), room
-  // does.
+  // does. May run on another thread than the rest: it takes 0.1 s for 512k rows.
   Result<size_t> sweep_conntrack();
 
   // Removes every link, program and map of the pin folder: the node is left as if we had never been there.

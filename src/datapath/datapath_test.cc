@@ -77,13 +77,16 @@ TEST_CASE("the twin of a row is the reply as the wire carries it, and its twin i
   CHECK(twin_of(reply, back) == forward);
 
   // A pair lives while one of its rows does.
-  ConntrackMap::Rows rows{{forward, out}, {reply, back}};
-  rows[forward].expires = 50;
-  rows[reply].expires = 200;
-  CHECK(expired_rows(rows, 100).empty());
-  CHECK(expired_rows(rows, 200).size() == 2);
-  rows.erase(reply);
-  CHECK(expired_rows(rows, 100).size() == 1);
+  out.expires = 50;
+  back.expires = 200;
+  bpf::FakeTable<abi::ct_key, abi::ct_value> rows;
+  REQUIRE(rows.put({{forward, out}, {reply, back}}));
+  CHECK_FALSE(is_over(rows, forward, out, 100).value());
+  CHECK_FALSE(is_over(rows, reply, back, 100).value());
+  CHECK(is_over(rows, forward, out, 200).value());
+  CHECK(is_over(rows, reply, back, 200).value());
+  REQUIRE(rows.remove(reply));
+  CHECK(is_over(rows, forward, out, 100).value());
 }
 
 TEST_CASE("prefix lengths are listed longest first, for each family, and too many are refused") {

@@ -84,14 +84,23 @@ std::string_view elf_of(Hook hook) {
   return {static_cast<const char*>(bytes), size};
 }
 
+constexpr uint32_t kLogStats = 4;  // BPF_LOG_STATS of the kernel: times, stack depths, instructions walked
+
 // One skeleton, whose functions are named after the hook.
 template <class Skeleton>
 Result<Fd> load(Hook hook, Skeleton* opened, void (*destroy)(Skeleton*), int (*load_it)(Skeleton*),
-                const abi::datapath_config& config, uint32_t conntrack_entries, bpf_program* program) {
+                const abi::datapath_config& config, uint32_t conntrack_entries, bpf_program* program,
+                std::string* stats) {
   std::unique_ptr<Skeleton, void (*)(Skeleton*)> skeleton(opened, destroy);
   opened->rodata->config = config;
   bpf_map__set_max_entries(opened->maps.conntrack, conntrack_entries);
+  std::string log(stats ? 4096 : 0, '\0');
+  if (stats) {
+    bpf_program__set_log_level(program, kLogStats);
+    bpf_program__set_log_buf(program, log.data(), log.size());
+  }
   int error = load_it(opened);
+  if (stats) *stats = log.c_str();
   if (error == -EPERM)
     return fail(Errc::Denied, "load program {}: not permitted (needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON)",
                 to_string(hook));
@@ -115,7 +124,7 @@ std::string fingerprint(Hook hook, const abi::datapath_config& config, uint32_t 
 }
 
 Result<Fd> load_program(Hook hook, const abi::datapath_config& config, uint32_t conntrack_entries,
-                        const std::string& map_folder) {
+                        const std::string& map_folder, std::string* stats) {
   KeepMessages keep;
   bpf_object_open_opts options{};
   options.sz = sizeof(options);
@@ -125,7 +134,7 @@ Result<Fd> load_program(Hook hook, const abi::datapath_config& config, uint32_t 
     auto* opened = skeleton::name##__open_opts(&options);                                                           \
     if (!opened) return fail_errno(errno, fmt::format("open program {}: {}", to_string(hook), tail_of_messages())); \
     return load(hook, opened, skeleton::name##__destroy, skeleton::name##__load, config, conntrack_entries,         \
-                opened->progs.name);                                                                                \
+                opened->progs.name, stats);                                                                         \
   }
   switch (hook) {
     case Hook::FromPod: LOAD(from_pod)

@@ -19,8 +19,9 @@ abi::datapath_config config_of(const Features& features);
 // Names object and configuration: equal fingerprints are equal programs.
 std::string fingerprint(Hook hook, const abi::datapath_config& config, uint32_t conntrack_entries);
 
-// Creates and pins the maps under `map_folder` that are not there yet. The verifier's complaint is in the error.
+// Creates and pins the maps under `map_folder` that are not there yet. The verifier's complaint is in the error, its
+// statistics are put into `stats` when somebody asks.
 Result<Fd> load_program(Hook hook, const abi::datapath_config& config, uint32_t conntrack_entries,
-                        const std::string& map_folder);
+                        const std::string& map_folder, std::string* stats = nullptr);
 
 }  // namespace causeway::datapath

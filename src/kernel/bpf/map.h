@@ -72,14 +72,18 @@ class Map final : public Table<K, V> {
   }
   Result<Rows> dump() const override {
     Rows rows;
-    TRY(raw_.each(sizeof(K), sizeof(V), [&](const std::byte* key_bytes, const std::byte* value_bytes) {
+    TRY(each([&](const K& key, const V& value) { rows[key] = value; }));
+    return rows;
+  }
+  // The rows one by one, in no order, some thousand at a time in memory.
+  Status each(const std::function<void(const K&, const V&)>& row) const {
+    return raw_.each(sizeof(K), sizeof(V), [&](const std::byte* key_bytes, const std::byte* value_bytes) {
       K key;
       V value;
       std::memcpy(&key, key_bytes, sizeof(K));
       std::memcpy(&value, value_bytes, sizeof(V));
-      rows[key] = value;
-    }));
-    return rows;
+      row(key, value);
+    });
   }
 
  private:

@@ -4,31 +4,80 @@
 #include <bpf/libbpf.h>
 #include <doctest/doctest.h>
 
+#include <functional>
+
 #include "datapath/programs.h"
 #include "world.h"
 
 namespace causeway::test {
 
-TEST_CASE("the verifier walks few enough instructions of each program") {
+namespace {
+
+// Bytes of the stack's deepest chain of calls, as check_max_stack_depth() of the kernel counts them. `stats` names the
+// depth of each function ("stack depth 152+0+64"), the program's instructions who calls whom.
+uint32_t deepest_stack(int program, const std::string& stats) {
+  std::vector<uint32_t> depths;
+  for (size_t at = stats.find("stack depth ") + 11; at < stats.size() && stats[at] != '\n';
+       at = stats.find_first_of("+\n", at + 1))
+    depths.push_back((static_cast<uint32_t>(std::atoi(stats.c_str() + at + 1)) + 31) / 32 * 32);
+  bpf_prog_info info{};
+  uint32_t size = sizeof(info);
+  REQUIRE(bpf_obj_get_info_by_fd(program, &info, &size) == 0);
+  std::vector<bpf_insn> code(info.xlated_prog_len / sizeof(bpf_insn));
+  std::vector<bpf_func_info> functions(info.nr_func_info);
+  bpf_prog_info wanted{};
+  wanted.xlated_prog_len = info.xlated_prog_len;
+  wanted.xlated_prog_insns = reinterpret_cast<uint64_t>(code.data());
+  wanted.nr_func_info = info.nr_func_info;
+  wanted.func_info_rec_size = sizeof(bpf_func_info);
+  wanted.func_info = reinterpret_cast<uint64_t>(functions.data());
+  REQUIRE(bpf_obj_get_info_by_fd(program, &wanted, &size) == 0);
+  REQUIRE(functions.size() == depths.size());
+  auto function_at = [&](size_t instruction) {
+    size_t i = functions.size() - 1;
+    while (functions[i].insn_off > instruction) --i;
+    return i;
+  };
+  std::function<uint32_t(size_t)> chain = [&](size_t function) {
+    uint32_t deepest = 0;
+    const size_t end = function + 1 < functions.size() ? functions[function + 1].insn_off : code.size();
+    for (size_t i = functions[function].insn_off; i < end; ++i)
+      if (code[i].code == (BPF_JMP | BPF_CALL) && code[i].src_reg == BPF_PSEUDO_CALL)
+        deepest = std::max(deepest, chain(function_at(i + 1 + static_cast<size_t>(code[i].off))));
+    return depths[function] + deepest;
+  };
+  return chain(0);
+}
+
+}  // namespace
+
+TEST_CASE("the verifier walks few enough instructions of each program, and its stack is shallow enough") {
   // The kernel's limit is 1,000,000. Older verifiers walk more than the one that these were measured with.
-  const std::map<datapath::Hook, uint32_t> caps = {
-      {datapath::Hook::FromPod, 40'000},
-      {datapath::Hook::ToPod, 1'000},
-      {datapath::Hook::UplinkIngress, 80'000},
-      {datapath::Hook::UplinkEgress, 200'000},
+  // The limit of the stack is 512 bytes over all frames of a chain of calls.
+  struct Cap {
+    uint32_t instructions, stack;
+  };
+  const std::map<datapath::Hook, Cap> caps = {
+      {datapath::Hook::FromPod, {40'000, 448}},
+      {datapath::Hook::ToPod, {1'000, 448}},
+      {datapath::Hook::UplinkIngress, {80'000, 448}},
+      {datapath::Hook::UplinkEgress, {200'000, 448}},
   };
   World world;
   for (auto hook : datapath::kHooks) {
     CAPTURE(to_string(hook));
-    auto fd =
-        datapath::load_program(hook, datapath::config_of(world.a.plane->features()), 4096, world.a.pins + "/maps");
+    std::string stats;
+    auto fd = datapath::load_program(hook, datapath::config_of(world.a.plane->features()), 4096, world.a.pins + "/maps",
+                                     &stats);
     REQUIRE(fd);
+    const uint32_t stack = deepest_stack(fd->get(), stats);
     bpf_prog_info info{};
     uint32_t size = sizeof(info);
     REQUIRE(bpf_obj_get_info_by_fd(fd->get(), &info, &size) == 0);
     MESSAGE(to_string(hook) << ": " << info.verified_insns << " instructions verified, " << info.xlated_prog_len / 8
-                            << " in the program");
-    CHECK(info.verified_insns < caps.at(hook));
+                            << " in the program, stack of " << stack << " bytes");
+    CHECK(info.verified_insns < caps.at(hook).instructions);
+    CHECK(stack < caps.at(hook).stack);
   }
 }
 

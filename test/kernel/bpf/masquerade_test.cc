@@ -262,7 +262,11 @@ TEST_CASE("expired pairs are swept, live ones stay, and another size keeps them"
   auto& conntrack = world.a.plane->conntrack();
   abi::ct_key key{.src = datapath::to_abi(world.a1().ip4), .sport = 1, .proto = 17};
   REQUIRE(conntrack.put(key, abi::ct_value{.expires = 1}));
-  CHECK(world.a.plane->sweep_conntrack().value() == 1);
+  abi::ct_key pair{.src = datapath::to_abi(world.a1().ip4), .sport = 2, .proto = 17};
+  abi::ct_value over{.to_src = datapath::to_abi(world.a2().ip4), .expires = 1, .flags = abi::CT_F_REWRITE_SRC};
+  REQUIRE(conntrack.put(pair, over));
+  REQUIRE(conntrack.put(datapath::twin_of(pair, over), abi::ct_value{.expires = 1}));
+  CHECK(world.a.plane->sweep_conntrack().value() == 3);
   CHECK(conntrack.dump().value().size() == 2);
   world.open_plane(world.a, {.conntrack_entries = 8192});
   CHECK(world.a.plane->conntrack().dump().value().size() == 2);
