@@ -22,6 +22,7 @@ struct World {
 struct Check {
   std::string text;     // "every Pod reaches every Pod on its node: 24 connections, source unchanged"
   std::string problem;  // empty: passed
+  double seconds = 0;   // that it took
 };
 using Report = std::function<void(const Check&)>;
 

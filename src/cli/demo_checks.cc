@@ -12,6 +12,7 @@ namespace causeway::cli {
 namespace {
 
 namespace json = boost::json;
+using Clock = std::chrono::steady_clock;
 constexpr int kLimitMs = 3000;
 
 std::string text_of(const json::value& value, std::string_view key) {
@@ -67,6 +68,10 @@ std::string judge(const Result<std::string>& answer, const std::string& from, co
   return "";
 }
 
+// Where the other end of a question is.
+enum class Where { SameNode, SameSubnet, OtherSubnet };
+constexpr Where kWheres[] = {Where::SameNode, Where::SameSubnet, Where::OtherSubnet};
+
 class Checks {
  public:
   Checks(const World& world, const Report& report) : world_(world), report_(report) {
@@ -85,10 +90,10 @@ class Checks {
       if (std::ranges::none_of(world_.plan.pod_cidrs, [&](const Cidr& range) { return range.family() == family; }))
         continue;
       family_ = family;
-      pods_to_pods(false);
-      pods_to_pods(true);
-      nodes_to_pods();
-      pods_to_nodes();
+      for (const bool udp : {false, true})
+        for (const Where where : kWheres) pods_to_pods(udp, where);
+      for (const bool local : {true, false}) nodes_to_pods(local);
+      for (const bool local : {true, false}) pods_to_nodes(local);
       pods_to_outside();
       containers_over_lo();
       as_policies_allow();
@@ -110,7 +115,8 @@ class Checks {
     if (!problem.empty()) ++failed_;
     report_({fmt::format("{}{}", text,
                          world_.plan.pod_cidrs.size() > 1 ? family_ == Family::V4 ? " (IPv4)" : " (IPv6)" : ""),
-             problem});
+             problem, std::chrono::duration<double>(Clock::now() - said_).count()});
+    said_ = Clock::now();
   }
 
   void say(const std::string& text, const Tally& tally) {
@@ -124,55 +130,57 @@ class Checks {
     return std::nullopt;
   }
 
-  void pods_to_pods(bool udp) {
-    Tally same, link, routed;
+  Where between(const std::string& one, const std::string& other) const {
+    if (one == other) return Where::SameNode;
+    return bridges_.at(one) == bridges_.at(other) ? Where::SameSubnet : Where::OtherSubnet;
+  }
+
+  void pods_to_pods(bool udp, Where where) {
+    Tally tally;
     for (const kube::Pod* from : world_.free) {
       std::vector<Endpoint> targets;
       std::vector<const kube::Pod*> to;
       for (const kube::Pod* pod : world_.free) {
         const auto ip = ip_of(*pod);
         const auto port = port_of(*pod, udp);
-        if (!ip || !port || pod == from) continue;
+        if (!ip || !port || pod == from || between(from->spec.node_name, pod->spec.node_name) != where) continue;
         targets.push_back({*ip, *port});
         to.push_back(pod);
       }
       const int space = spaces_.at(from->metadata.uid).get();
       const auto answers = udp ? ask_udp(space, targets, kLimitMs) : ask_http(space, targets, kLimitMs);
       const auto source = ip_of(*from);
-      for (size_t i = 0; i < to.size(); ++i) {
-        Tally& tally = to[i]->spec.node_name == from->spec.node_name                       ? same
-                       : bridges_[to[i]->spec.node_name] == bridges_[from->spec.node_name] ? link
-                                                                                           : routed;
+      for (size_t i = 0; i < to.size(); ++i)
         tally.count(judge(answers[i], kube::full_name(from->metadata), *to[i], source ? to_string(*source) : ""));
-      }
     }
-    const std::string how = udp ? " by UDP" : "";
-    say("Pod to Pod on one node" + how + ", source unchanged", same);
-    say("Pod to Pod across nodes of one subnet" + how + ", source unchanged", link);
-    say("Pod to Pod across subnets" + how + ", source unchanged", routed);
+    say(fmt::format("Pod to Pod {}{}, source unchanged",
+                    where == Where::SameNode     ? "on one node"
+                    : where == Where::SameSubnet ? "across nodes of one subnet"
+                                                 : "across subnets",
+                    udp ? " by UDP" : ""),
+        tally);
   }
 
-  void nodes_to_pods() {
-    Tally local, remote;
+  void nodes_to_pods(bool local) {
+    Tally tally;
     for (const auto& node : world_.state.nodes) {
       std::vector<Endpoint> targets;
       std::vector<const kube::Pod*> to;
       for (const kube::Pod* pod : world_.free)
-        if (auto ip = ip_of(*pod), source = ip_of_node(node.name); ip && source && port_of(*pod, false)) {
+        if (auto ip = ip_of(*pod), source = ip_of_node(node.name);
+            ip && source && port_of(*pod, false) && (pod->spec.node_name == node.name) == local) {
           targets.push_back({*ip, *port_of(*pod, false)});
           to.push_back(pod);
         }
       const auto answers = ask_http(spaces_.at(node.name).get(), targets, kLimitMs);
       for (size_t i = 0; i < to.size(); ++i)
-        (to[i]->spec.node_name == node.name ? local : remote)
-            .count(judge(answers[i], node.name, *to[i], to_string(*ip_of_node(node.name))));
+        tally.count(judge(answers[i], node.name, *to[i], to_string(*ip_of_node(node.name))));
     }
-    say("node to Pod on it, seen with the node's address", local);
-    say("node to Pod on other nodes, seen with the node's address", remote);
+    say(fmt::format("node to Pod on {}, seen with the node's address", local ? "it" : "other nodes"), tally);
   }
 
-  void pods_to_nodes() {
-    Tally local, remote;
+  void pods_to_nodes(bool local) {
+    Tally tally;
     std::map<std::string, Fd> listeners;
     std::map<std::string, Endpoint> endpoints;
     for (const auto& node : world_.state.nodes) {
@@ -181,7 +189,7 @@ class Checks {
       auto listener = listen_in(spaces_.at(node.name).get(), {*ip, 0});
       auto endpoint = listener ? local_endpoint(listener->get()) : Result<Endpoint>(fail(listener.error()));
       if (!endpoint) {
-        local.count(node.name + ": " + endpoint.error().message());
+        tally.count(node.name + ": " + endpoint.error().message());
         continue;
       }
       listeners[node.name] = std::move(*listener);
@@ -192,6 +200,7 @@ class Checks {
       std::vector<std::string> names;
       std::vector<Endpoint> targets;
       for (const auto& [name, endpoint] : endpoints) {
+        if ((name == from->spec.node_name) != local) continue;
         names.push_back(name);
         targets.push_back(endpoint);
       }
@@ -204,11 +213,10 @@ class Checks {
           if (!source || seen != std::vector{*source})
             problem = fmt::format("{}: seen as {}", pair, seen.empty() ? "nobody" : to_string(seen.front()));
         }
-        (names[i] == from->spec.node_name ? local : remote).count(problem);
+        tally.count(problem);
       }
     }
-    say("Pod to its node, source unchanged", local);
-    say("Pod to other nodes, source unchanged", remote);
+    say(fmt::format("Pod to {}, source unchanged", local ? "its node" : "other nodes"), tally);
   }
 
   void pods_to_outside() {
@@ -283,6 +291,7 @@ class Checks {
 
   const World& world_;
   const Report& report_;
+  Clock::time_point said_ = Clock::now();
   Family family_ = Family::V4;
   int failed_ = 0;
   std::map<std::string, Fd> spaces_;  // by Pod uid and node name

@@ -104,13 +104,8 @@ Result<int> demo(const DemoOptions& options, Steps& steps) {
   fmt::print("{} Pods on {} nodes; {} of them are selected by a NetworkPolicy and asked only what it allows:\n",
              world.pods.size(), world.nodes.size(), world.pods.size() - world.free.size());
   return run_checks(world, [&](const Check& check) {
-    steps.begin(check.text);
-    if (check.problem.empty()) {
-      steps.done();
-    } else {
-      steps.failed();
-      fmt::print("   {}\n", check.problem);
-    }
+    steps.say(check.text, check.problem.empty(), check.seconds);
+    if (!check.problem.empty()) fmt::print("   {}\n", check.problem);
   });
 }
 

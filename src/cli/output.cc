@@ -18,20 +18,24 @@ void Steps::begin(const std::string& text) {
   std::fflush(stdout);
 }
 
-void Steps::end(const char* mark) {
-  if (open_.empty()) return;
-  const double took = std::chrono::duration<double>(Clock::now() - step_start_).count();
+void Steps::say(const std::string& text, bool good, double seconds) {
   if (terminal_) {
-    fmt::print("\r\033[K {} {} \033[2m{:.2f} s\033[0m\n", mark, open_, took);
+    fmt::print("\r\033[K {} {} \033[2m{:.2f} s\033[0m\n", good ? "\033[32m\u2713\033[0m" : "\033[31m\u2717\033[0m",
+               text, seconds);
   } else {
-    fmt::print("{} {} ({:.2f} s)\n", mark, open_, took);
+    fmt::print("{} {} ({:.2f} s)\n", good ? "ok" : "FAILED", text, seconds);
   }
   std::fflush(stdout);
+}
+
+void Steps::end(bool good) {
+  if (open_.empty()) return;
+  say(open_, good, std::chrono::duration<double>(Clock::now() - step_start_).count());
   open_.clear();
 }
 
-void Steps::done() { end(terminal_ ? "\033[32m\u2713\033[0m" : "ok"); }
-void Steps::failed() { end(terminal_ ? "\033[31m\u2717\033[0m" : "FAILED"); }
+void Steps::done() { end(true); }
+void Steps::failed() { end(false); }
 double Steps::seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
 
 int complain(const Error& error) {

@@ -15,10 +15,12 @@ class Steps {
   void begin(const std::string& text);  // ends the step before it
   void done();                          // the last one
   void failed();
+  // A step that is over, and how many seconds it took.
+  void say(const std::string& text, bool good, double seconds);
   double seconds() const;  // since construction
 
  private:
-  void end(const char* mark);
+  void end(bool good);
   bool terminal_;
   std::string open_;
   std::chrono::steady_clock::time_point start_, step_start_;
