@@ -19,6 +19,7 @@ namespace causeway::apps {
 namespace {
 
 constexpr Duration kRivalRetry = 2s;  // the API server may come up after us
+constexpr Duration kStepDown = 2s;    // for giving the Lease back: whoever stops us waits
 
 std::string host_name() {
   char name[256] = {};
@@ -38,7 +39,7 @@ struct Plan {
   std::set<control::Controller> enabled;
   std::optional<control::NodeCidrs> node_cidrs;
   kube::Config api;
-  kube::Ref lease;
+  kube::LeaderOptions election;
 
   static Result<Plan> make(const ControllerOptions& options) {
     Plan plan;
@@ -51,7 +52,8 @@ struct Plan {
     const auto slash = options.lease.find('/');
     if (slash == std::string::npos || slash == 0 || slash + 1 == options.lease.size())
       return fail(Errc::Invalid, "--leader-elect-lease {}: needs NAMESPACE/NAME", options.lease);
-    plan.lease = {options.lease.substr(0, slash), options.lease.substr(slash + 1)};
+    plan.election = {.lease = {options.lease.substr(0, slash), options.lease.substr(slash + 1)},
+                     .identity = host_name() + "_" + TRY(unique())};
     plan.api = TRY(kube::find_config(options.kubeconfig), "how to reach the API server");
     return plan;
   }
@@ -80,13 +82,20 @@ class Program {
               controllers_ ? controllers_->page() : std::string("not leading, or the API server is away\n"));
   }
 
+  // After run() was cancelled. Another controller need not wait for the Lease to run out; without an API server that
+  // answers it has to.
+  Task<Status> step_down() {
+    if (!options_.leader_elect) co_return ok();
+    auto late = loop_.call_after(kStepDown, [this] { loop_.stop(); });
+    co_return co_await kube::release(api_, plan_.election);
+  }
+
   Task<Status> run() {
     listen();
     CO_TRY(co_await refuse_rival());
     if (!options_.leader_elect) co_return co_await work();
-    const auto identity = host_name() + "_" + CO_TRY(unique());
     for (;;) {
-      auto ended = co_await kube::lead(api_, {.lease = plan_.lease, .identity = identity}, [this] { return work(); });
+      auto ended = co_await kube::lead(api_, plan_.election, [this] { return work(); });
       if (ended || ended.error().code() != Errc::Unavailable) co_return ended;
       log::warning("{}", ended.error().message());  // lost the Lease: wait for it again
     }
@@ -168,8 +177,6 @@ class Program {
   std::unique_ptr<http::Server> server_;
 };
 
-Task<Status> run_in_scope(Program& program) { co_return co_await program.run(); }
-
 }  // namespace
 
 int run_controller(ControllerOptions options) {
@@ -182,9 +189,12 @@ int run_controller(ControllerOptions options) {
     Program program(*loop, std::move(options), std::move(plan));
     loop->on_signal({SIGTERM, SIGINT, SIGUSR1},
                     [&](int signal) { signal == SIGUSR1 ? program.say_state() : loop->stop(); });
-    auto ended = run_until_done(*loop, run_in_scope(program));
-    if (!ended && ended.error().code() == Errc::Cancelled) return ok();  // a signal
-    return ended;
+    auto ended = run_until_done(*loop, program.run());
+    if (ended || ended.error().code() != Errc::Cancelled) return ended;
+    // A signal; a second one ends us at once.
+    if (auto released = run_until_done(*loop, program.step_down()); !released)
+      log::warning("{}; another controller waits until it runs out", released.error().message());
+    return ok();
   };
   auto status = run();
   if (status) return 0;

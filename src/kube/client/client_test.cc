@@ -270,3 +270,28 @@ TEST_CASE("one leads; when it cannot renew it stops before another begins") {
   CHECK(history == "a leads; a stops; a: a lost the Lease kube-system/causeway-controller; b leads; ");
   CHECK(lease.spec.lease_transitions == 1);
 }
+
+TEST_CASE("who stops gives its Lease back, and the next one leads at its next try; nobody gives back another's") {
+  VirtualLoop loop;
+  ScriptedApi first_server(loop), second_server(loop);
+  Client first(loop, first_server), second(loop, second_server);
+  Lease lease;
+  bool away = false;
+  std::string history;
+  Scope servers(loop), a(loop), b(loop);
+  servers.spawn("serve", serve_lease(first_server, loop, lease, away));
+  servers.spawn("serve", serve_lease(second_server, loop, lease, away));
+  a.spawn("a", candidate(first, "a", history));
+  loop.advance(1s);
+  b.spawn("b", candidate(second, "b", history));
+  loop.advance(10s);
+  a.cancel();
+  a.spawn("release", release(first, {.identity = "b"}));
+  loop.advance(100ms);
+  CHECK(lease.spec.holder_identity == "a");
+  Scope last(loop);
+  last.spawn("release", release(first, {.identity = "a"}));
+  loop.advance(2500ms);
+  CHECK(history == "a leads; a stops; a: cancelled; b leads; ");
+  CHECK(lease.spec.holder_identity == "b");
+}

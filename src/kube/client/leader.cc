@@ -110,4 +110,18 @@ Task<Status> lead(Client& api, LeaderOptions options, std::move_only_function<Ta
   }
 }
 
+// As client-go does it: no holder, and a duration of a second for those who look at nothing else.
+Task<Status> release(Client& api, LeaderOptions options) {
+  auto lease = co_await api.get<Lease>(options.lease);
+  if (!lease && lease.error().code() == Errc::NotFound) co_return ok();
+  if (!lease) co_return fail(std::move(lease.error()).with("release the Lease {}", options.lease));
+  if (lease->spec.holder_identity != options.identity) co_return ok();
+  const auto now = std::chrono::floor<std::chrono::microseconds>(api.loop().wall_now());
+  lease->spec.holder_identity = "";
+  lease->spec.lease_duration_seconds = 1;
+  lease->spec.acquire_time = lease->spec.renew_time = now;
+  CO_TRY(co_await api.update<Lease>(std::move(*lease)), "release the Lease {}", options.lease);
+  co_return ok();
+}
+
 }  // namespace causeway::kube

@@ -19,4 +19,8 @@ struct LeaderOptions {
 // ends (its Status). Clocks of different machines are never compared.
 Task<Status> lead(Client& api, LeaderOptions options, std::move_only_function<Task<Status>()> work);
 
+// Gives the Lease back if `options.identity` holds it, so that another leads at its next try instead of after the
+// Lease's duration. For a process that ends: the work must have ended before.
+Task<Status> release(Client& api, LeaderOptions options);
+
 }  // namespace causeway::kube
