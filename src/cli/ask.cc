@@ -1,8 +1,6 @@
 #include "cli/ask.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -10,45 +8,13 @@
 #include <chrono>
 #include <cstring>
 
+#include "base/socket_address.h"
 #include "kernel/netns/netns.h"
 
 namespace causeway::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-struct Address {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
-};
-
-Address address_of(const Endpoint& endpoint) {
-  Address out;
-  if (endpoint.ip.is_v4()) {
-    auto& v4 = reinterpret_cast<sockaddr_in&>(out.storage);
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(endpoint.port);
-    memcpy(&v4.sin_addr, endpoint.ip.bytes().data(), 4);
-    out.size = sizeof v4;
-  } else {
-    auto& v6 = reinterpret_cast<sockaddr_in6&>(out.storage);
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(endpoint.port);
-    memcpy(&v6.sin6_addr, endpoint.ip.bytes().data(), 16);
-    out.size = sizeof v6;
-  }
-  return out;
-}
-
-Endpoint endpoint_of(const sockaddr_storage& storage) {
-  if (storage.ss_family == AF_INET) {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(storage);
-    return {Ip::v4(ntohl(v4.sin_addr.s_addr)), ntohs(v4.sin_port)};
-  }
-  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(storage);
-  return {Ip::v6(std::span<const uint8_t, 16>(v6.sin6_addr.s6_addr, 16)), ntohs(v6.sin6_port)};
-}
 
 // One question under way.
 struct Asked {
@@ -63,7 +29,7 @@ struct Asked {
 Asked begin(const Endpoint& target, int type) {
   Asked asked{.target = target};
   asked.fd = Fd(::socket(target.ip.is_v4() ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  auto address = address_of(target);
+  const SocketAddress address(target);
   if (!asked.fd || (::connect(asked.fd.get(), address.get(), address.size) != 0 && errno != EINPROGRESS)) {
     asked.error = Error(Errc::Unavailable, fmt::format("{}: {}", target, strerror(errno)));
     return asked;
@@ -194,7 +160,7 @@ std::vector<Status> knock(int netns_fd, const std::vector<Endpoint>& targets, in
 Result<Fd> listen_in(int netns_fd, const Endpoint& at) {
   return netns::call_in(netns_fd, [&]() -> Result<Fd> {
     Fd fd(::socket(at.ip.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    auto address = address_of(at);
+    const SocketAddress address(at);
     if (!fd || ::bind(fd.get(), address.get(), address.size) != 0 || ::listen(fd.get(), 1024) != 0)
       return fail_errno(errno, fmt::format("listen at {}", at));
     return fd;
@@ -202,20 +168,18 @@ Result<Fd> listen_in(int netns_fd, const Endpoint& at) {
 }
 
 Result<Endpoint> local_endpoint(int fd) {
-  Address address;
-  address.size = sizeof address.storage;
+  SocketAddress address;
   if (::getsockname(fd, address.get(), &address.size) != 0) return fail_errno(errno, "getsockname");
-  return endpoint_of(address.storage);
+  return address.endpoint();
 }
 
 std::vector<Ip> callers(int fd) {
   std::vector<Ip> out;
   for (;;) {
-    Address peer;
-    peer.size = sizeof peer.storage;
+    SocketAddress peer;
     const Fd socket(::accept4(fd, peer.get(), &peer.size, SOCK_CLOEXEC));
     if (!socket) return out;
-    out.push_back(endpoint_of(peer.storage).ip);
+    out.push_back(peer.endpoint().ip);
   }
 }
 

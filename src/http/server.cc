@@ -1,6 +1,5 @@
 #include "http/server.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,6 +13,7 @@
 
 #include "async/scope.h"
 #include "base/log.h"
+#include "base/socket_address.h"
 #include "http/connection.h"
 
 namespace causeway::http {
@@ -40,42 +40,8 @@ struct Server::State {
 
 namespace {
 
-struct Address {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
-  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
-};
-
-Endpoint endpoint_of(const sockaddr_storage& storage) {
-  if (storage.ss_family == AF_INET) {
-    const auto& in = reinterpret_cast<const sockaddr_in&>(storage);
-    return {Ip::v4(ntohl(in.sin_addr.s_addr)), ntohs(in.sin_port)};
-  }
-  const auto& in = reinterpret_cast<const sockaddr_in6&>(storage);
-  return {Ip::v6(std::span<const uint8_t, 16>(in.sin6_addr.s6_addr)), ntohs(in.sin6_port)};
-}
-
-Address address_of(const Ip& ip, uint16_t port) {
-  Address address;
-  if (ip.is_v4()) {
-    auto& in = reinterpret_cast<sockaddr_in&>(address.storage);
-    in.sin_family = AF_INET;
-    in.sin_port = htons(port);
-    std::memcpy(&in.sin_addr, ip.bytes().data(), 4);
-    address.size = sizeof in;
-  } else {
-    auto& in = reinterpret_cast<sockaddr_in6&>(address.storage);
-    in.sin6_family = AF_INET6;
-    in.sin6_port = htons(port);
-    std::memcpy(&in.sin6_addr, ip.bytes().data(), 16);
-    address.size = sizeof in;
-  }
-  return address;
-}
-
-Result<Address> address_of(const std::string& path) {
-  Address address;
+Result<SocketAddress> address_of(const std::string& path) {
+  SocketAddress address;
   auto& un = reinterpret_cast<sockaddr_un&>(address.storage);
   if (path.size() >= sizeof un.sun_path)
     return fail(Errc::Invalid, "the socket path {} is longer than {} bytes", path, sizeof un.sun_path - 1);
@@ -86,10 +52,9 @@ Result<Address> address_of(const std::string& path) {
 }
 
 Status note_bound_address(Server::State& state, const ServerOptions& options) {
-  Address address;
-  address.size = sizeof address.storage;
+  SocketAddress address;
   ::getsockname(state.listener.get(), address.get(), &address.size);
-  const auto bound = endpoint_of(address.storage);
+  const auto bound = address.endpoint();
   state.port = bound.port;
   state.url = fmt::format("{}://{}", options.tls ? "https" : "http", to_string(bound));
   return ok();
@@ -111,15 +76,15 @@ Status take_listener(Server::State& state, const ServerOptions& options) {
 
 Status open_listener(Server::State& state, const ServerOptions& options) {
   if (options.address.starts_with("fd:")) return take_listener(state, options);
-  Address address;
+  SocketAddress address;
   if (options.address.starts_with("unix:")) {
     state.socket_path = options.address.substr(5);
     address = TRY(address_of(state.socket_path));
     ::unlink(state.socket_path.c_str());
   } else {
-    address = address_of(TRY(Ip::parse(options.address), "listen"), options.port);
+    address = SocketAddress({TRY(Ip::parse(options.address), "listen"), options.port});
   }
-  state.listener = Fd(::socket(address.get()->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  state.listener = Fd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!state.listener) return fail_errno(errno, "socket");
   const int on = 1;
   ::setsockopt(state.listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -150,13 +115,12 @@ void tune(int socket, bool tcp) {
 // Accepts what waits. False: out of descriptors or memory, wait before the next try.
 bool accept_waiting(Server::State& state) {
   for (int i = 0; i < 64; ++i) {
-    Address peer;
-    peer.size = sizeof peer.storage;
+    SocketAddress peer;
     Fd socket(::accept4(state.listener.get(), peer.get(), &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!socket) return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
-    const bool tcp = peer.storage.ss_family != AF_UNIX;
+    const bool tcp = peer.family() != AF_UNIX;
     tune(socket.get(), tcp);
-    state.admit(std::move(socket), tcp ? to_string(endpoint_of(peer.storage)) : "unix");
+    state.admit(std::move(socket), tcp ? to_string(peer.endpoint()) : "unix");
   }
   return true;
 }

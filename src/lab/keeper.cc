@@ -1,8 +1,6 @@
 #include "lab/keeper.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <sched.h>
 #include <sys/inotify.h>
 #include <sys/mount.h>
@@ -16,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/socket_address.h"
 #include "kernel/netlink/rtnetlink.h"
 #include "kernel/netns/netns.h"
 #include "lab/cgroup.h"
@@ -32,35 +31,20 @@ namespace fs = std::filesystem;
 
 // A TCP socket that listens at the address, in the caller's network namespace. Port 0: any.
 Result<Fd> listen_at(const Ip& ip, uint16_t port) {
-  sockaddr_storage address{};
-  socklen_t size = 0;
-  if (ip.is_v4()) {
-    auto& v4 = reinterpret_cast<sockaddr_in&>(address);
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(port);
-    memcpy(&v4.sin_addr, ip.bytes().data(), 4);
-    size = sizeof v4;
-  } else {
-    auto& v6 = reinterpret_cast<sockaddr_in6&>(address);
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(port);
-    memcpy(&v6.sin6_addr, ip.bytes().data(), 16);
-    size = sizeof v6;
-  }
-  Fd fd(::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const SocketAddress address({ip, port});
+  Fd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) return fail_errno(errno, "socket");
   const int on = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(fd.get(), 1024) != 0)
+  if (::bind(fd.get(), address.get(), address.size) != 0 || ::listen(fd.get(), 1024) != 0)
     return fail_errno(errno, fmt::format("listen at {}", Endpoint{ip, port}));
   return fd;
 }
 
 uint16_t port_of(int fd) {
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-  return ntohs(reinterpret_cast<sockaddr_in&>(address).sin_port);  // at the same place in sockaddr_in6
+  SocketAddress address;
+  ::getsockname(fd, address.get(), &address.size);
+  return address.endpoint().port;
 }
 
 Result<Fd> append_to(const std::string& path) {

@@ -142,7 +142,7 @@ Result<Plan> plan(const Spec& spec) {
   for (int i = 1; i <= spec.nodes; ++i) {
     NodePlan node{.name = fmt::format("node-{}", i)};
     const bool on_b = i % 3 == 0;
-    node.wire = wire(spec, on_b ? kNodesB : kNodesA, static_cast<uint64_t>(10 + i), node.name, node.name,
+    node.wire = wire(spec, on_b ? kNodesB : kNodesA, 10 + static_cast<uint64_t>(i), node.name, node.name,
                      on_b ? "subnet-b" : "subnet-a");
     for (const auto& [address, prefix] : node.wire.addresses) node.addresses.push_back(address);
     out.nodes.push_back(std::move(node));

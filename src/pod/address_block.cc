@@ -92,29 +92,24 @@ bool AddressBlock::hold(const Ip& ip) {
 }
 
 void AddressBlock::release(const Ip& ip, TimePoint when) {
-  const auto offset = offset_of(ip);
-  if (!offset || states_[*offset] != State::Held) return;
-  --held_;
-  if (excluded(*offset)) {
-    states_[*offset] = State::Excluded;
-    --capacity_;
-    return;
-  }
-  states_[*offset] = State::Released;
-  released_.push_back({*offset, when});
+  if (const auto offset = let_go(ip, State::Released)) released_.push_back({*offset, when});
 }
 
 void AddressBlock::give_back(const Ip& ip) {
+  if (let_go(ip, State::Fresh)) ++fresh_;
+}
+
+std::optional<uint32_t> AddressBlock::let_go(const Ip& ip, State next) {
   const auto offset = offset_of(ip);
-  if (!offset || states_[*offset] != State::Held) return;
+  if (!offset || states_[*offset] != State::Held) return std::nullopt;
   --held_;
-  if (excluded(*offset)) {
-    states_[*offset] = State::Excluded;
-    --capacity_;
-    return;
+  if (!excluded(*offset)) {
+    states_[*offset] = next;
+    return offset;
   }
-  states_[*offset] = State::Fresh;
-  ++fresh_;
+  states_[*offset] = State::Excluded;
+  --capacity_;
+  return std::nullopt;
 }
 
 uint64_t AddressBlock::cooling(TimePoint now) const { return cooling_since(now).size(); }

@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <unordered_map>
 #include <vector>
 
 #include "async/loop.h"
@@ -53,6 +52,8 @@ class AddressBlock {
 
   std::optional<uint32_t> offset_of(const Ip& ip) const;
   bool excluded(uint64_t offset) const;
+  // Held -> `next`, and where it is; one that is excluded goes back to that instead.
+  std::optional<uint32_t> let_go(const Ip& ip, State next);
 
   Cidr cidr_;
   Duration cooldown_;

@@ -1,13 +1,12 @@
 #include "lab/nodelet/probe.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <cstring>
 
 #include "base/fd.h"
+#include "base/socket_address.h"
 
 namespace causeway::lab {
 namespace {
@@ -18,22 +17,8 @@ Result<Fd> begin_connect(const Ip& ip, uint16_t port) {
   // Nothing of ours is left to send: no TIME_WAIT for each probe (KEP-3458).
   const linger at_once{1, 1};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-  sockaddr_storage address{};
-  socklen_t size = 0;
-  if (ip.is_v4()) {
-    auto& v4 = reinterpret_cast<sockaddr_in&>(address);
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(port);
-    memcpy(&v4.sin_addr, ip.bytes().data(), 4);
-    size = sizeof v4;
-  } else {
-    auto& v6 = reinterpret_cast<sockaddr_in6&>(address);
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(port);
-    memcpy(&v6.sin6_addr, ip.bytes().data(), 16);
-    size = sizeof v6;
-  }
-  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 && errno != EINPROGRESS)
+  const SocketAddress address({ip, port});
+  if (::connect(fd.get(), address.get(), address.size) != 0 && errno != EINPROGRESS)
     return fail_errno(errno, fmt::format("dial tcp {}", Endpoint{ip, port}));
   return fd;
 }
