@@ -11,28 +11,12 @@
 #include <vector>
 
 #include "async/scope.h"
-#include "kube/client/client.h"
-#include "kube/client/events.h"
-#include "lab/nodelet/cni.h"
-#include "lab/nodelet/pod_status.h"
-#include "lab/nodelet/runtime.h"
+#include "lab/nodelet/node_context.h"
+#include "lab/nodelet/probes.h"
+#include "lab/nodelet/sandbox.h"
+#include "lab/nodelet/status_writer.h"
 
 namespace causeway::lab {
-
-// What all Pods of a node share. Borrowed by every runner.
-struct NodeContext {
-  Loop& loop;
-  Children& children;
-  kube::Client& api;
-  kube::EventRecorder& events;
-  CniRuntime& cni;
-  std::string node;
-  std::vector<Ip> host_ips;
-  std::string node_hosts;  // the node's /etc/hosts
-  std::string node_resolv_conf;
-  std::vector<std::string> submounts;
-  std::optional<CniNetwork> network;  // absent until the agent has put it in place
-};
 
 class PodRunner {
  public:
@@ -64,32 +48,27 @@ class PodRunner {
     Duration back_off{};  // before the restart after the next
     TimePoint due{};      // BackOff: when it starts again
     std::unique_ptr<Timer> timer;
-    std::unique_ptr<Scope> probes;  // of this run
-    bool liveness_failed = false;
-    bool announced = false;  // the Event about its image is out
+    std::unique_ptr<Probes> probes;  // of this run
+    bool announced = false;          // the Event about its image is out
   };
 
   Task<Status> run();
   Task<Status> live();
   Task<Status> make_sandbox();
-  Task<Status> drop_sandbox();
+  void sandbox_ended();
   Task<Status> start(Container& container);
-  Task<Result<ContainerFacts>> facts_for(const kube::Container& container);
   Task<Status> start_due();
   Task<Status> stop_all(Duration grace);
   Task<Status> remove_from_api();
-  Task<Status> write_statuses();
-  Task<Status> write_status();
-  Task<Status> probe(Container& container, kube::Probe probe, int kind);
+  Task<Status> end(Container& container, std::string_view probe);
 
-  void start_probes(Container& container);
   void ended(Container& container, ExitStatus status);
   bool restarts(const Container& container, int exit_code) const;
   bool over() const;
   bool running() const;
-  void changed() { dirty_.push(true); }
+  void changed() { status_.changed(); }
   void refuse(const Error& error);
-  PodView view() const;
+  std::optional<PodView> view() const;
   kube::Time now() const;
   bool wants_end() const { return vanished_ || pod_.metadata.deletion_timestamp.has_value(); }
 
@@ -100,22 +79,13 @@ class PodRunner {
   std::vector<std::unique_ptr<Container>> init_;
   std::vector<std::unique_ptr<Container>> main_;
 
-  std::string sandbox_id_;
-  pid_t sandbox_pid_ = 0;
-  Fd sandbox_pidfd_;
-  std::optional<CniResult> network_;  // present: DEL is owed
-  std::optional<CniNetwork> network_used_;
-  std::string netns_;
-  std::vector<Ip> pod_ips_;
-  int sandboxes_ = 0;
-
+  Sandbox sandbox_;
   kube::Time start_time_{};
   std::string failed_reason_, failed_message_;
   bool vanished_ = false;
-  std::string written_;          // the last status, encoded
   std::unique_ptr<Timer> slow_;  // tells the API about a start that takes its time
+  StatusWriter status_;
   Channel<bool> inbox_;
-  Channel<bool> dirty_;
   Scope scope_;
 };
 

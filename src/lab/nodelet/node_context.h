@@ -1,0 +1,28 @@
+// What all Pods of a node share. Borrowed by everything that runs one of them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kube/client/client.h"
+#include "kube/client/events.h"
+#include "lab/nodelet/cni.h"
+
+namespace causeway::lab {
+
+struct NodeContext {
+  Loop& loop;
+  Children& children;
+  kube::Client& api;
+  kube::EventRecorder& events;
+  CniRuntime& cni;
+  std::string node;
+  std::vector<Ip> host_ips;
+  std::string node_hosts;  // the node's /etc/hosts
+  std::string node_resolv_conf;
+  std::vector<std::string> submounts;
+  std::optional<CniNetwork> network;  // absent until the agent has put it in place
+};
+
+}  // namespace causeway::lab

@@ -1,0 +1,64 @@
+#include "lab/nodelet/sandbox.h"
+
+#include <algorithm>
+#include <csignal>
+
+#include "lab/nodelet/files.h"
+
+namespace causeway::lab {
+
+Sandbox::Sandbox(NodeContext& context, const kube::Pod& pod, std::function<void()> ended)
+    : context_(context), pod_(pod), ended_(std::move(ended)) {}
+
+Sandbox::~Sandbox() {
+  if (pid_ != 0) context_.children.forget(pid_);
+}
+
+CniCall Sandbox::call() const { return {id_, netns_, pod_.metadata.name, pod_.metadata.ns, pod_.metadata.uid}; }
+
+Task<Status> Sandbox::make() {
+  if (!pod_.spec.host_network && !context_.network)
+    co_return fail(Errc::Unavailable, "the node's network is not ready: no configuration in /etc/cni/net.d");
+  id_ = random_id();
+  auto child = CO_TRY(start_sandbox(pod_, hostname_of(pod_, context_.node)), "sandbox");
+  pid_ = child.pid;
+  pidfd_ = std::move(child.pidfd);
+  netns_ = fmt::format("/proc/{}/ns/net", pid_);
+  context_.children.watch(pid_, [this](ExitStatus) {
+    pid_ = 0;
+    ended_();
+  });
+  pod_ips_ = context_.host_ips;
+  if (!pod_.spec.host_network) {
+    network_used_ = context_.network;
+    network_ = CniResult{};
+    auto result = co_await context_.cni.add(*network_used_, call());
+    if (!result) co_return fail(std::move(result.error()).with("set up the Pod's network"));
+    pod_ips_ = result->addresses;
+    network_ = std::move(*result);
+  }
+  ++made_;
+  co_return ok();
+}
+
+Task<Status> Sandbox::drop() {
+  if (pid_ != 0) {
+    context_.children.forget(pid_);
+    send_signal(pidfd_.get(), SIGKILL);
+    pid_ = 0;
+  }
+  pidfd_.reset();
+  for (Duration pause = 100ms; network_; pause = std::min<Duration>(pause * 2, 5s)) {
+    auto deleted = co_await context_.cni.del(*network_used_, call(), network_->json);
+    if (deleted) {
+      network_.reset();
+      break;
+    }
+    if (deleted.error().code() == Errc::Cancelled) co_return deleted;
+    context_.events.record(pod_, kube::EventType::Warning, "FailedKillPod", deleted.error().message());
+    CO_TRY(co_await context_.loop.sleep(pause));
+  }
+  co_return ok();
+}
+
+}  // namespace causeway::lab
