@@ -230,6 +230,9 @@ def main():
         return 0
     runner = Runner(extra)
     start = time.monotonic()
+    for group in sorted({t.group for t in tests}):
+        if (ROOT / f'tools/dev/packages-{group}.txt').exists():
+            subprocess.run(['bash', ROOT / 'tools/dev/setup.sh', '--quiet', '--with', group], stdin=subprocess.DEVNULL)
     build(tests)
     if any(t.group in ('kernel', 'lab', 'cluster') for t in tests):
         subprocess.run(['bash', ROOT / 'tools/dev/leftovers.sh'], stdin=subprocess.DEVNULL)

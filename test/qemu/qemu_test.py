@@ -1,0 +1,118 @@
+"""qemu_test.py BUILD PROGRAM…: boots Debian 12's own kernel (6.1: the oldest that we promise) in qemu and runs the kernel tests
+there: every program loads and is verified, hooks are attached by clsact, packets take every path, CNI connects Pods.
+
+The machine is made of an initial file system and nothing else: the tests, what they execute, the libraries these name, the
+kernel's modules, busybox. The kernel is unpacked from its Debian package into the cache; nothing of it is installed here."""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+from initramfs import Initramfs
+
+HERE = pathlib.Path(__file__).resolve().parent
+CACHE = pathlib.Path(os.environ.get('CAUSEWAY_CACHE') or
+                     pathlib.Path(os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache') / 'causeway') / 'qemu'
+# What the tests make: veth, bridge, filters, tunnels; dummy and tun devices; unix and packet sockets are built in or here.
+MODULES = ('veth', 'bridge', 'vxlan', 'dummy', 'tun', 'sch_ingress', 'cls_bpf', 'sch_tbf', 'sch_fq', 'sch_fq_codel', 'cls_matchall',
+           'act_gact', 'af_packet', 'nf_tables', 'nft_chain_nat', 'sctp', 'overlay')
+PROGRAMS = ('ip', 'tc', 'ping')
+DOCTEST = re.compile(r'test cases:\s*\d+\s*\|\s*(\d+) passed\s*\|\s*(\d+) failed')
+LIMIT = 1500  # s; 4 minutes by software emulation on two cores
+
+
+def kernel():
+    """(image, unpacked package, release) of Debian's kernel for machines like qemu's."""
+    depends = subprocess.run(['apt-cache', 'depends', 'linux-image-cloud-amd64'], capture_output=True, text=True).stdout
+    found = re.search(r'Depends: (linux-image-(6\.1\.\S+))', depends)
+    if not found:
+        sys.exit('qemu: apt-cache knows no linux-image-cloud-amd64 of version 6.1: this needs the package lists of Debian 12')
+    package, release = found.groups()
+    tree = CACHE / package
+    if not (tree / f'boot/vmlinuz-{release}').exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        for old in CACHE.glob('*.deb'):
+            old.unlink()
+        subprocess.run(['apt-get', 'download', '-qq', package], cwd=CACHE, check=True, stdin=subprocess.DEVNULL)
+        archive, = CACHE.glob('*.deb')
+        subprocess.run(['dpkg-deb', '-x', archive, tree], check=True)
+        archive.unlink()
+    return tree / f'boot/vmlinuz-{release}', tree, release
+
+
+def file_system(build, programs, tree, release, path):
+    image = Initramfs()
+    image.file('/init', (HERE / 'init.sh').read_bytes(), 0o755)
+    image.program('/bin/busybox')
+    image.link('/bin/sh', 'busybox')
+    for folder in ('/proc', '/sys', '/dev', '/tmp', '/run', '/var/run', '/etc/cni/net.d', '/opt/cni/bin'):
+        image.folder(folder)
+    for name in PROGRAMS:
+        found = subprocess.run(['sh', '-c', f'PATH=/sbin:/usr/sbin:/bin:/usr/bin command -v {name}'], capture_output=True, text=True).stdout.strip()
+        image.program(os.path.realpath(found), f'/bin/{name}')
+    for name in programs:
+        found, = [p for p in build.glob(f'test/**/{name}') if p.is_file()]
+        image.program(found, f'/tests/{name}')
+    # Programs that the tests execute are compiled in by their path.
+    for extra in ('test/kernel/pod/pod_test_agent', 'apps/causeway-cni/causeway-cni'):
+        image.program(build / extra)
+    missing = image.modules(tree, release, MODULES)
+    if missing:
+        print(f'qemu: kernel {release} has no {" ".join(missing)}')
+    image.write(path)
+    return path
+
+
+def boot(image, initrd):
+    # By KVM where there is one that works, else by software emulation.
+    command = ['qemu-system-x86_64', '-accel', 'kvm', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-machine', 'q35', '-smp', '2', '-m', '2048', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
+               '-serial', 'stdio', '-kernel', image, '-initrd', initrd,
+               '-append', 'console=ttyS0 quiet panic=-1 mitigations=off']
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def run(machine, programs):
+    """Copies the machine's words; (passed, failed) as counted by the tests themselves."""
+    passed = failed = 0
+    deadline, current, ended = time.monotonic() + LIMIT, None, set()
+    last = (0, 0)
+    for raw in machine.stdout:
+        line = raw.decode(errors='replace').rstrip()
+        print(line, flush=True)
+        if time.monotonic() > deadline:
+            break
+        if count := DOCTEST.search(line):
+            last = tuple(map(int, count.groups()))
+        if begin := re.match(r'qemu: begin (\S+)', line):
+            current, last = begin.group(1), (0, 0)
+        elif end := re.match(r'qemu: end (\S+) (\d+)', line):
+            ended.add(end.group(1))
+            code = int(end.group(2))
+            passed += last[0]
+            failed += last[1] or (1 if code or not last[0] else 0)
+    missing = [p for p in programs if p not in ended]
+    for name in missing:
+        print(f'qemu: {name} {"did not end" if name == current else "was not run"}')
+    return passed, failed + len(missing)
+
+
+def main():
+    build, programs = pathlib.Path(sys.argv[1]), sys.argv[2:]
+    subprocess.run(['ninja', '-C', build, *programs], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    image, tree, release = kernel()
+    initrd = file_system(build, programs, tree, release, build / 'qemu-initrd.cpio')
+    print(f'qemu: initial file system of {initrd.stat().st_size >> 20} MB')
+    machine = boot(image, initrd)
+    try:
+        passed, failed = run(machine, programs)
+    finally:
+        machine.kill()
+        machine.wait()
+    print(f'{passed} passed, {failed} failed')
+    return 1 if failed or not passed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
