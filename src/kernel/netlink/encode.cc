@@ -78,6 +78,13 @@ Status put_veth_end(Message& message, const VethEnd& end) {
   return ok();
 }
 
+// One queue is what a veth uses by default. Unless that is said the kernel makes one for each CPU and takes all but the
+// first away again, which waits for two grace periods (veth_init_queues).
+void put_one_queue(Message& message) {
+  message.u32(IFLA_NUM_TX_QUEUES, 1);
+  message.u32(IFLA_NUM_RX_QUEUES, 1);
+}
+
 uint8_t address_family(Family family) { return family == Family::V4 ? AF_INET : AF_INET6; }
 
 struct Encoder {
@@ -88,12 +95,14 @@ struct Encoder {
     Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sequence);
     message.extra<ifinfomsg>().ifi_family = AF_UNSPEC;
     TRY(put_veth_end(message, change.link));
+    put_one_queue(message);
     auto* info = message.nest(IFLA_LINKINFO);
     message.text(IFLA_INFO_KIND, "veth");
     auto* data = message.nest(IFLA_INFO_DATA);
     auto* peer = message.nest(VETH_INFO_PEER);
     message.extra<ifinfomsg>();  // the peer's own header stands before its attributes
     TRY(put_veth_end(message, change.peer));
+    put_one_queue(message);
     message.end(peer);
     message.end(data);
     message.end(info);
@@ -158,6 +167,7 @@ struct Encoder {
       message.text(IFLA_IFALIAS, *change.alias);
     }
     if (change.netns_fd) message.u32(IFLA_NET_NS_FD, uint32_t(*change.netns_fd));
+    // To be sent before the change that brings the link up: 6.1 does both the other way round when one message asks.
     if (change.ipv6_autoconf) {
       auto* families = message.nest(IFLA_AF_SPEC);
       auto* inet6 = message.nest(AF_INET6);

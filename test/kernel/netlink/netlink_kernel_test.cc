@@ -84,7 +84,8 @@ TEST_CASE("addresses, routes and neighbours are put, read back and deleted") {
   REQUIRE(world.net->apply_one(world.veth("cwtest0")).has_value());
   const IfIndex eth0 = world.inside->link("eth0")->index;
   REQUIRE(world.net->apply_one(SetLink{.link = "cwtest0", .up = true}).has_value());
-  REQUIRE(world.inside->apply_one(SetLink{.link = eth0, .up = true, .ipv6_autoconf = false}).has_value());
+  REQUIRE(world.inside->apply_one(SetLink{.link = eth0, .ipv6_autoconf = false}).has_value());
+  REQUIRE(world.inside->apply_one(SetLink{.link = eth0, .up = true}).has_value());
 
   const Address v4{.link = eth0, .ip = ip("10.1.0.5"), .prefix = 32};
   const Address v6{.link = eth0, .ip = ip("fd00:1::5"), .prefix = 128};
