@@ -10,6 +10,14 @@ using namespace netlink;
 
 bool has_v6(const Plan& plan) { return plan.spec.ip_family != "ipv4"; }
 
+// For the namespace that the calling thread is in: its devices, which come later, have their link-local addresses at
+// once. While one is being checked for duplicates (a second, or two) a router asks for no neighbour of forwarded
+// packets.
+Status without_duplicate_detection() {
+  TRY(netns::write_sysctl("ipv6/conf/all/accept_dad", "0"));
+  return netns::write_sysctl("ipv6/conf/default/accept_dad", "0");
+}
+
 Status put_addresses(Rtnetlink& net, const std::string& device, const std::vector<std::pair<Ip, int>>& addresses) {
   const auto link = TRY(net.link(LinkRef(device)));
   std::vector<Change> changes;
@@ -27,8 +35,9 @@ Status wire_router(int router_netns, const Plan& plan) {
                       // The subnets' router never steers a host past itself: the nodes' routes are what is tested.
                       TRY(netns::write_sysctl("ipv4/conf/all/send_redirects", "0"));
                       TRY(netns::write_sysctl("ipv4/conf/default/send_redirects", "0"));
-                      if (has_v6(plan)) TRY(netns::write_sysctl("ipv6/conf/all/forwarding", "1"));
-                      return ok();
+                      if (!has_v6(plan)) return ok();
+                      TRY(without_duplicate_detection());
+                      return netns::write_sysctl("ipv6/conf/all/forwarding", "1");
                     }),
       "router");
   auto net = TRY(open_rtnetlink_in(router_netns));
@@ -46,11 +55,10 @@ Status wire_space(int router_netns, int space_netns, const Wire& wire, const Pla
   TRY(netns::run_in(space_netns,
                     [&]() -> Status {
                       // Addresses and routes come from the plan alone.
-                      if (has_v6(plan)) {
-                        TRY(netns::write_sysctl("ipv6/conf/all/accept_ra", "0"));
-                        TRY(netns::write_sysctl("ipv6/conf/default/accept_ra", "0"));
-                      }
-                      return ok();
+                      if (!has_v6(plan)) return ok();
+                      TRY(netns::write_sysctl("ipv6/conf/all/accept_ra", "0"));
+                      TRY(netns::write_sysctl("ipv6/conf/default/accept_ra", "0"));
+                      return without_duplicate_detection();
                     }),
       "{}", wire.space);
   auto router = TRY(open_rtnetlink_in(router_netns));
