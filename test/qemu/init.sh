@@ -1,4 +1,4 @@
-#!/bin/busybox sh
+#!/bin/sh
 # Process 1 of the machine: makes it one that the kernel tests expect, runs each program of /tests, ends the machine.
 /bin/busybox --install -s /bin
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/ TERM=dumb

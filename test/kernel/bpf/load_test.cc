@@ -13,8 +13,9 @@ namespace causeway::test {
 
 namespace {
 
-// Bytes of the stack's deepest chain of calls, as check_max_stack_depth() of the kernel counts them. `stats` names the
-// depth of each function ("stack depth 152+0+64"), the program's instructions who calls whom.
+// Bytes of the stack's deepest chain of calls, as check_max_stack_depth() of 6.1 counts them: every frame is rounded up
+// to 32 bytes (to 16 since 6.8). `stats` names the depth of each function ("stack depth 152+0+64"), the program's
+// instructions who calls whom.
 uint32_t deepest_stack(int program, const std::string& stats) {
   std::vector<uint32_t> depths;
   for (size_t at = stats.find("stack depth ") + 11; at < stats.size() && stats[at] != '\n';
