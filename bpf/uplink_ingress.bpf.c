@@ -60,6 +60,8 @@ cold int error_to_masqueraded(struct __sk_buff* ctx, struct packet* p) {
   return pod ? to_pod(ctx, p, pod) : drop(ctx, DROP_NO_POD);
 }
 
+enum { TO_NODE_ICMP_ERROR = 0x100 };  // no verdict: the caller asks error_to_masqueraded(), whose stack is deep
+
 // To one of the node's addresses: is it the reply to something masqueraded?
 global int to_node(struct __sk_buff* ctx, struct packet* p) {
   if (!p) return DROP;
@@ -69,7 +71,7 @@ global int to_node(struct __sk_buff* ctx, struct packet* p) {
   switch (flow.kind) {
     case FLOW_MALFORMED:
     case FLOW_EARLY: return NEXT;
-    case FLOW_ICMP_ERROR: return error_to_masqueraded(ctx, p);
+    case FLOW_ICMP_ERROR: return TO_NODE_ICMP_ERROR;
   }
   struct ct_value* row = ct_find(&flow, now_seconds());
   if (!row || !(row->flags & CT_F_REWRITE_DST)) return NEXT;
@@ -106,7 +108,10 @@ int uplink_ingress(struct __sk_buff* ctx) {
   if (!config.masquerade) return NEXT;
   __u32 ifindex = CTX_READ(ctx, ifindex);
   struct uplink_value* uplink = bpf_map_lookup_elem(&uplinks, &ifindex);
-  if (uplink && addr_equal(&p.dst, p.family == 4 ? &uplink->addr4 : &uplink->addr6)) return to_node(ctx, &p);
+  if (uplink && addr_equal(&p.dst, p.family == 4 ? &uplink->addr4 : &uplink->addr6)) {
+    int verdict = to_node(ctx, &p);
+    return verdict == TO_NODE_ICMP_ERROR ? error_to_masqueraded(ctx, &p) : verdict;
+  }
   return NEXT;
 }
 

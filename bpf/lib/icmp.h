@@ -49,7 +49,11 @@ cold bool make_answer(struct __sk_buff* ctx, struct packet* p, __u32 mtu, const 
     __u8 quote[QUOTE_MAX];
   } icmp = {};
   __u32 at = ETH_LEN + (family == 4 ? IP4_LEN : IP6_LEN);
-  if (!quote || quote > QUOTE_MAX || bpf_skb_load_bytes(ctx, at + 8, icmp.quote, quote)) return false;
+  // Two tests, each of the register that the call gets: the verifier of 6.1 learns nothing from "not 0", nor from the
+  // one test of a difference that clang makes of two neighbours.
+  if (quote < IP4_LEN) return false;
+  asm volatile("" : "+r"(quote));
+  if (quote > QUOTE_MAX || bpf_skb_load_bytes(ctx, at + 8, icmp.quote, quote)) return false;
   if (family == 4) {
     icmp.type = ICMP4_UNREACHABLE;
     icmp.code = mtu ? 4 : 1; /* fragmentation needed (RFC 1191) : host unreachable */

@@ -59,10 +59,10 @@ TEST_CASE("the verifier walks few enough instructions of each program, and its s
     uint32_t instructions, stack;
   };
   const std::map<datapath::Hook, Cap> caps = {
-      {datapath::Hook::FromPod, {40'000, 448}},
-      {datapath::Hook::ToPod, {1'000, 448}},
-      {datapath::Hook::UplinkIngress, {80'000, 448}},
-      {datapath::Hook::UplinkEgress, {200'000, 448}},
+      {datapath::Hook::FromPod, {40'000, 512}},
+      {datapath::Hook::ToPod, {1'000, 512}},
+      {datapath::Hook::UplinkIngress, {80'000, 512}},
+      {datapath::Hook::UplinkEgress, {200'000, 512}},
   };
   World world;
   for (auto hook : datapath::kHooks) {
