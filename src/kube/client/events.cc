@@ -72,6 +72,9 @@ Task<void> EventRecorder::run() {
       const bool again = (code == Errc::Unavailable || code == Errc::Timeout) && tries < kTries;
       if (!again) {
         ++dropped_;
+        // Events are worth no noise, but a right that we lack should be known: once.
+        if (code == Errc::Denied && !std::exchange(told_denied_, true))
+          log::warning("Events cannot be written: {}", status.error().message());
         log::debug("Event {} about {} {}/{}: {}", next->reason, next->about.kind, next->about.ns, next->about.name,
                    status.error().message());
         break;

@@ -68,6 +68,7 @@ class EventRecorder {
   std::map<std::pair<std::string, std::string>, Bucket> buckets_;
   uint64_t sequence_ = 0;
   uint64_t dropped_ = 0;
+  bool told_denied_ = false;
   Scope scope_;  // last
 };
 
