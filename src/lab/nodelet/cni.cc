@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <cctype>
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
@@ -46,12 +47,37 @@ std::string content_of(int fd) {
   return out;
 }
 
+bool declares_port_mappings(const json::object& config) {
+  const auto* capabilities = config.if_contains("capabilities");
+  if (!capabilities || !capabilities->is_object()) return false;
+  const auto* declared = capabilities->as_object().if_contains("portMappings");
+  return declared && declared->is_bool() && declared->as_bool();
+}
+
+// As container runtimes pass them (CONVENTIONS.md of the CNI specification).
+json::array port_mappings(const CniCall& call) {
+  json::array mappings;
+  for (const auto& port : call.ports) {
+    if (port.host_port == 0) continue;
+    std::string protocol = port.protocol.empty() ? "tcp" : port.protocol;
+    for (char& c : protocol) c = char(std::tolower(uint8_t(c)));
+    mappings.push_back(json::object{{"hostPort", port.host_port},
+                                    {"containerPort", port.container_port},
+                                    {"protocol", protocol},
+                                    {"hostIP", port.host_ip}});
+  }
+  return mappings;
+}
+
 // The configuration of one plugin: its object of the list with what the runtime adds (section 3, "Deriving execution
 // configuration").
-std::string execution_config(const CniNetwork& network, const CniNetwork::Plugin& plugin, const std::string& previous) {
+std::string execution_config(const CniNetwork& network, const CniNetwork::Plugin& plugin, const CniCall& call,
+                             const std::string& previous) {
   json::object config = json::parse(plugin.config).as_object();
   config["cniVersion"] = network.version;
   config["name"] = network.name;
+  if (const auto mappings = port_mappings(call); !mappings.empty() && declares_port_mappings(config))
+    config["runtimeConfig"] = json::object{{"portMappings", mappings}};
   config.erase("capabilities");
   boost::system::error_code error;
   if (!previous.empty())
@@ -138,7 +164,7 @@ Task<Result<std::string>> CniRuntime::run(std::string type, std::string command,
 Task<Result<CniResult>> CniRuntime::add(CniNetwork network, CniCall call) {
   std::string previous;
   for (const auto& plugin : network.plugins)
-    previous = CO_TRY(co_await run(plugin.type, "ADD", execution_config(network, plugin, previous), call));
+    previous = CO_TRY(co_await run(plugin.type, "ADD", execution_config(network, plugin, call, previous), call));
   auto addresses = CO_TRY(addresses_of(previous));
   co_return CniResult{std::move(addresses), std::move(previous)};
 }
@@ -146,7 +172,7 @@ Task<Result<CniResult>> CniRuntime::add(CniNetwork network, CniCall call) {
 Task<Status> CniRuntime::del(CniNetwork network, CniCall call, std::string previous) {
   Status first = ok();
   for (auto plugin = network.plugins.rbegin(); plugin != network.plugins.rend(); ++plugin) {
-    auto deleted = co_await run(plugin->type, "DEL", execution_config(network, *plugin, previous), call);
+    auto deleted = co_await run(plugin->type, "DEL", execution_config(network, *plugin, call, previous), call);
     if (!deleted && first) first = fail(std::move(deleted.error()));
   }
   co_return first;

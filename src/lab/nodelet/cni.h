@@ -7,6 +7,7 @@
 
 #include "async/loop.h"
 #include "base/ip.h"
+#include "kube/api/pod.h"
 #include "lab/children.h"
 
 namespace causeway::lab {
@@ -27,6 +28,7 @@ struct CniCall {
   std::string container_id;
   std::string netns;  // path
   std::string pod_name, pod_namespace, pod_uid;
+  std::vector<kube::ContainerPort> ports;  // those with a host port go to plugins that declare portMappings
 };
 
 struct CniResult {

@@ -14,7 +14,14 @@ Sandbox::~Sandbox() {
   if (pid_ != 0) context_.children.forget(pid_);
 }
 
-CniCall Sandbox::call() const { return {id_, netns_, pod_.metadata.name, pod_.metadata.ns, pod_.metadata.uid}; }
+CniCall Sandbox::call() const {
+  CniCall call{id_, netns_, pod_.metadata.name, pod_.metadata.ns, pod_.metadata.uid, {}};
+  // Of all containers: one that starts first may be a sidecar.
+  for (const auto* list : {&pod_.spec.init_containers, &pod_.spec.containers})
+    for (const auto& container : *list)
+      call.ports.insert(call.ports.end(), container.ports.begin(), container.ports.end());
+  return call;
+}
 
 Task<Status> Sandbox::make() {
   if (!pod_.spec.host_network && !context_.network)

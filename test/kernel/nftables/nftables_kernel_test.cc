@@ -195,3 +195,97 @@ TEST_CASE("what was applied is observed as the same: applying it again writes no
   world.bring(counted);
   CHECK(world.differences(counted) == 0);
 }
+
+TEST_CASE("10,000 elements in one transaction, a thousand changed, all removed: each time the kernel holds just them") {
+  World world;
+  Section section{.name = "big"};
+  section.sets["big-ports"] = {.key = {Type::Protocol, Type::Ipv4, Type::Port}, .data = {Type::Ipv4, Type::Port}};
+  section.sets["big-ranges"] = {.key = {Type::Ipv6}, .interval = true};
+  auto& ports = section.elements["big-ports"];
+  for (uint32_t i = 0; i < 10000; ++i)
+    ports.emplace(Tuple().protocol(IPPROTO_TCP).ip(Ip::v4(0x0a000000 + i)).port(80),
+                  Value{.data = Tuple().ip(Ip::v4(0x0a800000 + i)).port(8080), .comment = "shop/web"});
+  for (uint64_t i = 0; i < 2000; ++i)
+    section.elements["big-ranges"].insert(range(Cidr(ip("fd00::").plus(i << 16), 112 + int(i % 3))));
+  world.bring(section);
+  CHECK(world.differences(section) == 0);
+  CHECK(world.door->observe("big")->sets.at("big-ports").elements.size() == 10000);
+
+  uint32_t i = 0;
+  for (auto& [key, value] : ports)
+    if (++i % 10 == 0) value.data = Tuple().ip(Ip::v4(0x0b000000 + i)).port(8081);
+  world.bring(section);
+  CHECK(world.differences(section) == 0);
+  section.elements.clear();
+  world.bring(section);
+  CHECK(world.differences(section) == 0);
+  CHECK(world.door->observe("big")->sets.at("big-ports").elements.empty());
+}
+
+TEST_CASE("a transaction that fails changes nothing, and its error names the object") {
+  World world;
+  const Section section = everything();
+  world.bring(section);
+  const std::string before = world.shell("nft -a list table inet causeway");
+  const Set& map = section.sets.at("all-ports4");
+  AddElements add{"all-ports4", map, {}};
+  for (uint32_t i = 0; i < 3000; ++i)
+    add.elements.emplace(Tuple().protocol(IPPROTO_UDP).ip(Ip::v4(0x0a000000 + i)).port(53),
+                         Value{.data = Tuple().ip(ip("10.1.0.9")).port(53)});
+  // 10.0.0.1 is there with another value. Kernels that say which element it was name it.
+  const std::string exists = world.error_of({AddChain{"all-new", {}}, add});
+  CHECK(exists.starts_with("nftables: add element inet causeway all-ports4 { udp . 10.0.0."));
+  CHECK(world.shell("nft -a list table inet causeway") == before);
+  CHECK(world.error_of({DeleteSet{"all-cidrs4"}}).starts_with("nftables: delete set inet causeway all-cidrs4"));
+  CHECK(world.error_of({DeleteChain{"all-absent"}}) ==
+        "nftables: delete chain inet causeway all-absent: No such file or directory");
+  CHECK(world.error_of({AddRule{"all-other", {{jump("all-absent")}}}})
+            .starts_with("nftables: add rule inet causeway all-other jump all-absent: No such file or directory"));
+  CHECK(world.error_of(
+            {DeleteElements{"all-addresses", section.sets.at("all-addresses"), {{Tuple().ip(ip("10.0.0.77")), {}}}}}) ==
+        "nftables: delete element inet causeway all-addresses { 10.0.0.77 }: No such file or directory");
+  CHECK(world.shell("nft -a list table inet causeway") == before);
+}
+
+TEST_CASE("what others put into our chains and sets is undone, what is not ours is left alone") {
+  World world;
+  const Section section = everything();
+  world.bring(section);
+  world.shell("nft add table ip theirs");
+  for (const char* meddling : {"nft add rule inet causeway all-other drop", "nft flush chain inet causeway all-filter",
+                               "nft add element inet causeway all-addresses { 10.0.0.99 }",
+                               "nft delete element inet causeway all-cidrs4 { 11.0.0.0/8 }",
+                               "nft add chain inet causeway all-theirs", "nft flush ruleset"}) {
+    world.shell(meddling);
+    CHECK_MESSAGE(world.differences(section) > 0, meddling);
+    world.bring(section);
+    CHECK(world.differences(section) == 0);
+  }
+  world.shell("nft add chain inet causeway other-chain");
+  world.bring(Section{.name = "all"});
+  CHECK(world.shell("nft list table inet causeway") == "table inet causeway {\n\tchain other-chain {\n\t}\n}\n");
+}
+
+TEST_CASE("a watch tells of what somebody else does to our table, and of nothing else") {
+  World world;
+  const auto outcome = netns::call_in(world.node.get(), [&]() -> Status {
+    auto loop = make_loop();
+    auto watch = TRY(open_watch(*loop, world.door->port()));
+    bool told = false;
+    Scope scope(*loop);
+    scope.spawn("watch", [](Watch& watch, bool& told) -> Task<Status> {
+      CO_TRY(co_await watch.changed());
+      told = true;
+      co_return ok();
+    }(*watch, told));
+    TRY(world.door->apply(diff({}, everything())));
+    world.shell("nft add table ip theirs");
+    TRY(run_until_done(*loop, loop->sleep(20ms)));
+    CHECK(!told);
+    world.shell("nft flush ruleset");
+    for (int i = 0; i < 1000 && !told; ++i) TRY(run_until_done(*loop, loop->sleep(5ms)));
+    CHECK(told);
+    return ok();
+  });
+  CHECK(outcome.has_value());
+}
