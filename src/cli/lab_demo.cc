@@ -101,8 +101,10 @@ Result<int> demo(const DemoOptions& options, Steps& steps) {
   TRY(show_refusals(api, examples, seeds));
   fmt::print("\n");
   const auto world = TRY(run_until_done(*api.loop, observe_world(*api.client, TRY(lab::observe(options.spec.name)))));
-  fmt::print("{} Pods on {} nodes; {} of them are selected by a NetworkPolicy and asked only what it allows:\n",
-             world.pods.size(), world.nodes.size(), world.pods.size() - world.free.size());
+  fmt::print(
+      "{} Pods with a network of their own on {} nodes; {} of them are selected by a NetworkPolicy and asked only what "
+      "it allows:\n",
+      world.pods.size(), world.nodes.size(), world.pods.size() - world.free.size());
   return run_checks(world, [&](const Check& check) {
     steps.say(check.text, check.problem.empty(), check.seconds);
     if (!check.problem.empty()) fmt::print("   {}\n", check.problem);
@@ -112,9 +114,11 @@ Result<int> demo(const DemoOptions& options, Steps& steps) {
 void say_goodbye(const lab::Spec& spec) {
   const std::string lab = spec.name == "lab" ? "" : " --name " + spec.name;
   const auto state = lab::observe(spec.name);
+  std::error_code unknown;  // then as PATH has it
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", unknown);
   fmt::print(
       "\ngo on with:\n"
-      "  export KUBECONFIG={}\n"
+      "  alias causeway={}; export KUBECONFIG={}\n"
       "  kubectl get pods -A -o wide\n"
       "  kubectl describe pod network-optimized\n"
       "  kubectl logs deployment/web -n shop -c web\n"
@@ -123,7 +127,7 @@ void say_goodbye(const lab::Spec& spec) {
       "  causeway lab exec{} node-1 -- causeway workload connect POD-ADDRESS:8080\n"
       "  causeway lab status{}\n"
       "  causeway lab down{}\n",
-      state ? state->paths.kubeconfig() : "", lab, lab, lab, lab);
+      unknown ? "causeway" : self.string(), state ? state->paths.kubeconfig() : "", lab, lab, lab, lab);
 }
 
 }  // namespace
