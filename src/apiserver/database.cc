@@ -58,8 +58,11 @@ Database::~Database() {
 std::unexpected<Error> Database::error(std::string_view what) const {
   switch (sqlite3_errcode(handle_)) {
     case SQLITE_FULL:
-      return fail(Errc::Exhausted, "{} {}: the disk is full; nothing was changed; free space there and try again", what,
-                  path_);
+      return fail(
+          Errc::Exhausted,
+          "{} {}: the disk is full; nothing was changed; make room on that file system by removing other files (a "
+          "delete needs room as well), then try again",
+          what, path_);
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
       return fail(Errc::Invalid, "{} {}: {}; move the file away to start empty, or restore it from a backup", what,

@@ -167,6 +167,8 @@ TEST_CASE("a watch from a forgotten revision is one ERROR with a Status of 410")
   CHECK(old->ended.has_value());
   // As is one from a store that is gone.
   CHECK(events(*f.open("GET", std::string(kMaps) + "?watch=true&resourceVersion=1000")) == "ERROR 410");
+  auto ahead = f.open("GET", std::string(kMaps) + "?watch=true&resourceVersion=1000");
+  CHECK(ahead->writer.response.body.contains("resource version 1000 is not of this server's store, which is at "));
   CHECK(events(*f.open("GET", std::string(kMaps) + "?watch=true&resourceVersion=7")) == "");
 }
 

@@ -40,11 +40,14 @@ bool has_subresource(const Kind& kind, std::string_view subresource) {
 
 ApiResult<Verb> verb_of(std::string_view method, const Call& call) {
   const bool collection = call.name.empty();
-  auto refuse = [&] { return method_not_allowed(fmt::format("{} is not possible on {}", method, call.target.path)); };
+  auto refuse = [&] {
+    return method_not_allowed(fmt::format("{} is not possible on {}", method, call.target.path), call.kind->info);
+  };
   if (call.kind->stored_as && method != "GET")
-    return method_not_allowed(fmt::format("{} is a read-only view; write {} of {} instead",
-                                          kube::api_version(call.kind->info), call.kind->stored_as->plural,
-                                          kube::api_version(*call.kind->stored_as)));
+    return method_not_allowed(
+        fmt::format("{} is a read-only view; write {} of {} instead", kube::api_version(call.kind->info),
+                    call.kind->stored_as->plural, kube::api_version(*call.kind->stored_as)),
+        call.kind->info);
   if (method == "GET") {
     if (!collection) return Verb::Get;
     return TRY(bool_option(call.target, "watch")) ? Verb::Watch : Verb::List;
@@ -91,14 +94,17 @@ ApiResult<Call> parse_call(std::string_view method, http::Target target) {
   if (parts.size() > at + 1) call.name = parts[at + 1];
   if (parts.size() > at + 2) call.subresource = parts[at + 2];
   const bool empty_part = std::any_of(parts.begin(), parts.end(), [](std::string_view part) { return part.empty(); });
-  if (parts.size() > at + 3 || empty_part) return no_such_path(target.path);
-  if (call.kind->info.namespaced && call.ns.empty() && !call.name.empty()) return no_such_path(target.path);
-  if (!call.subresource.empty() && !has_subresource(*call.kind, call.subresource)) return no_such_path(target.path);
+  if (parts.size() > at + 3 || empty_part) return no_such_path(target.path, &call.kind->info);
+  if (call.kind->info.namespaced && call.ns.empty() && !call.name.empty())
+    return no_such_path(target.path, &call.kind->info);
+  if (!call.subresource.empty() && !has_subresource(*call.kind, call.subresource))
+    return no_such_path(target.path, &call.kind->info);
   call.target = std::move(target);
   call.verb = TRY(verb_of(method, call));
   // A POST to all namespaces has nowhere to put the object.
   if (call.verb == Verb::Create && call.kind->info.namespaced && call.ns.empty())
-    return method_not_allowed(fmt::format("POST needs a namespace: /namespaces/NAME/{}", call.kind->info.plural));
+    return method_not_allowed(fmt::format("POST needs a namespace: /namespaces/NAME/{}", call.kind->info.plural),
+                              call.kind->info);
   return call;
 }
 

@@ -49,6 +49,28 @@ TEST_CASE("create, read, update and delete keep the contract of resourceVersion"
   CHECK(f.message(f.request("GET", std::string(kMaps) + "/a")) == "404 configmaps \"a\" not found");
 }
 
+// kubectl reads them without a look whether they are there (kubectl debug).
+TEST_CASE("a Status says by its details what it is about, and for a path that is not there names no object") {
+  ServerFixture f;
+  auto details = [&](const std::string& method, const std::string& path) {
+    auto status = boost::json::parse(f.request(method, path, "{}").body);
+    auto* found = status.as_object().if_contains("details");
+    return found == nullptr ? "none" : boost::json::serialize(*found);
+  };
+  CHECK(details("PATCH", "/api/v1/namespaces/default/pods/a/ephemeralcontainers") ==
+        R"({"kind":"pods","causes":[{"reason":"UnexpectedServerResponse","message":"404 page not found"}]})");
+  CHECK(
+      details("GET", "/apis/apps/v1/namespaces/default/deployments/a/nothing") ==
+      R"({"group":"apps","kind":"deployments","causes":[{"reason":"UnexpectedServerResponse","message":"404 page not found"}]})");
+  CHECK(details("GET", "/apis/nothing/v1/things") ==
+        R"({"causes":[{"reason":"UnexpectedServerResponse","message":"404 page not found"}]})");
+  CHECK(details("PUT", kMaps) == R"({"kind":"configmaps"})");
+  CHECK(details("GET", std::string(kMaps) + "/a") == R"({"name":"a","kind":"configmaps"})");
+  const auto failure = internal("why").error().status;
+  REQUIRE(failure.details);
+  CHECK(failure.details->causes == std::vector{cause("", "", "why")});
+}
+
 TEST_CASE("a refusal is a Status that names object, field and reason") {
   ServerFixture f;
   CHECK(

@@ -34,11 +34,17 @@ Refusal refuse(int code, std::string_view reason, std::string message, const kub
 
 Refusal bad_request(std::string message) { return refuse(400, "BadRequest", std::move(message)); }
 Refusal unauthorized(std::string message) { return refuse(401, "Unauthorized", std::move(message)); }
-Refusal method_not_allowed(std::string message) { return refuse(405, "MethodNotAllowed", std::move(message)); }
+Refusal method_not_allowed(std::string message, const kube::KindInfo& kind) {
+  return refuse(405, "MethodNotAllowed", std::move(message), kind, "");
+}
 Refusal not_acceptable(std::string message) { return refuse(406, "NotAcceptable", std::move(message)); }
 Refusal unsupported_media_type(std::string message) { return refuse(415, "UnsupportedMediaType", std::move(message)); }
 Refusal unprocessable(std::string message) { return refuse(422, "Invalid", std::move(message)); }
-Refusal internal(std::string message) { return refuse(500, "InternalError", std::move(message)); }
+Refusal internal(std::string message) {
+  auto status = failure(500, "InternalError", message);
+  status.details.emplace().causes = {cause("", "", std::move(message))};
+  return Refusal(Failure{std::move(status)});
+}
 Refusal unavailable(std::string message) { return refuse(503, "ServiceUnavailable", std::move(message)); }
 Refusal insufficient_storage(std::string message) { return refuse(507, "InternalError", std::move(message)); }
 
@@ -51,8 +57,15 @@ Refusal not_found(const kube::KindInfo& kind, std::string_view name) {
   return refuse(404, "NotFound", fmt::format("{} \"{}\" not found", group_resource(kind), name), kind, name);
 }
 
-Refusal no_such_path(std::string_view path) {
-  return refuse(404, "NotFound", fmt::format("the server could not find the requested resource ({})", path));
+Refusal no_such_path(std::string_view path, const kube::KindInfo* kind) {
+  auto status = failure(404, "NotFound", fmt::format("the server could not find the requested resource ({})", path));
+  kube::StatusDetails& details = status.details.emplace();
+  if (kind != nullptr) {
+    details.group = kind->group;
+    details.kind = kind->plural;
+  }
+  details.causes = {cause("UnexpectedServerResponse", "", "404 page not found")};
+  return Refusal(Failure{std::move(status)});
 }
 
 Refusal already_exists(const kube::KindInfo& kind, std::string_view name) {

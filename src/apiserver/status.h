@@ -32,12 +32,13 @@ inline void unwrap(apiserver::ApiResult<void>&&) {}
 
 namespace causeway::apiserver {
 
-Refusal bad_request(std::string message);                                                                   // 400
-Refusal unauthorized(std::string message);                                                                  // 401
-Refusal forbidden(const kube::KindInfo& kind, std::string_view name, std::string why);                      // 403
-Refusal not_found(const kube::KindInfo& kind, std::string_view name);                                       // 404
-Refusal no_such_path(std::string_view path);                                                                // 404
-Refusal method_not_allowed(std::string message);                                                            // 405
+Refusal bad_request(std::string message);                                               // 400
+Refusal unauthorized(std::string message);                                              // 401
+Refusal forbidden(const kube::KindInfo& kind, std::string_view name, std::string why);  // 403
+Refusal not_found(const kube::KindInfo& kind, std::string_view name);                   // 404
+// Details without a name: that is how clients tell a path from an object that is not there (kubectl debug).
+Refusal no_such_path(std::string_view path, const kube::KindInfo* kind = nullptr);                          // 404
+Refusal method_not_allowed(std::string message, const kube::KindInfo& kind);                                // 405
 Refusal not_acceptable(std::string message);                                                                // 406
 Refusal already_exists(const kube::KindInfo& kind, std::string_view name);                                  // 409
 Refusal conflict(const kube::KindInfo& kind, std::string_view name, std::string why);                       // 409

@@ -13,6 +13,10 @@ constexpr size_t kChunk = 128 << 10;
 constexpr Duration kLagCheck = 5s;
 
 Failure too_old(const Store& store, Revision since) {
+  if (since > store.revision())
+    return expired(fmt::format("resource version {} is not of this server's store, which is at {}: list again", since,
+                               store.revision()))
+        .error();
   return expired(fmt::format("too old resource version: {} ({})", since, store.compacted())).error();
 }
 
