@@ -81,14 +81,16 @@ Task<Result<Applied::Outcome>> apply_one(kube::Client& api, Resources& known, Ma
   auto live = co_await api.request("GET", target + "/" + manifest.name);
   if (!live && live.error().code() != Errc::NotFound) co_return fail(std::move(live.error()));
   const std::string wanted = with_last_applied(manifest.json);
+  // As kubectl asks: a field that nobody knows is a mistake, not something to drop.
+  constexpr const char* kStrict = "?fieldValidation=Strict";
   if (!live) {
-    CO_TRY(co_await api.request("POST", target, wanted));
+    CO_TRY(co_await api.request("POST", target + kStrict, wanted));
     co_return Applied::Outcome::Created;
   }
   const std::string before = last_applied_of(*live);
   if (before == manifest.json) co_return Applied::Outcome::Unchanged;
   const std::string patch = with_last_applied(three_way_patch(before, manifest.json));
-  CO_TRY(co_await api.request("PATCH", target + "/" + manifest.name, patch, "application/merge-patch+json"));
+  CO_TRY(co_await api.request("PATCH", target + "/" + manifest.name + kStrict, patch, "application/merge-patch+json"));
   co_return Applied::Outcome::Configured;
 }
 
@@ -130,6 +132,11 @@ int lab_apply(const std::string& lab, const std::vector<std::string>& paths) {
     auto read = read_manifests(path);
     if (!read) return complain(read.error());
     for (auto& manifest : *read) manifests.push_back(std::move(manifest));
+  }
+  if (manifests.empty()) {
+    std::string all;
+    for (const auto& path : paths) all += (all.empty() ? "" : ", ") + path;
+    return complain(Error(Errc::Invalid, all + ": no objects to apply"));
   }
   auto api = connect_api(lab);
   if (!api) return complain(api.error());

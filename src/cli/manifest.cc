@@ -1,5 +1,6 @@
 #include "cli/manifest.h"
 
+#include <yaml-cpp/depthguard.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -34,15 +35,36 @@ json::value scalar(const YAML::Node& node) {
   return json::value(text);
 }
 
-Result<json::value> convert(const YAML::Node& node, int depth) {
-  if (depth > 100) return fail(Errc::Invalid, "nested deeper than 100 levels");
+constexpr std::string_view kTooDeep = "nested deeper than 100 levels";
+
+// What a document may become. Each value costs one and its text: without aliases that is never more than the document
+// has bytes, and a few aliases that hold each other would make billions of values of a few lines.
+class Budget {
+ public:
+  explicit Budget(size_t document) : left_(document * 10 + (64 << 10)) {}
+  bool spend(const YAML::Node& node) {
+    const size_t cost = 1 + (node.IsScalar() ? node.Scalar().size() : 0);
+    if (cost > left_) return false;
+    left_ -= cost;
+    return true;
+  }
+
+ private:
+  size_t left_;
+};
+
+Result<json::value> convert(const YAML::Node& node, int depth, Budget& budget) {
+  if (depth > 100) return fail(Errc::Invalid, "{}", kTooDeep);
+  if (!budget.spend(node))
+    return fail(Errc::Invalid, "line {}: its aliases make it more than ten times as large as it is written",
+                node.Mark().line + 1);
   switch (node.Type()) {
     case YAML::NodeType::Undefined:
     case YAML::NodeType::Null: return json::value(nullptr);
     case YAML::NodeType::Scalar: return scalar(node);
     case YAML::NodeType::Sequence: {
       json::array out;
-      for (const auto& item : node) out.push_back(TRY(convert(item, depth + 1)));
+      for (const auto& item : node) out.push_back(TRY(convert(item, depth + 1, budget)));
       return out;
     }
     case YAML::NodeType::Map: {
@@ -51,7 +73,7 @@ Result<json::value> convert(const YAML::Node& node, int depth) {
         const std::string key = entry.first.Scalar();
         if (out.contains(key))
           return fail(Errc::Invalid, "line {}: the key \"{}\" is there twice", entry.first.Mark().line + 1, key);
-        out[key] = TRY(convert(entry.second, depth + 1));
+        out[key] = TRY(convert(entry.second, depth + 1, budget));
       }
       return out;
     }
@@ -104,15 +126,19 @@ Result<std::vector<Manifest>> parse_manifests(const std::string& text, const std
   std::vector<YAML::Node> documents;
   try {
     documents = YAML::LoadAll(text);
+  } catch (const YAML::DeepRecursion& error) {
+    return fail(Errc::Invalid, "{}: line {}, column {}: {}", source, error.mark.line + 1, error.mark.column + 1,
+                kTooDeep);
   } catch (const YAML::Exception& error) {
     return fail(Errc::Invalid, "{}: line {}, column {}: {}", source, error.mark.line + 1, error.mark.column + 1,
                 error.msg);
   }
+  Budget budget(text.size());
   for (size_t i = 0; i < documents.size(); ++i) {
     const std::string name = documents.size() == 1 ? source : fmt::format("{}, document {}", source, i + 1);
     json::value value;
     try {
-      value = TRY(convert(documents[i], 0), "{}", name);
+      value = TRY(convert(documents[i], 0, budget), "{}", name);
     } catch (const std::exception& error) {
       return fail(Errc::Invalid, "{}: {}", name, error.what());
     }

@@ -44,3 +44,25 @@ TEST_CASE("a field that the manifest no longer has is removed, one that others s
         R"({"spec":{"a":3,"b":null},"data":null})");
   CHECK(three_way_patch("", R"({"a":1})") == R"({"a":1})");
 }
+
+TEST_CASE("aliases are followed, but not into billions of values") {
+  CHECK(json_of("apiVersion: v1\nkind: A\nmetadata: &m {name: a}\nd: [*m, *m]\n") ==
+        "{\"apiVersion\":\"v1\",\"kind\":\"A\",\"metadata\":{\"name\":\"a\"},\"d\":[{\"name\":\"a\"},{\"name\":\"a\"}]}"
+        "\n");
+  std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n";
+  for (int i = 1; i < 9; ++i) {
+    bomb += fmt::format("a{}: &a{} [", i, i);
+    for (int j = 0; j < 9; ++j) bomb += fmt::format("{}*a{}", j == 0 ? "" : ", ", i - 1);
+    bomb += "]\n";
+  }
+  CHECK(json_of(bomb) == "error: x.yaml: line 1: its aliases make it more than ten times as large as it is written");
+  // Long texts count as what they are.
+  std::string texts = "a: &a " + std::string(100'000, 'x') + "\nb: [*a";
+  for (int i = 0; i < 1000; ++i) texts += ", *a";
+  CHECK(json_of(texts + "]\n").contains("its aliases make it more than ten times"));
+}
+
+TEST_CASE("what is nested too deep is refused with that reason") {
+  for (const size_t depth : {200, 20'000})
+    CHECK(json_of("a: " + std::string(depth, '[') + std::string(depth, ']')).contains("nested deeper than 100 levels"));
+}
