@@ -133,7 +133,7 @@ CLI::App* add_lab_command(CLI::App& program, std::function<int()>& chosen) {
         app->add_option("-c,--container", options.container, "of the Pod");
         app->add_flag("-f,--follow", options.follow, "go on as it grows");
         app->add_flag("-p,--previous", options.previous, "of the run before");
-        app->add_option("--tail", options.tail, "only so many lines from the end");
+        app->add_option("--tail", options.tail, "only so many lines from the end")->check(CLI::NonNegativeNumber);
         app->add_option("target", options.target, "[NAMESPACE/]POD, or keeper, apiserver, controller, node-1")
             ->required();
       },

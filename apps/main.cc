@@ -1,5 +1,6 @@
 // `causeway`: one program, one subcommand for each role. Here is only which there are.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -33,6 +34,17 @@ int main(int argc, char** argv) {
   apps::add_lab_command(program, run_lab);
   // Only so that --help names it: it is handled above.
   program.add_subcommand("workload", "what runs in a lab's Pods, and its client: causeway workload connect");
+  program.set_version_flag("--version", "causeway " CAUSEWAY_VERSION);
+  // One sentence: logs and callers show the last line of what a program said.
+  program.failure_message([](const CLI::App*, const CLI::Error& error) {
+    return fmt::format("error: {}; `causeway --help` and `causeway COMMAND --help` tell more\n", error.what());
+  });
+  const auto commands = program.get_subcommands([](CLI::App*) { return true; });
+  if (argc > 1 && argv[1][0] != '-' &&
+      std::ranges::none_of(commands, [&](const CLI::App* app) { return app->get_name() == argv[1]; })) {
+    fmt::print(stderr, "error: there is no command \"{}\"; `causeway --help` lists them\n", argv[1]);
+    return 1;
+  }
   CLI11_PARSE(program, argc, argv);
   if (run_agent->parsed()) return apps::run_agent(std::move(agent));
   if (run_apiserver->parsed()) return apps::run_apiserver(std::move(apiserver));

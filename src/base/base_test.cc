@@ -1,6 +1,12 @@
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/delta.h"
+#include "base/file.h"
+#include "base/inotify.h"
 #include "base/ip.h"
 
 using namespace causeway;
@@ -42,4 +48,31 @@ TEST_CASE("diff names what to put and what to remove") {
   const auto delta = diff(actual, desired);
   CHECK(delta.put == std::map<int, int>{{3, 4}, {5, 5}});
   CHECK(delta.remove == std::vector{1});
+}
+
+TEST_CASE("who has no inotify instance left is told which limit, and how far it is from enough") {
+  // Limits are counted for each user namespace (user_namespaces(7)): a child gets one with room for two.
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    std::string said = "no user namespace";
+    if (::unshare(CLONE_NEWUSER) == 0 && write_existing("/proc/sys/user/max_inotify_instances", "2")) {
+      auto enough = check_inotify_room(2);
+      auto more = check_inotify_room(3);
+      said = !enough ? enough.error().message() : more ? "no error" : more.error().message();
+    }
+    const bool written = ::write(ends[1], said.data(), said.size()) >= 0;
+    ::_exit(written ? 0 : 1);
+  }
+  ::close(ends[1]);
+  char text[1024];
+  const ssize_t size = ::read(ends[0], text, sizeof text);
+  ::close(ends[0]);
+  ::waitpid(pid, nullptr, 0);
+  REQUIRE(size > 0);
+  const std::string said(text, static_cast<size_t>(size));
+  if (said == "no user namespace") return;  // not allowed here
+  CHECK(said.starts_with("3 inotify instances are needed and 2 are left: this user's inotify instances are used up"));
+  CHECK(said.contains("sysctl -w fs.inotify.max_user_instances=1024"));
 }

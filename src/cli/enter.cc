@@ -7,6 +7,11 @@ namespace {
 
 Task<Result<kube::Pod>> get_pod(kube::Client& api, kube::Ref ref) { co_return co_await api.get<kube::Pod>(ref); }
 
+std::string places_of(const lab::LabState& state) {
+  const std::string nodes = state.nodes.size() == 1 ? "node-1" : fmt::format("node-1 to node-{}", state.nodes.size());
+  return nodes + ", outside, router, control";
+}
+
 }  // namespace
 
 Result<Place> find_place(const lab::LabState& state, const std::string& target, const std::string& container) {
@@ -22,7 +27,11 @@ Result<Place> find_place(const lab::LabState& state, const std::string& target, 
       return Place{pid, state.paths.space(space), true};
     }
   auto api = TRY(connect_api(state.spec.name));
-  const auto pod = TRY(run_until_done(*api.loop, get_pod(*api.client, parse_ref(target))));
+  auto found = run_until_done(*api.loop, get_pod(*api.client, parse_ref(target)));
+  if (!found && found.error().code() == Errc::NotFound)
+    return fail(Errc::NotFound, "{} is no place of the lab: {}; and there is no such Pod: {}", target, places_of(state),
+                found.error().message());
+  const auto pod = TRY(std::move(found));
   const auto& containers = pod.spec.containers;
   const std::string wanted = container.empty() ? containers.front().name : container;
   if (std::ranges::none_of(containers, [&](const auto& entry) { return entry.name == wanted; }))

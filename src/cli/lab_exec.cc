@@ -58,7 +58,12 @@ int lab_exec(const ExecOptions& options) {
   if (!place) return complain(place.error());
   auto command = options.command;
   if (command.empty()) command = {"/bin/sh"};
-  const auto environment = environment_of(place->pid);
+  auto environment = environment_of(place->pid);
+  // A place without a root of its own has our programs where we have them, not where nodes have them.
+  if (place->network_only)
+    if (auto programs = lab::program_folder())
+      for (auto& entry : environment)
+        if (entry.starts_with("PATH=")) entry.insert(5, *programs + ":");
   if (auto entered = enter(*place); !entered) return complain(std::move(entered.error()).with("{}", options.target));
   if (!place->network_only && ::chdir("/") != 0) return complain(Error(Errc::Io, "chdir /"));
   std::fflush(stdout);

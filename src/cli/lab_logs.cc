@@ -44,6 +44,7 @@ int lab_logs(const LogOptions& options) {
     }
     auto text = read_file(file);
     if (!text) return complain(text.error());
+    if (text->empty()) fmt::print(stderr, "{} has said nothing\n", options.target);
     const size_t from = options.tail >= 0 ? lab::tail_offset(*text, options.tail) : 0;
     std::fwrite(text->data() + from, 1, text->size() - from, stdout);
     return 0;

@@ -1,19 +1,74 @@
 // `causeway lab up` and `down`.
+#include <algorithm>
+#include <csignal>
 #include <cstdio>
+#include <ranges>
 
+#include "base/file.h"
 #include "cli/api.h"
 #include "cli/bring_up.h"
 #include "cli/lab.h"
 #include "cli/output.h"
 #include "cli/wait.h"
+#include "lab/children.h"
 
 namespace causeway::cli {
 
+namespace {
+
+// Nodes of the lab that the API does not know.
+Task<Result<std::vector<std::string>>> find_unregistered(kube::Client& api, lab::LabState state) {
+  const auto known = CO_TRY(co_await api.list<kube::Node>());
+  std::vector<std::string> out;
+  for (const auto& node : state.nodes)
+    if (std::ranges::none_of(known.items, [&](const auto& object) { return object.metadata.name == node.name; }))
+      out.push_back(node.name);
+  co_return out;
+}
+
+// What those nodes said last that did not even register: why, more often than not.
+std::string last_words(const std::vector<std::string>& nodes, const lab::Paths& paths) {
+  std::string out;
+  for (const auto& node : nodes | std::views::take(3))
+    if (auto log = read_file(paths.log(node))) out += fmt::format("; {} says last: {}", node, lab::last_line(*log));
+  return out;
+}
+
+}  // namespace
+
 Status bring_up(const lab::Spec& spec, Steps& steps) {
-  TRY(lab::up(spec, [&](const std::string& step) { steps.begin(step); }));
-  steps.begin(fmt::format("{} node{} Ready", spec.nodes, spec.nodes == 1 ? "" : "s"));
+  const auto brought = TRY(lab::up(spec, [&](const std::string& step) { steps.begin(step); }));
   auto api = TRY(connect_api(spec.name));
-  TRY(run_until_done(*api.loop, wait_for_nodes(*api.client, spec.nodes, 60s)));
+  const auto state = TRY(lab::observe(spec.name));
+  if (brought != lab::Brought::Made) {
+    const auto lost = run_until_done(*api.loop, find_unregistered(*api.client, state));
+    if (brought == lab::Brought::Running && lost && lost->empty()) return fail(lab::already_up(spec.name));
+    // A Node that somebody deleted comes back when its kubelet starts anew, as upstream's.
+    if (lost)
+      for (const auto& node : *lost) {
+        steps.begin(node + ": registering again");
+        TRY(lab::restart_node(spec.name, node));
+      }
+  }
+  steps.begin(fmt::format("{} node{} Ready", spec.nodes, spec.nodes == 1 ? "" : "s"));
+  bool interrupted = false;
+  api.loop->on_signal({SIGINT, SIGTERM}, [&](int) {
+    interrupted = true;
+    api.loop->stop();
+  });
+  auto ready = run_until_done(*api.loop, wait_for_nodes(*api.client, spec.nodes, 60s));
+  if (interrupted && brought == lab::Brought::Made) {
+    TRY(lab::down(spec.name), "interrupted");
+    return fail(Errc::Cancelled, "interrupted");
+  }
+  if (interrupted)
+    return fail(Errc::Cancelled, "interrupted; the lab \"{}\" stays: `causeway lab down --name {}` ends it", spec.name,
+                spec.name);
+  if (!ready && ready.error().code() == Errc::Timeout) {
+    const auto lost = run_until_done(*api.loop, find_unregistered(*api.client, state));
+    return fail(Errc::Timeout, "{}{}", ready.error().message(), lost ? last_words(*lost, state.paths) : "");
+  }
+  TRY(std::move(ready));
   steps.done();
   return ok();
 }

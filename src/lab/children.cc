@@ -92,6 +92,13 @@ void Supervisor::ended(std::string how) {
   const Duration pause = pause_;
   pause_ = pause_ == Duration{} ? 100ms : std::min<Duration>(pause_ * 2, 2s);
   schedule(pause);
+  if (on_end) on_end(how);
+}
+
+std::string last_line(std::string_view log) {
+  while (!log.empty() && (log.back() == '\n' || log.back() == ' ')) log.remove_suffix(1);
+  const size_t start = log.rfind('\n');  // npos + 1 is 0
+  return log.empty() ? "it says nothing" : std::string(log.substr(start + 1));
 }
 
 void Supervisor::schedule(Duration pause) {

@@ -47,6 +47,8 @@ class Supervisor {
   void release();
   // Called after each restart.
   std::move_only_function<void()> on_restart;
+  // Called whenever the program has ended, with how ("exited with 1").
+  std::move_only_function<void(const std::string&)> on_end;
 
  private:
   void ended(std::string how);
@@ -65,5 +67,8 @@ class Supervisor {
   TimePoint started_;
   bool released_ = false;
 };
+
+// The last line of a log that says something.
+std::string last_line(std::string_view log);
 
 }  // namespace causeway::lab

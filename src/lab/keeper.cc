@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -13,6 +14,7 @@
 #include <memory>
 
 #include "base/file.h"
+#include "base/inotify.h"
 #include "base/log.h"
 #include "base/socket_address.h"
 #include "kernel/netlink/rtnetlink.h"
@@ -53,15 +55,20 @@ Result<Fd> append_to(const std::string& path) {
   return fd;
 }
 
-// Waits until a file is there; who writes it renames it into place.
-Task<Status> wait_for_file(Loop& loop, std::string path) {
-  const fs::path folder = fs::path(path).parent_path();
-  Fd notify(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
-  if (!notify || ::inotify_add_watch(notify.get(), folder.c_str(), IN_MOVED_TO | IN_CLOSE_WRITE) < 0)
-    co_return fail_errno(errno, "watch " + folder.string());
+// Waits until the files are there; who writes one renames it into place.
+Task<Status> wait_for_files(Loop& loop, std::vector<std::string> files) {
+  const Fd notify = CO_TRY(open_inotify(), "wait for {}", files.front());
+  for (const std::string& file : files) {
+    const fs::path folder = fs::path(file).parent_path();
+    if (::inotify_add_watch(notify.get(), folder.c_str(), IN_MOVED_TO | IN_CLOSE_WRITE) < 0)
+      co_return fail_errno(errno, "watch " + folder.string());
+  }
   auto watch = loop.watch(notify.get());
-  std::error_code error;
-  while (!fs::exists(path, error)) {
+  auto missing = [](const std::string& file) {
+    std::error_code error;
+    return !fs::exists(file, error);
+  };
+  while (std::ranges::any_of(files, missing)) {
     CO_TRY(co_await watch->readable());
     char events[4096];
     while (::read(notify.get(), events, sizeof events) > 0) {
@@ -96,6 +103,8 @@ class Keeper {
     scope_.spawn("lab", bring_up());
     return ok();
   }
+  // The lab could not be brought up.
+  bool gave_up() const { return gave_up_; }
 
   void report(std::string_view line) {
     if (report_fd_ < 0) return;
@@ -106,6 +115,26 @@ class Keeper {
 
  private:
   void step(std::string_view text) { report("step " + std::string(text)); }
+
+  // What lives goes on; the next `lab up` may try again.
+  void give_up(const std::string& why) {
+    if (gave_up_) return;
+    gave_up_ = true;
+    log::error("{}", why);
+    report("failed " + why);
+    loop_.stop();
+  }
+
+  // Before the lab is up somebody waits for it: what ends again and again is told to them, with its last words.
+  void expect_to_last(Supervisor& supervisor, std::string name, std::string log) {
+    supervisor.on_end = [this, name = std::move(name), log = std::move(log), ends = 0](const std::string& how) mutable {
+      constexpr int kHopeless = 3;
+      if (up_ || ++ends < kHopeless) return;
+      auto text = read_file(log);
+      give_up(fmt::format("{} {}, {} times in a row: {} (its log is {})", name, how, ends,
+                          text ? last_line(*text) : "it says nothing", log));
+    };
+  }
 
   Status make_folders() {
     std::error_code error;
@@ -166,6 +195,7 @@ class Keeper {
     const std::string who = "apiserver";
     auto supervisor =
         std::make_unique<Supervisor>(loop_, children_, "API server", [this] { return spawn_apiserver(); });
+    expect_to_last(*supervisor, "the API server", paths_.log(who));
     if (const pid_t alive = process_in(paths_.process(who)); alive != 0) {
       TRY(supervisor->adopt(alive));
     } else {
@@ -290,25 +320,27 @@ class Keeper {
   }
 
   Task<Status> bring_up() {
+    auto done = co_await start_all();
+    if (done) {
+      up_ = true;
+      report("up");
+    } else if (done.error().code() != Errc::Cancelled) {
+      give_up(done.error().message());
+    }
+    co_return ok();
+  }
+
+  Task<Status> start_all() {
     step(fmt::format("{} node{}", plan_.nodes.size(), plan_.nodes.size() == 1 ? "" : "s"));
-    for (const NodePlan& node : plan_.nodes)
-      if (auto status = start_node(node); !status) {
-        report("failed " + status.error().message());
-        co_return fail(std::move(status.error()));
-      }
+    for (const NodePlan& node : plan_.nodes) CO_TRY(start_node(node));
     // The CA and the token are the API server's to make.
-    CO_TRY(co_await wait_for_file(loop_, paths_.cluster_kubeconfig()));
-    CO_TRY(co_await wait_for_file(loop_, paths_.kubeconfig()));
+    CO_TRY(co_await wait_for_files(loop_, {paths_.cluster_kubeconfig(), paths_.kubeconfig()}));
     step("controller");
     auto controller =
         std::make_unique<Supervisor>(loop_, children_, "controller", [this] { return spawn_controller(); });
     const pid_t alive = process_in(paths_.process("controller"));
-    if (auto status = alive != 0 ? controller->adopt(alive) : controller->start(); !status) {
-      report("failed " + status.error().message());
-      co_return fail(std::move(status.error()));
-    }
+    CO_TRY(alive != 0 ? controller->adopt(alive) : controller->start());
     supervisors_.push_back(std::move(controller));
-    report("up");
     co_return ok();
   }
 
@@ -317,6 +349,7 @@ class Keeper {
     const pid_t alive = process_in(paths_.nodelet(node.name));
     entry->supervisor = std::make_unique<Supervisor>(loop_, children_, node.name,
                                                      [this, raw = entry.get()] { return spawn_node(*raw->plan); });
+    expect_to_last(*entry->supervisor, node.name, paths_.log(node.name));
     TRY(alive != 0 ? entry->supervisor->adopt(alive) : entry->supervisor->start());
     nodes_.push_back(std::move(entry));
     return ok();
@@ -326,6 +359,8 @@ class Keeper {
   const Paths paths_;
   const Plan plan_;
   int report_fd_;
+  bool up_ = false;
+  bool gave_up_ = false;
   std::string programs_;
   Children children_;
   Fd router_, control_, outside_;
@@ -347,7 +382,8 @@ Status keep(const std::string& lab, int report_fd) {
     keeper.report("failed " + started.error().message());
     return started;
   }
-  loop->run();
+  if (!keeper.gave_up()) loop->run();
+  if (keeper.gave_up()) return fail(Errc::Io, "it could not be brought up");
   return ok();
 }
 

@@ -2,16 +2,21 @@
 
 #include <fcntl.h>
 #include <linux/version.h>
+#include <poll.h>
 #include <sys/mount.h>
+#include <sys/signalfd.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <thread>
 
 #include "base/file.h"
+#include "base/inotify.h"
 #include "lab/cgroup.h"
 #include "lab/programs.h"
 #include "lab/spawn.h"
@@ -26,11 +31,44 @@ bool file_systems_have(const std::string& name) {
   return text && text->find("\t" + name + "\n") != std::string::npos;
 }
 
+// Takes SIGINT and SIGTERM as something to read, so that an interrupted command can clean up behind itself.
+class Interruption {
+ public:
+  Interruption() {
+    sigset_t set;
+    ::sigemptyset(&set);
+    ::sigaddset(&set, SIGINT);
+    ::sigaddset(&set, SIGTERM);
+    ::sigprocmask(SIG_BLOCK, &set, &before_);
+    fd_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  }
+  ~Interruption() {
+    signalfd_siginfo taken;
+    while (::read(fd_.get(), &taken, sizeof taken) > 0) {
+    }
+    ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+  }
+  Interruption(const Interruption&) = delete;
+  // Waits until `fd` can be read; false: a signal came first.
+  bool wait_for(int fd) {
+    pollfd both[] = {{fd_.get(), POLLIN, 0}, {fd, POLLIN, 0}};
+    while (::poll(both, 2, -1) < 0 && errno == EINTR) {
+    }
+    return both[0].revents == 0;
+  }
+
+ private:
+  sigset_t before_;
+  Fd fd_;
+};
+
 // Reads the keeper's lines until it says "up" or "failed".
 Status follow_keeper(int fd, const Progress& progress, const Paths& paths) {
+  Interruption interruption;
   std::string pending;
   char buffer[4096];
   for (;;) {
+    if (!interruption.wait_for(fd)) return fail(Errc::Cancelled, "interrupted");
     const ssize_t size = ::read(fd, buffer, sizeof buffer);
     if (size < 0 && errno == EINTR) continue;
     if (size <= 0) return fail(Errc::Internal, "the keeper ended; its log is {}", paths.log("keeper"));
@@ -77,6 +115,25 @@ Status remove_lab(const Paths& paths) {
   return ok();
 }
 
+// A `down` ends an `up` that still works on the lab: one that hangs must not keep it from going.
+Result<Operation> begin_down(const std::string& lab) {
+  constexpr int kTries = 150;
+  for (int i = 0; i < kTries; ++i) {
+    auto operation = TRY(begin_operation(lab, "down"));
+    if (operation) return std::move(*operation);
+    const auto& [pid, verb] = operation.error();
+    if (pid <= 0)
+      return fail(Errc::AlreadyExists, "another command, in a pid namespace of its own, works on the lab \"{}\"", lab);
+    if (verb == "down")
+      return fail(Errc::AlreadyExists, "another command (pid {}) takes the lab \"{}\" down", pid, lab);
+    // It cleans up and ends, also when it was stopped; what does not listen is ended the hard way.
+    if (i == 0 || i == kTries - 50) ::kill(pid, i == 0 ? SIGTERM : SIGKILL);
+    if (i == 0) ::kill(pid, SIGCONT);
+    std::this_thread::sleep_for(100ms);
+  }
+  return fail(Errc::Timeout, "the command that brings the lab \"{}\" up does not end", lab);
+}
+
 }  // namespace
 
 Status check_machine() {
@@ -102,16 +159,20 @@ Status check_machine() {
   return ok();
 }
 
-Status up(const Spec& spec, const Progress& progress) {
+Result<Brought> up(const Spec& spec, const Progress& progress) {
   TRY(plan(spec));
   TRY(check_machine());
   const Paths paths = TRY(paths_of(spec.name));
-  const auto operation = TRY(try_lock(operation_lock(spec.name)));
-  if (!operation) return fail(Errc::AlreadyExists, "another command is bringing the lab \"{}\" up or down", spec.name);
-  if (keeper_alive(paths))
-    return fail(Errc::AlreadyExists, "the lab \"{}\" is up already: `causeway lab down --name {}` ends it", spec.name,
-                spec.name);
+  const auto operation = TRY(begin_operation(spec.name, "up"));
+  if (!operation)
+    return fail(Errc::AlreadyExists, "another command (pid {}) is bringing the lab \"{}\" {}: wait for it{}",
+                operation.error().pid, spec.name, operation.error().verb,
+                operation.error().verb == "up" ? ", or end it by `causeway lab down --name " + spec.name + "`" : "");
   std::error_code error;
+  if (keeper_alive(paths)) {
+    if (fs::exists(paths.spec(), error) && TRY(read_spec(paths)) == spec) return Brought::Running;
+    return fail(already_up(spec.name));
+  }
   const bool known = fs::exists(paths.spec(), error);
   if (known) {
     const Spec before = TRY(read_spec(paths));
@@ -124,15 +185,31 @@ Status up(const Spec& spec, const Progress& progress) {
   } else {
     // Whatever an interrupted command left under this name is nobody's.
     TRY(remove_lab(paths));
+    TRY(check_inotify_room(spec.nodes + 1), "a lab watches files in its keeper and in each node");
     fs::create_directories(paths.state, error);
     if (error) return fail_errno(error.value(), "make " + paths.state);
     TRY(replace_file(paths.spec(), encode(spec)));
   }
   auto started = start_keeper(spec, paths, progress);
+  if (!started && known && started.error().code() == Errc::Cancelled)
+    return fail(std::move(started.error()).with("the keeper of the lab \"{}\" goes on repairing it", spec.name));
   if (!started && !known)
     if (auto removed = remove_lab(paths); !removed)
       return fail(std::move(started.error()).with("{} (and then: {})", "bring the lab up", removed.error().message()));
-  return started;
+  if (!started) return fail(std::move(started.error()));
+  return known ? Brought::Repaired : Brought::Made;
+}
+
+Error already_up(const std::string& lab) {
+  return Error(Errc::AlreadyExists,
+               fmt::format("the lab \"{}\" is up already: `causeway lab down --name {}` ends it", lab, lab));
+}
+
+Status restart_node(const std::string& lab, const std::string& node) {
+  const Paths paths = TRY(paths_of(lab));
+  const pid_t pid = process_in(paths.nodelet(node));
+  if (pid != 0 && ::kill(pid, SIGKILL) != 0 && errno != ESRCH) return fail_errno(errno, "end " + node);
+  return ok();
 }
 
 Status down(const std::string& lab) {
@@ -144,10 +221,9 @@ Status down(const std::string& lab) {
   if (!fs::exists(paths.state, error) && !fs::exists(paths.cgroup, error))
     return fail(Errc::NotFound, "there is no lab \"{}\"; `causeway lab ls` lists them", lab);
   if (::geteuid() != 0) return fail(Errc::Denied, "a lab belongs to root: run this as root");
-  const auto operation = TRY(try_lock(operation_lock(lab)));
-  if (!operation) return fail(Errc::AlreadyExists, "another command is bringing the lab \"{}\" up or down", lab);
+  const auto operation = TRY(begin_down(lab));
   TRY(remove_lab(paths), "lab {}", lab);
-  fs::remove(operation_lock(lab), error);
+  fs::remove(operation.path, error);
   ::rmdir(kStateRoot);
   return ok();
 }
@@ -163,7 +239,7 @@ Result<LabState> observe(const std::string& lab) {
   if (!fs::exists(paths.spec(), error))
     return fail(Errc::NotFound, "there is no lab \"{}\"; `causeway lab ls` lists them, `causeway lab up` makes one",
                 lab);
-  LabState state{.spec = TRY(read_spec(paths)), .paths = paths, .keeper = keeper_alive(paths)};
+  LabState state{.spec = TRY(read_spec(paths)), .paths = paths, .keeper = process_in(paths.process("keeper")) != 0};
   state.apiserver = process_in(paths.process("apiserver"));
   state.controller = process_in(paths.process("controller"));
   for (const auto& node : TRY(plan(state.spec)).nodes)

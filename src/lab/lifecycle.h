@@ -16,13 +16,21 @@ using Progress = std::function<void(const std::string& step)>;
 // What this machine lacks for a lab, in one sentence; Ok when it lacks nothing.
 Status check_machine();
 
+enum class Brought { Made, Repaired, Running };
 // Starts the keeper of a new lab, or of one whose keeper has ended (which repairs it), and returns once the API server
 // serves and every node's machine runs; what nodes and Pods then do is seen in the API.
-// Errors: AlreadyExists (it is up, or another command works on it), Invalid (options, or others than it was made with).
-// When a new lab cannot be brought up, nothing of it stays.
-Status up(const Spec& spec, const Progress& progress);
+// Running: its keeper lives, and nothing was done.
+// Errors: AlreadyExists (it is up with other options, or another command works on it), Invalid (options, or others than
+// it was made with), Exhausted (inotify instances), Cancelled (SIGINT or SIGTERM). When a new lab cannot be brought up,
+// nothing of it stays.
+Result<Brought> up(const Spec& spec, const Progress& progress);
+Error already_up(const std::string& lab);
 
-// Ends every process of the lab and removes what it leaves. NotFound when there is nothing of that name.
+// Ends a node's pid 1; the keeper starts the node anew, which registers its Node.
+Status restart_node(const std::string& lab, const std::string& node);
+
+// Ends every process of the lab, also an `up` that still works on it, and removes what it leaves. NotFound when there
+// is nothing of that name.
 Status down(const std::string& lab);
 
 struct NodeState {

@@ -72,19 +72,49 @@ Status check_overlaps(const std::vector<std::pair<std::string, Cidr>>& named) {
   return ok();
 }
 
+// Ranges whose addresses no host may have, or only on one link: packets to them go nowhere.
+struct Reserved {
+  const char* range;
+  const char* what;
+};
+constexpr Reserved kReserved[] = {
+    {"0.0.0.0/8", "this network (RFC 1122)"},  {"127.0.0.0/8", "loopback (RFC 1122)"},
+    {"169.254.0.0/16", "one link (RFC 3927)"}, {"224.0.0.0/4", "multicast (RFC 5771)"},
+    {"240.0.0.0/4", "reserved (RFC 1112)"},    {"::/8", "loopback and IPv4 in IPv6 (RFC 4291)"},
+    {"fe80::/10", "one link (RFC 4291)"},      {"ff00::/8", "multicast (RFC 4291)"},
+};
+
+Status check_usable(std::string_view option, const Cidr& range) {
+  for (const auto& [reserved, what] : kReserved)
+    if (range.overlaps(cidr(reserved)))
+      return fail(Errc::Invalid, "{} {} overlaps {}, which is for {}: give private addresses, such as {}", option,
+                  range, reserved, what, range.family() == Family::V4 ? "10.244.0.0/16" : "fd10:244::/56");
+  return ok();
+}
+
+// What the API server asks for: some for the reserved part of the range, and some to give.
+Status check_service_range(const Cidr& range) {
+  if (range.size() < 8) return fail(Errc::Invalid, "--service-cidr {} is too small: at least 8 addresses", range);
+  return ok();
+}
+
 Status check_capacity(const Spec& spec, const std::vector<Cidr>& pods) {
   for (const Cidr& range : pods) {
     const bool v4 = range.family() == Family::V4;
     const int mask = v4 ? spec.node_mask_v4 : spec.node_mask_v6;
     const std::string_view option = v4 ? "--node-cidr-mask-size-ipv4" : "--node-cidr-mask-size-ipv6";
     // The limits of kube-controller-manager's node IPAM (at most 16 bits between the two).
-    if (mask < range.prefix() || mask > (v4 ? 30 : 126) || mask - range.prefix() > 16)
+    const int most = v4 ? 30 : 126;
+    if (range.prefix() > most)
+      return fail(Errc::Invalid, "--pod-cidr {} is too small to give nodes blocks of it: give a /{} or larger", range,
+                  most);
+    if (mask < range.prefix() || mask > most || mask - range.prefix() > 16)
       return fail(Errc::Invalid, "{} {} does not cut --pod-cidr {} into blocks: give {} to {}", option, mask, range,
-                  range.prefix(), std::min(v4 ? 30 : 126, range.prefix() + 16));
+                  range.prefix(), std::min(most, range.prefix() + 16));
     const uint64_t blocks = uint64_t{1} << (mask - range.prefix());
     if (blocks < static_cast<uint64_t>(spec.nodes))
-      return fail(Errc::Exhausted, "--pod-cidr {} has {} blocks of /{}, and {} nodes need one each", range, blocks,
-                  mask, spec.nodes);
+      return fail(Errc::Exhausted, "--pod-cidr {} has {} block{} of /{}, and {} nodes need one each", range, blocks,
+                  blocks == 1 ? "" : "s", mask, spec.nodes);
   }
   return ok();
 }
@@ -128,6 +158,8 @@ Result<Plan> plan(const Spec& spec) {
   for (const Subnet& subnet : {kControl, kNodesA, kNodesB, kOutside})
     for (const Family family : families(spec))
       named.emplace_back("the lab's own network", cidr(family == Family::V4 ? subnet.v4 : subnet.v6));
+  for (const auto& [option, range] : named) TRY(check_usable(option, range));
+  for (const auto& range : out.service_cidrs) TRY(check_service_range(range));
   TRY(check_overlaps(named));
   TRY(check_capacity(spec, out.pod_cidrs));
 

@@ -57,6 +57,26 @@ TEST_CASE("what cannot be is refused in a sentence that names the option") {
         "--pod-cidr must name one range for each family of --ip-family dual");
 }
 
+TEST_CASE("ranges that no Pod or Service can have are refused with what they are for") {
+  CHECK(why({.pod_cidrs = {"127.0.0.0/16"}}) ==
+        "--pod-cidr 127.0.0.0/16 overlaps 127.0.0.0/8, which is for loopback (RFC 1122): give private addresses, such "
+        "as 10.244.0.0/16");
+  for (const char* range : {"224.0.0.0/16", "169.254.0.0/16", "0.0.0.0/8", "240.0.0.0/8", "0.0.0.0/0"})
+    CHECK(why({.pod_cidrs = {range}}).contains("which is for"));
+  CHECK(why({.service_cidrs = {"127.0.0.0/16"}}).starts_with("--service-cidr 127.0.0.0/16 overlaps 127.0.0.0/8"));
+  for (const char* range : {"fe80::/56", "ff02::/56", "::/56"})
+    CHECK(why({.ip_family = "ipv6", .pod_cidrs = {range}}).contains("which is for"));
+}
+
+TEST_CASE("ranges that are too small are refused before anything starts") {
+  CHECK(why({.service_cidrs = {"10.96.0.0/32"}}) == "--service-cidr 10.96.0.0/32 is too small: at least 8 addresses");
+  CHECK(why({.service_cidrs = {"10.96.0.0/29"}}) == "");
+  CHECK(why({.nodes = 1, .pod_cidrs = {"10.77.0.0/31"}, .node_mask_v4 = 32}) ==
+        "--pod-cidr 10.77.0.0/31 is too small to give nodes blocks of it: give a /30 or larger");
+  CHECK(why({.nodes = 2, .pod_cidrs = {"10.77.0.0/24"}}) ==
+        "--pod-cidr 10.77.0.0/24 has 1 block of /24, and 2 nodes need one each");
+}
+
 TEST_CASE("a lab's registration reads back") {
   const Spec spec{.name = "x",
                   .nodes = 2,

@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lab/children.h"
+
 using namespace causeway;
 using namespace causeway::lab;
 
@@ -74,4 +76,26 @@ TEST_CASE("a signal's number becomes the exit code that shells give") {
   REQUIRE(out);
   CHECK(out->status.signal == 9);
   CHECK(out->status.code == 137);
+}
+
+TEST_CASE("the last words of a log are its last line that says something") {
+  CHECK(last_line("first\nerror: no port\n\n") == "error: no port");
+  CHECK(last_line("one") == "one");
+  CHECK(last_line("\n\n") == "it says nothing");
+}
+
+TEST_CASE("who supervises a program hears each of its ends") {
+  auto loop = make_loop();
+  Children children(*loop);
+  children.install({}, [](int) {});
+  Supervisor supervisor(*loop, children, "brief",
+                        [] { return spawn({.argv = {"sh", "-c", "exit 7"}, .env = {"PATH=/usr/bin:/bin"}}); });
+  std::vector<std::string> ends;
+  supervisor.on_end = [&](const std::string& how) {
+    ends.push_back(how);
+    if (ends.size() == 3) loop->stop();
+  };
+  REQUIRE(supervisor.start());
+  loop->run();
+  CHECK(ends == std::vector<std::string>(3, "exited with 7"));
 }

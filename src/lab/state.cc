@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -45,7 +46,32 @@ Result<std::optional<Fd>> try_lock(const std::string& path) {
   return fail_errno(errno, "lock " + path);
 }
 
-std::string operation_lock(const std::string& lab) { return std::string(kStateRoot) + "/." + lab + ".lock"; }
+Result<Begun> begin_operation(const std::string& lab, std::string_view verb) {
+  const std::string path = std::string(kStateRoot) + "/." + lab + ".lock";
+  std::error_code error;
+  fs::create_directories(kStateRoot, error);
+  for (;;) {
+    Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (!fd) return fail_errno(errno, "open " + path);
+    // A record lock, not flock: of this one the kernel tells the holder (F_GETLK, fcntl(2)).
+    struct flock all{.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0, .l_pid = 0};
+    if (::fcntl(fd.get(), F_SETLK, &all) == 0) {
+      // Whoever had it may have removed the file, and somebody else made a new one.
+      struct stat ours{}, there{};
+      if (::fstat(fd.get(), &ours) != 0 || ::stat(path.c_str(), &there) != 0 || ours.st_ino != there.st_ino) continue;
+      if (::ftruncate(fd.get(), 0) != 0 || ::pwrite(fd.get(), verb.data(), verb.size(), 0) < 0)
+        return fail_errno(errno, "write " + path);
+      return Result<Begun>(std::in_place, Operation{std::move(fd), path});
+    }
+    if (errno != EAGAIN && errno != EACCES) return fail_errno(errno, "lock " + path);
+    if (::fcntl(fd.get(), F_GETLK, &all) != 0) return fail_errno(errno, "lock " + path);
+    if (all.l_type == F_UNLCK) continue;  // released meanwhile
+    char text[16];
+    const ssize_t size = ::pread(fd.get(), text, sizeof text, 0);
+    const std::string holder(text, static_cast<size_t>(std::max<ssize_t>(size, 0)));
+    return Result<Begun>(std::in_place, std::unexpected(OperationHolder{all.l_pid, holder}));
+  }
+}
 
 bool keeper_alive(const Paths& paths) {
   std::error_code error;

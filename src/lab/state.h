@@ -2,6 +2,7 @@
 // namespaces exist) is read from the cgroup.
 #pragma once
 
+#include <expected>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,9 +47,21 @@ Result<Spec> read_spec(const Paths& paths);
 Result<std::optional<Fd>> try_lock(const std::string& path);
 // The keeper holds this as long as it lives.
 inline std::string keeper_lock(const Paths& paths) { return paths.state + "/keeper.lock"; }
-// Held by `up` and `down` while they work.
-std::string operation_lock(const std::string& lab);
 bool keeper_alive(const Paths& paths);
+
+// What `up` and `down` hold while they work on a lab, so that there is one at a time. The kernel ends it with the
+// process and tells others who has it.
+struct Operation {
+  Fd lock;
+  std::string path;
+};
+struct OperationHolder {
+  pid_t pid = 0;
+  std::string verb;  // "up", "down"
+};
+// Either we hold it now, or who does. At most one for each lab in a process.
+using Begun = std::expected<Operation, OperationHolder>;
+Result<Begun> begin_operation(const std::string& lab, std::string_view verb);
 
 // The first process of a cgroup, 0 for none.
 pid_t process_in(const std::string& cgroup);

@@ -30,8 +30,17 @@ def test_flags():
     assert 'use 1 to 20 of a-z' in refused('lab', 'down', '--name', '../x')
 
 
+def test_commands():
+    assert refused('nosuch') == 'error: there is no command "nosuch"; `causeway --help` lists them'
+    assert run('--version').stdout.startswith('causeway 0.')
+    assert 'sends requests' in run('workload', 'connect', '--help').stdout
+    assert '--tail' in refused('lab', 'logs', '--tail', '-5', 'node-1')
+
+
 def test_ranges():
     assert 'overlaps' in refused_up('--pod-cidr', '10.96.0.0/16')
+    assert 'which is for loopback' in refused_up('--pod-cidr', '127.0.0.0/16')
+    assert 'too small: at least 8 addresses' in refused_up('--service-cidr', '10.96.0.0/32')
     assert "the lab's own network" in refused_up('--pod-cidr', '172.16.0.0/12')
     assert 'has 2 blocks of /24, and 3 nodes need one each' in refused_up('--pod-cidr', '10.1.0.0/23')
     assert '10.1.0.0/16' in refused_up('--pod-cidr', '10.1.0.1/16')
@@ -65,6 +74,14 @@ def test_manifests():
         assert code == 1 and 'metadata.name' in said, said
         code, said = apply('apiVersion: v9\nkind: Pod\nmetadata: {name: x}\n')
         assert code == 1 and 'no matches for kind "Pod" in version "v9"' in said, said
+        code, said = apply('apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\nfoo: 1\ndata: {a: "1"}\n')
+        assert code == 1 and 'unknown field "foo"' in said, said
+        code, said = apply('apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {containers: [{name: c, image: i, comand: [a]}]}\n')
+        assert code == 1 and 'unknown field "spec.containers[0].comand"' in said, said
+        code, said = apply('')
+        assert code == 1 and 'error: FILE: no objects to apply' in said, said
+        code, said = apply('apiVersion: v1\nkind: ConfigMap\nmetadata: {name: big}\ndata: {a: "' + 'x' * (5 << 20) + '"}\n')
+        assert code == 1 and 'the limit is 3145728 bytes' in said, said[:1000]
         # A refusal does not stop the rest; what is the same is not changed; what went away is removed.
         good = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: "1", b: "2"}\n'
         code, said = apply('apiVersion: v1\nkind: Nothing\nmetadata: {name: x}\n---\n' + good)
@@ -79,7 +96,9 @@ def test_commands_on_what_does_not_exist():
     assert 'there is no lab "tnone"' in refused('lab', 'status', '--name', 'tnone')
     assert 'there is no lab "tnone"' in refused('lab', 'exec', '--name', 'tnone', 'node-1', '--', 'true')
     with Lab('tinput', '--nodes', '1'):
-        assert 'not found' in refused('lab', 'exec', '--name', 'tinput', 'nobody', '--', 'true')
+        text = refused('lab', 'exec', '--name', 'tinput', 'node-9', '--', 'true')
+        assert 'node-9 is no place of the lab: node-1, outside, router, control' in text and 'not found' in text, text
+        assert run('lab', 'exec', '--name', 'tinput', 'outside', '--', 'causeway', '--version').stdout.startswith('causeway ')
         assert 'not found' in refused('lab', 'logs', '--name', 'tinput', 'nobody')
 
 

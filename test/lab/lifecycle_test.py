@@ -1,5 +1,6 @@
 """Labs come, are repaired, stand beside each other, and go without a trace."""
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -94,6 +95,69 @@ def test_an_interrupted_up_is_repaired_or_ended():
     process.wait()
     run('lab', 'down', '--name', 'tlife')
     assert lab.leftovers('tlife') == []
+
+
+def test_an_up_that_is_interrupted_takes_back_what_it_made():
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        process = subprocess.Popen([lab.CAUSEWAY, 'lab', 'up', '--name', 'tlife', '--nodes', '2'], text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdout.readline()
+        process.send_signal(signal_number)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 1 and said == 'error: interrupted\n', (process.returncode, said)
+        assert lab.leftovers('tlife') == []
+
+
+def test_down_ends_an_up_that_hangs():
+    process = subprocess.Popen([lab.CAUSEWAY, 'lab', 'up', '--name', 'tlife', '--nodes', '2'], stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.send_signal(signal.SIGSTOP)  # holds its lock and does nothing any more
+    run('lab', 'down', '--name', 'tlife')
+    process.wait()
+    assert lab.leftovers('tlife') == []
+
+
+def test_an_up_beside_another_names_it_and_the_way_out():
+    process = subprocess.Popen([lab.CAUSEWAY, 'lab', 'up', '--name', 'tlife', '--nodes', '2'], stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.send_signal(signal.SIGSTOP)
+    again = run('lab', 'up', '--name', 'tlife', '--nodes', '2', check=False)
+    assert f'(pid {process.pid})' in again.stderr and '`causeway lab down --name tlife`' in again.stderr, again.stderr
+    process.send_signal(signal.SIGCONT)
+    run('lab', 'down', '--name', 'tlife')
+    process.wait()
+    assert lab.leftovers('tlife') == []
+
+
+def test_up_says_why_a_process_of_the_lab_keeps_ending():
+    with Lab('tlife', '--nodes', '1') as one:
+        one.kill('keeper')
+        one.kill('apiserver')
+        until('both are gone', 5, lambda: not one.pids('keeper') and not one.pids('apiserver'))
+        folder = pathlib.Path('/run/causeway-lab/tlife')
+        for file in (folder / 'apiserver').glob('store.db*'):
+            file.write_bytes(b'this is no database' * 1000)
+        for file in (folder / 'kubeconfig', folder / 'cluster' / 'kubeconfig'):
+            file.unlink()
+        again = run('lab', 'up', '--name', 'tlife', '--nodes', '1', check=False)
+        assert again.returncode == 1 and 'the API server exited with 1, 3 times in a row' in again.stderr, again.stderr
+        assert 'store.db' in again.stderr, again.stderr
+
+
+def test_up_registers_a_node_again_that_was_deleted():
+    with Lab('tlife', '--nodes', '2') as one:
+        one.api('DELETE', '/api/v1/nodes/node-2')
+        done = run('lab', 'up', '--name', 'tlife', '--nodes', '2')
+        assert 'node-2: registering again' in done.stdout, done.stdout
+        one.create_pod('p', nodeName='node-2')
+        one.wait_ready('p')
+
+
+def test_ls_tells_anybody_the_truth():
+    with Lab('tlife', '--nodes', '1'):
+        done = subprocess.run([lab.CAUSEWAY, 'lab', 'ls'], user=65534, text=True, capture_output=True)
+        row = next(line for line in done.stdout.splitlines() if line.startswith('tlife '))
+        assert row.split()[1] == 'up', done.stdout + done.stderr
 
 
 def test_down_of_what_does_not_exist_says_so():

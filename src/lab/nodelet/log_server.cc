@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/inotify.h"
 
 namespace causeway::lab {
 namespace {
@@ -68,9 +69,9 @@ Task<Status> LogHandler::serve(http::Request request, http::ResponseWriter& writ
 Task<Status> LogHandler::follow(std::string ns, std::string pod, std::string container, LogFile file, off_t at,
                                 http::ResponseWriter& writer) {
   Fd log(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC));
-  Fd notify(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  const Fd notify = CO_TRY(open_inotify(), "follow {}", file.path);
   // The writer's last descriptor closes when the container ends.
-  if (!log || !notify ||
+  if (!log ||
       ::inotify_add_watch(notify.get(), file.path.c_str(), IN_MODIFY | IN_CLOSE_WRITE | IN_DELETE_SELF | IN_ATTRIB) < 0)
     co_return fail_errno(errno, "follow " + file.path);
   auto watch = loop_.watch(notify.get());

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "base/file.h"
+#include "base/inotify.h"
 #include "base/log.h"
 #include "http/client.h"
 #include "kube/client/cache.h"
@@ -27,16 +28,17 @@ namespace fs = std::filesystem;
 constexpr const char* kKubeconfig = "/etc/causeway/kubeconfig";
 constexpr const char* kNetworkFolder = "/etc/cni/net.d";
 
-// Waits for a change in a folder; the caller looks itself what it was.
+// Waits for a change in the folders; the caller looks itself what it was.
 class FolderWatch {
  public:
-  static Result<FolderWatch> open(Loop& loop, const std::string& folder) {
-    std::error_code error;
-    fs::create_directories(folder, error);
-    Fd notify(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
-    if (!notify ||
-        ::inotify_add_watch(notify.get(), folder.c_str(), IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_DELETE) < 0)
-      return fail_errno(errno, "watch " + folder);
+  static Result<FolderWatch> open(Loop& loop, std::initializer_list<const char*> folders) {
+    Fd notify = TRY(open_inotify());
+    for (const char* folder : folders) {
+      std::error_code error;
+      fs::create_directories(folder, error);
+      if (::inotify_add_watch(notify.get(), folder, IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_DELETE) < 0)
+        return fail_errno(errno, fmt::format("watch {}", folder));
+    }
     auto watch = loop.watch(notify.get());
     return FolderWatch{std::move(notify), std::move(watch)};
   }
@@ -73,9 +75,11 @@ class Nodelet {
     for (const Ip& ip : identity_.addresses)
       servers_.push_back(
           TRY(http::Server::listen(loop_, {.address = to_string(ip), .port = kNodeletPort}, logs_), "log endpoint"));
-    scope_.spawn("nodelet", run());
+    scope_.spawn("nodelet", run_or_end());
     return ok();
   }
+  // Why the node cannot go on; the keeper starts it anew.
+  const Status& ended() const { return ended_; }
 
  private:
   Result<Child> spawn_agent() {
@@ -90,12 +94,16 @@ class Nodelet {
                   .descriptors = {{1, 1}, {2, 2}}});
   }
 
+  Task<Status> run_or_end() {
+    ended_ = co_await run();
+    loop_.stop();
+    co_return ok();
+  }
+
   Task<Status> run() {
-    {
-      auto folder = CO_TRY(FolderWatch::open(loop_, "/etc/causeway"));
-      std::error_code error;
-      while (!fs::exists(kKubeconfig, error)) CO_TRY(co_await folder.changed());
-    }
+    auto folders = CO_TRY(FolderWatch::open(loop_, {"/etc/causeway", kNetworkFolder}));
+    std::error_code error;
+    while (!fs::exists(kKubeconfig, error)) CO_TRY(co_await folders.changed());
     CO_TRY(agent_.start());
     auto config = CO_TRY(kube::load_kubeconfig(kKubeconfig));
     transport_ = std::make_unique<http::Client>(loop_, kube::client_options(config, loop_));
@@ -114,7 +122,6 @@ class Nodelet {
                                  .node_hosts = hosts ? *hosts : "",
                                  .node_resolv_conf = resolv ? *resolv : "",
                                  .submounts = mounts ? submounts() : std::vector<std::string>{}});
-    auto folder = CO_TRY(FolderWatch::open(loop_, kNetworkFolder));
     read_network();
     scope_.spawn("node", keep_node());
     scope_.spawn("lease", keep_lease());
@@ -123,7 +130,7 @@ class Nodelet {
     pods_->on_change([this](const kube::Pod* old, const kube::Pod* now) { pod_changed(old, now); });
     pods_->start();
     for (;;) {
-      CO_TRY(co_await folder.changed());
+      CO_TRY(co_await folders.changed());
       read_network();
     }
   }
@@ -293,6 +300,7 @@ class Nodelet {
   std::optional<NodeContext> context_;
   std::string problem_ = "container runtime network not ready: the agent has not yet put its configuration in place";
   bool registered_ = false;
+  Status ended_;
   std::vector<kube::Condition> conditions_;
   Channel<bool> node_dirty_{loop_};
   std::map<std::string, std::unique_ptr<PodRunner>> runners_;  // by uid
@@ -321,6 +329,10 @@ int run_nodelet(const NodeletOptions& options) {
     return 1;
   }
   loop->run();
+  if (!nodelet.ended()) {
+    log::error("{}", nodelet.ended().error().message());
+    return 1;
+  }
   return 0;
 }
 

@@ -21,6 +21,8 @@ int usage(FILE* out, int status) {
   return status;
 }
 
+bool is_help(std::string_view word) { return word == "--help" || word == "-h"; }
+
 bool parse_port(const char* text, Port& port) {
   char* end = nullptr;
   const long number = std::strtol(text, &end, 10);
@@ -63,9 +65,10 @@ int main(int argc, char** argv) {
   if (argc < 2) return usage(stderr, 2);
   const std::string_view command = argv[1];
   const std::span<char*> rest(argv + 2, argv + argc);
+  if (!rest.empty() && is_help(rest.front())) return usage(stdout, 0);
   if (command == "serve") return serve_command(rest);
   if (command == "connect") return connect(rest);
   if (command == "pause") return causeway::workload::pause();
-  const bool help = command == "--help" || command == "-h" || command == "help";
+  const bool help = is_help(command) || command == "help";
   return usage(help ? stdout : stderr, help ? 0 : 2);
 }
