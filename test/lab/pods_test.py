@@ -55,6 +55,35 @@ def test_a_container_that_ends_starts_again_at_once_then_with_back_off():
     assert one.logs('crash').stdout == 'run\n'
 
 
+def test_pods_for_whom_there_is_no_address_wait_quietly():
+    with Lab('tpods-full', '--nodes', '1', '--pod-cidr', '10.77.0.0/29', '--node-cidr-mask-size-ipv4', '29') as full:
+        names = [f'p{i}' for i in range(10)]
+        for name in names:
+            full.create_pod(name)
+
+        def events_of_the_waiting():
+            found = full.api('GET', '/api/v1/namespaces/default/events')['items']
+            return [e for e in found if e['reason'] == 'FailedCreatePodSandBox']
+        until('a try was repeated', 60, lambda: any(e.get('count', 1) > 2 for e in events_of_the_waiting()))
+        pods = [full.pod(name) for name in names]
+        waiting = [pod for pod in pods if not lab.ready(pod)]
+        assert waiting, 'ten Pods fit into eight addresses'
+        for pod in waiting:
+            assert 'podIP' not in pod['status'] and not pod['status'].get('podIPs'), pod['status']
+        per_pod = {}
+        for event in events_of_the_waiting():
+            per_pod.setdefault(event['involvedObject']['name'], set()).add(event['message'])
+        assert all(len(messages) <= 3 for messages in per_pod.values()), per_pod
+
+
+def test_what_a_pod_asks_for_in_vain_is_an_event():
+    one.create_pod('asks', [{'name': 'c', 'image': 'i', 'volumeMounts': [{'name': 'v', 'mountPath': '/v'}],
+                             'resources': {'limits': {'memory': '64Mi'}}}], volumes=[{'name': 'v', 'emptyDir': {}}])
+    one.wait_ready('asks')
+    said = until('both Events', 10, lambda: (found := sorted(e['message'] for e in events('asks') if e['reason'] == 'NotSupported'))[1:] and found)
+    assert said == ['container c: the lab enforces no limits: memory', 'container c: the lab mounts no volumes: /v (v)'], said
+
+
 def test_restart_policies():
     one.create_pod('done', [shell('exit 0')], restartPolicy='OnFailure')
     one.create_pod('failed', [shell('exit 4')], restartPolicy='Never')

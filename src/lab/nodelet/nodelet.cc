@@ -158,7 +158,7 @@ class Nodelet {
       context_->network.reset();
     }
     if (problem_ != before) node_dirty_.push(true);
-    for (auto& [uid, runner] : runners_) runner->wake();
+    for (auto& [uid, runner] : runners_) runner->network_changed();
   }
 
   // ---- the Node and its Lease

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <csignal>
+#include <utility>
 
 #include "base/log.h"
 #include "lab/nodelet/container_facts.h"
 #include "lab/nodelet/files.h"
+#include "lab/nodelet/not_done.h"
 
 namespace causeway::lab {
 namespace {
@@ -14,6 +16,9 @@ namespace {
 constexpr Duration kFirstBackOff = 10s;
 constexpr Duration kLastBackOff = 5min;
 constexpr Duration kForgetBackOff = 10min;
+// Of a sandbox that cannot be made. kubelet tries again every 10 s.
+constexpr Duration kFirstSandboxPause = 1s;
+constexpr Duration kLastSandboxPause = 10s;
 
 }  // namespace
 
@@ -124,23 +129,43 @@ Task<Status> PodRunner::live() {
     if (sandbox_.pid() == 0) {
       CO_TRY(co_await stop_all(Duration{}));
       CO_TRY(co_await sandbox_.drop());
+      network_changed_ = false;
       if (auto made = co_await make_sandbox(); !made) {
         if (made.error().code() == Errc::Cancelled) co_return made;
         context_.events.record(pod_, kube::EventType::Warning, "FailedCreatePodSandBox", made.error().message());
         log::warning("Pod {}: {}", kube::full_name(pod_.metadata), made.error().message());
         CO_TRY(co_await sandbox_.drop());
-        // The agent says itself when it is back (the network configuration), else a second later.
-        auto retry = context_.loop.call_after(1s, [this] { wake(); });
-        CO_TRY(co_await inbox_.next());
+        CO_TRY(co_await wait_to_retry());
         continue;
       }
+      sandbox_pause_ = {};
     }
     CO_TRY(co_await start_due());
+    if (!std::exchange(said_not_done_, true))
+      scope_.spawn("what is not done for Pod " + kube::full_name(pod_.metadata), say_not_done());
     if (wants_end() || over()) break;
     CO_TRY(co_await inbox_.next());
     while (inbox_.try_next()) {
     }
   }
+  co_return ok();
+}
+
+// Longer each time; the agent says itself when it is back (the network configuration).
+Task<Status> PodRunner::wait_to_retry() {
+  sandbox_pause_ = sandbox_pause_ == Duration{} ? kFirstSandboxPause : std::min(sandbox_pause_ * 2, kLastSandboxPause);
+  const auto due = context_.loop.now() + sandbox_pause_;
+  auto timer = context_.loop.call_at(due, [this] { wake(); });
+  while (!wants_end() && !network_changed_ && context_.loop.now() < due) CO_TRY(co_await inbox_.next());
+  co_return ok();
+}
+
+Task<Status> PodRunner::say_not_done() {
+  auto text =
+      co_await context_.api.request("GET", kube::object_path(kube::Pod::kKind, pod_.metadata.ns, pod_.metadata.name));
+  if (!text && text.error().code() == Errc::NotFound) co_return ok();  // over already
+  for (const auto& sentence : not_done(CO_TRY(std::move(text))))
+    context_.events.record(pod_, kube::EventType::Warning, "NotSupported", sentence);
   co_return ok();
 }
 

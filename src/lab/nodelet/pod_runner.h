@@ -28,8 +28,11 @@ class PodRunner {
   void update(const kube::Pod& pod);
   // The API has it no more: end it now.
   void vanish();
-  // Something that it may wait for has changed (the node's network).
-  void wake() { inbox_.push(true); }
+  // The node's network is another, or there at last.
+  void network_changed() {
+    network_changed_ = true;
+    wake();
+  }
 
   const kube::Pod& pod() const { return pod_; }
   // Of a container, or absent: which log file is the current one.
@@ -37,6 +40,7 @@ class PodRunner {
   bool running_container(const std::string& name) const;
 
  private:
+  void wake() { inbox_.push(true); }
   enum class Life { Waiting, Running, BackOff, Done };
   struct Container {
     const kube::Container* spec = nullptr;
@@ -55,6 +59,8 @@ class PodRunner {
   Task<Status> run();
   Task<Status> live();
   Task<Status> make_sandbox();
+  Task<Status> wait_to_retry();
+  Task<Status> say_not_done();
   void sandbox_ended();
   Task<Status> start(Container& container);
   Task<Status> start_due();
@@ -83,7 +89,10 @@ class PodRunner {
   kube::Time start_time_{};
   std::string failed_reason_, failed_message_;
   bool vanished_ = false;
-  std::unique_ptr<Timer> slow_;  // tells the API about a start that takes its time
+  bool said_not_done_ = false;
+  bool network_changed_ = false;  // since the last try to make a sandbox
+  Duration sandbox_pause_{};      // before the last try
+  std::unique_ptr<Timer> slow_;   // tells the API about a start that takes its time
   StatusWriter status_;
   Channel<bool> inbox_;
   Scope scope_;

@@ -6,6 +6,16 @@
 #include "lab/nodelet/files.h"
 
 namespace causeway::lab {
+namespace {
+
+// Each try has an id of its own; a text without it repeats, so that its Events are counted instead of piled up.
+Error without_id(const Error& error, const std::string& id) {
+  std::string text = error.message();
+  for (size_t at = 0; (at = text.find(id, at)) != std::string::npos;) text.replace(at, id.size(), "of the sandbox");
+  return Error(error.code(), std::move(text));
+}
+
+}  // namespace
 
 Sandbox::Sandbox(NodeContext& context, const kube::Pod& pod, std::function<void()> ended)
     : context_(context), pod_(pod), ended_(std::move(ended)) {}
@@ -35,12 +45,15 @@ Task<Status> Sandbox::make() {
     pid_ = 0;
     ended_();
   });
-  pod_ips_ = context_.host_ips;
-  if (!pod_.spec.host_network) {
+  // The node's own only for a Pod of its network: one that waits for its own has none to show.
+  pod_ips_.clear();
+  if (pod_.spec.host_network) {
+    pod_ips_ = context_.host_ips;
+  } else {
     network_used_ = context_.network;
     network_ = CniResult{};
     auto result = co_await context_.cni.add(*network_used_, call());
-    if (!result) co_return fail(std::move(result.error()).with("set up the Pod's network"));
+    if (!result) co_return fail(without_id(result.error(), id_).with("set up the Pod's network"));
     pod_ips_ = result->addresses;
     network_ = std::move(*result);
   }

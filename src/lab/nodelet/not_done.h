@@ -1,0 +1,14 @@
+// What a Pod asks for that the lab does not do. Each is said in an Event: silence would be taken for done.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace causeway::lab {
+
+// One sentence for each container and matter; of the Pod as the API has it, because our typed objects lack these
+// fields. None for what is no Pod.
+std::vector<std::string> not_done(std::string_view pod_json);
+
+}  // namespace causeway::lab
