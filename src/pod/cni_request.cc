@@ -1,5 +1,6 @@
 #include "pod/cni_request.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <cctype>
 #include <cstring>
@@ -63,9 +64,19 @@ bool is_nothing(const json::value& value) {
          (value.is_array() && value.as_array().empty()) || (value.is_string() && value.as_string().empty());
 }
 
+// A member by its name, whatever the case of its letters: containerd writes "HostPort", and the plugins of the CNI
+// project, which ignore case as Go's encoding/json does, take it. The exact name wins.
+const json::value* member(const json::object& object, std::string_view name) {
+  if (const auto* exact = object.if_contains(name)) return exact;
+  const auto same = [](char a, char b) { return std::tolower(uint8_t(a)) == std::tolower(uint8_t(b)); };
+  for (const auto& [key, value] : object)
+    if (std::ranges::equal(std::string_view(key), name, same)) return &value;
+  return nullptr;
+}
+
 // A port of 1..65535. 0 where it may be left out.
 CniResult<uint16_t> parse_port(const json::object& mapping, std::string_view key, const std::string& where) {
-  const auto* value = mapping.if_contains(key);
+  const auto* value = member(mapping, key);
   const auto* number = value ? value->if_int64() : nullptr;
   if (!number || *number < 0 || *number > UINT16_MAX)
     return std::unexpected(config(fmt::format("{}.{} {} must be a port from 1 to 65535", where, key,
@@ -83,7 +94,7 @@ CniResult<std::optional<cluster::HostPort>> parse_mapping(const json::value& val
   if (*host_port == 0) return std::nullopt;  // as in a Pod's spec: no port of the node is wanted
   if (*container_port == 0) return std::unexpected(config(where + ".containerPort 0 must be a port from 1 to 65535"));
   cluster::HostPort port{.port = *host_port, .container_port = *container_port};
-  if (const auto* protocol = mapping->if_contains("protocol"); protocol && !is_nothing(*protocol)) {
+  if (const auto* protocol = member(*mapping, "protocol"); protocol && !is_nothing(*protocol)) {
     std::string name = protocol->is_string() ? std::string(protocol->as_string()) : std::string();
     for (char& c : name) c = char(std::tolower(uint8_t(c)));
     const auto known = parse_protocol(name);
@@ -92,7 +103,7 @@ CniResult<std::optional<cluster::HostPort>> parse_mapping(const json::value& val
           config(fmt::format("{}.protocol {} must be tcp, udp or sctp", where, shortened(*protocol))));
     port.protocol = *known;
   }
-  if (const auto* host_ip = mapping->if_contains("hostIP"); host_ip && !is_nothing(*host_ip)) {
+  if (const auto* host_ip = member(*mapping, "hostIP"); host_ip && !is_nothing(*host_ip)) {
     const auto ip = host_ip->is_string() ? Ip::parse(host_ip->as_string()) : Result<Ip>(fail(Errc::Invalid, "no text"));
     if (!ip || ip->is_multicast())
       return std::unexpected(

@@ -84,6 +84,9 @@ TEST_CASE("port mappings are read in full, and each that cannot be right is refu
                   {"hostPort":53,"containerPort":53,"protocol":"udp","hostIP":"fd00::1"},
                   {"hostPort":53,"containerPort":53,"protocol":"sctp","hostIP":""}])") ==
         "53:53/udp@172.18.0.2,53:53/udp@fd00::1,53:53/sctp");
+  // As containerd writes it (go-cni's PortMapping has no JSON names).
+  CHECK(ports(R"([{"HostPort":54323,"ContainerPort":8080,"Protocol":"tcp","HostIP":"127.0.0.1"}])") ==
+        "54323:8080/tcp@127.0.0.1");
   CHECK(ports(R"([{"hostPort":0,"containerPort":80,"protocol":"tcp"}])") == "");
   CHECK(ports("null") == "");
   CHECK(ports("[]") == "");
