@@ -46,7 +46,7 @@ def peers_of(images):
 
 def key(images, peers):
     """What decides the bytes of the archive: the recipes, the peers (their paths hold version and checksums), Debian's packages."""
-    text = [path.read_bytes() for path in sorted(HERE.glob('*')) if path.suffix in ('.py', '.c') and not path.stem.endswith('_test')]
+    text = [path.read_bytes() for path in sorted(HERE.glob('*')) if path.suffix in ('.py', '.c', '.sh') and not path.stem.endswith('_test')]
     installed = subprocess.run(['dpkg-query', '-W', '-f', '${Package} ${Version} ${db:Status-Status}\n'], stdin=subprocess.DEVNULL,
                                capture_output=True, check=True).stdout
     return hashlib.sha256(b'\0'.join([*text, installed, repr([i.title for i in images]).encode(),

@@ -5,10 +5,12 @@ The tests of sig-network and the policy suites name these images; what each must
 its own nc before the one in PATH, and its static wget crashes as soon as it resolves a name.
 """
 import glob
+import os
 
 from oci import File, Folder, Image, Link
 from rootfs import tree_of
 
+IPERF = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'iperf22.sh')
 E2E = 'registry.k8s.io/e2e-test-images'
 
 # What the tests and a curious person run in a Pod.
@@ -20,7 +22,7 @@ true tty uname uniq wc which whoami xargs xtables-nft-multi
 '''.split()
 
 LINKS = {
-    '/usr/bin/sh': 'dash', '/usr/bin/nc': 'nc.openbsd', '/usr/bin/[': 'test', '/usr/local/bin/iperf': '/usr/bin/iperf',
+    '/usr/bin/sh': 'dash', '/usr/bin/nc': 'nc.openbsd', '/usr/bin/[': 'test',
     **{f'/usr/sbin/{name}': 'xtables-nft-multi' for name in
        ('iptables', 'iptables-save', 'iptables-restore', 'ip6tables', 'ip6tables-save', 'ip6tables-restore')},
 }
@@ -61,6 +63,7 @@ def layers_of(images, peers, pause, porter):
     layers = {}
     if 'tools' in wanted:
         layers['tools'] = tree_of(PROGRAMS, LINKS, FILES, sorted(glob.glob('/usr/lib/*/xtables')) or ['/usr/lib/xtables'])
+        layers['tools']['/usr/local/bin/iperf'] = File(source=IPERF, mode=0o755)
     if 'pause' in wanted:
         layers['pause'] = {'/pause': File(source=pause, mode=0o755)}
     for layer in wanted & PEERS.keys():
