@@ -33,7 +33,18 @@ ABI_BEGIN
   X(DROP_WRITE_FAILED, "dropped: the kernel refused to change the packet")                     \
   X(DROP_MISDELIVERED, "dropped: delivered to a veth that has another address")                \
   X(COUNT_EVICTED, "unreplied or closing flow evicted: conntrack was full")                    \
-  X(DROP_NO_POD, "dropped: reply to a Pod that is gone")
+  X(DROP_NO_POD, "dropped: reply to a Pod that is gone")                                       \
+  X(COUNT_SERVICE_OPENED, "flow to a Service opened")                                          \
+  X(COUNT_SERVICE_TRANSLATED, "packet of a flow to a Service translated")                      \
+  X(COUNT_SERVICE_REJECTED, "refused: Service without endpoints, or no such port")             \
+  X(COUNT_SERVICE_RESTEERED, "flow moved off an endpoint that is gone")                        \
+  X(COUNT_SERVICE_RETRIED, "connection tried at another endpoint")                             \
+  X(COUNT_SERVICE_ADOPTED, "flow of the kernel's conntrack taken over")                        \
+  X(DROP_SERVICE_LOCAL, "dropped: Service without endpoints on this node")                     \
+  X(DROP_SERVICE_SOURCE, "dropped: source is not in loadBalancerSourceRanges")                 \
+  X(DROP_SERVICE_UNALLOCATED, "dropped: Service address that nobody has")                      \
+  X(DROP_SERVICE_OUTSIDE, "dropped: ClusterIP asked from outside of the cluster")              \
+  X(DROP_SERVICE_SWALLOWED, "dropped: refusal by one endpoint while others remain")
 
 #define COUNTER_ENUM(name, text) name,
 enum counter_reason { COUNTER_REASONS(COUNTER_ENUM) COUNTER_REASON_COUNT };

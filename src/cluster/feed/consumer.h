@@ -18,6 +18,7 @@ struct Failure {
 };
 inline std::string object_of(const AttachmentKey& key) { return "attachment " + to_string(key); }
 inline std::string object_of_node(const std::string& name) { return "node " + name; }
+inline std::string object_of(const ServiceKey& key) { return "service " + to_string(key); }
 
 class Consumer {
  public:

@@ -49,6 +49,13 @@ struct Pod {
   bool operator==(const Pod&) const = default;
 };
 
+struct ServiceKey {
+  std::string ns;
+  std::string name;
+  auto operator<=>(const ServiceKey&) const = default;
+};
+std::string to_string(const ServiceKey& key);  // ns/name
+
 struct Namespace {
   std::string name;
   Labels labels;

@@ -1,0 +1,26 @@
+// What the operator chose for Services on a node.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/ip.h"
+
+namespace causeway::service {
+
+struct Options {
+  // Node ports are served on: the node's primary address of each family (as kube-proxy's nftables mode; true), or its
+  // addresses inside these prefixes. An empty list without `primary`: all of its addresses.
+  bool node_ports_on_primary = true;
+  std::vector<Cidr> node_port_addresses;
+  bool node_ports_on_localhost = true;  // from the node itself, where the plane can
+  bool external_ips = true;             // spec.externalIPs are served (KEP-5707: may be switched off)
+  bool masquerade_all = false;          // every endpoint sees the node's address
+  bool host_ports = false;              // ports that Pods want of the node are rows here (plane bpf)
+  // Only Services with this label value `service.kubernetes.io/service-proxy-name`; "": only those without the label.
+  std::string proxy_name;
+  // Ranges of Service addresses beside those of ServiceCIDR objects.
+  std::vector<Cidr> service_cidrs;
+};
+
+}  // namespace causeway::service
