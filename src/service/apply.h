@@ -2,15 +2,16 @@
 #pragma once
 
 #include "cluster/feed/consumer.h"
-#include "service/tables.h"
+#include "service/desired.h"
 
 namespace causeway::service {
 
 class Applier : public cluster::Consumer {
  public:
   std::string_view name() const override { return "service"; }
-  // What the kernel shall hold.
-  virtual Tables tables() const = 0;
+  // What the kernel shall hold; borrowed, so that nobody copies 30,000 Services to look at one row.
+  virtual const Desired& desired() const = 0;
+  Tables tables() const { return desired().tables(); }
   // Rows written to the kernel (put or removed) since the start.
   virtual uint64_t writes() const = 0;
   // Where the kernel, looked at now, holds something else: one line for each row. Does not repair.

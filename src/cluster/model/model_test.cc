@@ -131,3 +131,15 @@ TEST_CASE("a heartbeat of a Node is no change") {
   api.status.conditions.push_back({.type = "Ready", .status = "True"});
   CHECK(model.put(project(api)) == first);
 }
+
+TEST_CASE("a Node that is deleted, or that the cluster autoscaler takes, is leaving; one cordoned is not") {
+  kube::Node api;
+  api.spec.unschedulable = true;
+  api.spec.taints = {{.key = "node.kubernetes.io/unschedulable", .effect = "NoSchedule"}};
+  CHECK_FALSE(project(api).leaving);
+  api.spec.taints.push_back({.key = "ToBeDeletedByClusterAutoscaler", .effect = "NoSchedule"});
+  CHECK(project(api).leaving);
+  api.spec.taints.clear();
+  api.metadata.deletion_timestamp = kube::Time{};
+  CHECK(project(api).leaving);
+}

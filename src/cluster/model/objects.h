@@ -22,6 +22,7 @@ struct Node {
   std::vector<Ip> addresses;    // InternalIP, in the order of status.addresses
   std::vector<Cidr> pod_cidrs;  // none until node IPAM gave them; at most one for each family
   std::string problem;          // a field that cannot be read, and why; "" if all is well
+  bool leaving = false;         // deleted, or about to be by the cluster autoscaler: load balancers shall turn away
   bool operator==(const Node&) const = default;
 
   // The first address of the family.

@@ -50,6 +50,11 @@ Result<Cidr> parse_stored_cidr(std::string_view text) {
 
 Node project(const kube::Node& node) {
   Node out{.name = node.metadata.name};
+  // KEP-3836: the autoscaler taints the Node before it takes the machine.
+  out.leaving = node.metadata.deletion_timestamp.has_value() ||
+                std::ranges::any_of(node.spec.taints, [](const kube::Taint& taint) {
+                  return taint.key == "ToBeDeletedByClusterAutoscaler";
+                });
   if (node.metadata.creation_timestamp)
     out.created =
         std::chrono::duration_cast<std::chrono::seconds>(node.metadata.creation_timestamp->time_since_epoch()).count();

@@ -24,7 +24,8 @@ std::string render(const Model& model) {
   for (const LinkAddress& address : uplink.addresses) out += fmt::format(" {}/{}", address.ip, address.prefix);
   out += "\n";
   for (const auto& [name, node] : model.nodes())
-    out += fmt::format("node {} addresses {} pods {}\n", name, list(node.addresses), list(node.pod_cidrs));
+    out += fmt::format("node {} addresses {} pods {}{}\n", name, list(node.addresses), list(node.pod_cidrs),
+                       node.leaving ? " leaving" : "");
   for (const auto& [name, ns] : model.namespaces()) out += fmt::format("namespace {}\n", name);
   for (const auto& [key, pod] : model.pods())
     out += fmt::format("pod {} node {} addresses {}{}\n", key, or_dash(pod.node), list(pod.addresses),
