@@ -99,7 +99,9 @@ struct service_value {
 };
 ABI_LAYOUT(struct service_value, 48);
 
-/* Map `slots` (hash, not preallocated) -> __u32, the backend. */
+/* Map `slots` (hash, not preallocated) -> __u32, the backend. A change of few slots is written in place (each row is
+ * right by itself), any other under a new epoch. A reader that finds no slot holds an old row of `services`: it looks
+ * that up once more; old slots stay for 100 ms after the flip. */
 struct slot_key {
   __u32 pool;
   __u32 epoch;
@@ -119,8 +121,9 @@ struct backend_value {
   __u8 proto;
   __u8 state; /* enum backend_state */
   __u32 generation;
-  __u32 load;   /* of its node, 0 (idle) - 1000 (busy); for SERVICE_LEAST_LOAD */
-  __u32 weight; /* 1-65535; for SERVICE_LEAST_CONNECTIONS and SERVICE_LEAST_LOAD */
+  __u32 service; /* whose it is (service_value.id): who remembers a backend of another Service forgets it */
+  __u16 load;    /* of its node, 0 (idle) - 1000 (busy); for SERVICE_LEAST_LOAD */
+  __u16 weight;  /* 1-65535; for SERVICE_LEAST_CONNECTIONS and SERVICE_LEAST_LOAD */
 #ifdef __cplusplus
   ABI_COMPARE(backend_value);
 #endif

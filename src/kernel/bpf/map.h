@@ -75,8 +75,7 @@ class Map final : public Table<K, V> {
     TRY(each([&](const K& key, const V& value) { rows[key] = value; }));
     return rows;
   }
-  // The rows one by one, in no order, some thousand at a time in memory.
-  Status each(const std::function<void(const K&, const V&)>& row) const {
+  Status each(const std::function<void(const K&, const V&)>& row) const override {
     return raw_.each(sizeof(K), sizeof(V), [&](const std::byte* key_bytes, const std::byte* value_bytes) {
       K key;
       V value;

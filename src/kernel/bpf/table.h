@@ -2,6 +2,7 @@
 // std::map for tests.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <utility>
@@ -27,6 +28,11 @@ class Table {
   virtual Status remove(const std::vector<K>& keys) = 0;
   // All rows. Rows that change meanwhile may be seen old or new.
   virtual Result<Rows> dump() const = 0;
+  // The same row by row, in no order; the kernel's map holds some thousand of them in memory, not all.
+  virtual Status each(const std::function<void(const K&, const V&)>& row) const {
+    for (const auto& [key, value] : TRY(dump())) row(key, value);
+    return ok();
+  }
 
   Status put(const K& key, const V& value) { return put(std::vector<Row>{{key, value}}); }
   Status remove(const K& key) { return remove(std::vector<K>{key}); }
