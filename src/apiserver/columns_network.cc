@@ -1,4 +1,4 @@
-// The columns of Service, EndpointSlice and NetworkPolicy.
+// The columns of Service, EndpointSlice, Endpoints, ServiceCIDR, IPAddress and NetworkPolicy.
 #include <boost/json.hpp>
 
 #include "apiserver/columns.h"
@@ -21,6 +21,21 @@ constexpr Column kSliceColumns[] = {
     {"AddressType", "IPv4, IPv6 or FQDN."},
     {"Ports", "The ports of every endpoint."},
     {"Endpoints", "The addresses of the endpoints."},
+    kAge,
+};
+constexpr Column kEndpointsColumns[] = {
+    kName,
+    {"Endpoints", "The addresses and ports of the ready endpoints."},
+    kAge,
+};
+constexpr Column kServiceCidrColumns[] = {
+    kName,
+    {"CIDRs", "The ranges out of which Services get their addresses."},
+    kAge,
+};
+constexpr Column kIpAddressColumns[] = {
+    kName,
+    {"ParentRef", "The object that has the address."},
     kAge,
 };
 constexpr Column kPolicyColumns[] = {
@@ -104,6 +119,53 @@ json::array slice_cells(const json::object& slice, WallTime now) {
           age_of(slice, now)};
 }
 
+// At most three; "<none>" when there is no subset, and nothing when no address of any is ready (formatEndpoints).
+std::string endpoints_text(const json::object& endpoints) {
+  constexpr size_t kShown = 3;
+  const json::array& subsets = array_at(endpoints, "subsets");
+  if (subsets.empty()) return "<none>";
+  std::string text;
+  size_t count = 0;
+  const auto show = [&](const json::object& subset, const json::object* port) {
+    for (const json::value& value : array_at(subset, "addresses")) {
+      if (!value.is_object() || ++count > kShown) continue;
+      const std::string_view ip = text_at(value.get_object(), "ip");
+      if (!port)
+        append(text, ip);
+      else
+        append(text,
+               fmt::format(fmt::runtime(ip.find(':') == ip.npos ? "{}:{}" : "[{}]:{}"), ip, int_at(*port, "port")));
+    }
+  };
+  for (const json::value& value : subsets) {
+    if (!value.is_object()) continue;
+    const json::object& subset = value.get_object();
+    const json::array& ports = array_at(subset, "ports");
+    if (ports.empty()) show(subset, nullptr);
+    for (const json::value& port : ports)
+      if (port.is_object()) show(subset, &port.get_object());
+  }
+  if (count > kShown) text += fmt::format(" + {} more...", count - kShown);
+  return text;
+}
+
+json::array endpoints_cells(const json::object& endpoints, WallTime now) {
+  return {name_of(endpoints), endpoints_text(endpoints), age_of(endpoints, now)};
+}
+
+json::array service_cidr_cells(const json::object& object, WallTime now) {
+  return {name_of(object), texts(array_at(object, "spec.cidrs")), age_of(object, now)};
+}
+
+// "services/default/kubernetes", "gateways.gateway.networking.k8s.io/infra/edge".
+json::array ip_address_cells(const json::object& object, WallTime now) {
+  const json::object& parent = object_at(object, "spec.parentRef");
+  std::string text(text_at(parent, "resource"));
+  for (auto [field, separator] : {std::pair("group", '.'), {"namespace", '/'}, {"name", '/'}})
+    if (const auto part = text_at(parent, field); !part.empty()) text.append(1, separator).append(part);
+  return {name_of(object), or_none(std::move(text)), age_of(object, now)};
+}
+
 json::array policy_cells(const json::object& policy, WallTime now) {
   return {name_of(policy), format_selector(object_at(policy, "spec.podSelector")), age_of(policy, now)};
 }
@@ -112,6 +174,9 @@ json::array policy_cells(const json::object& policy, WallTime now) {
 
 TableView service_table() { return {kServiceColumns, service_cells}; }
 TableView endpoint_slice_table() { return {kSliceColumns, slice_cells}; }
+TableView endpoints_table() { return {kEndpointsColumns, endpoints_cells}; }
+TableView service_cidr_table() { return {kServiceCidrColumns, service_cidr_cells}; }
+TableView ip_address_table() { return {kIpAddressColumns, ip_address_cells}; }
 TableView network_policy_table() { return {kPolicyColumns, policy_cells}; }
 
 }  // namespace causeway::apiserver

@@ -17,6 +17,7 @@ constexpr kube::KindInfo kEventView{"events.k8s.io", "v1", "Event", "events", tr
 const std::vector<Kind>& kinds() {
   static const std::vector<Kind> kKinds = {
       {.info = kube::ConfigMap::kKind, .singular = "configmap", .short_names = {"cm"}, .table = config_map_table()},
+      {.info = kube::Endpoints::kKind, .singular = "endpoints", .short_names = {"ep"}, .table = endpoints_table()},
       {.info = kube::Event::kKind,
        .singular = "event",
        .short_names = {"ev"},
@@ -82,6 +83,8 @@ const std::vector<Kind>& kinds() {
        .singular = "endpointslice",
        .has_generation = true,
        .table = endpoint_slice_table()},
+      {.info = kube::IpAddress::kKind, .singular = "ipaddress", .short_names = {"ip"}, .table = ip_address_table()},
+      {.info = kube::ServiceCidr::kKind, .singular = "servicecidr", .has_status = true, .table = service_cidr_table()},
       {.info = kube::NetworkPolicy::kKind,
        .singular = "networkpolicy",
        .short_names = {"netpol"},

@@ -190,6 +190,20 @@ CAUSEWAY_FIELDS(EndpointPort, f("name", &S::name), f("protocol", &S::protocol), 
                 f("appProtocol", &S::app_protocol));
 CAUSEWAY_FIELDS(EndpointSlice, always("metadata", &S::metadata), always("addressType", &S::address_type),
                 always("endpoints", &S::endpoints), always("ports", &S::ports));
+CAUSEWAY_FIELDS(EndpointAddress, always("ip", &S::ip), f("hostname", &S::hostname), f("nodeName", &S::node_name),
+                f("targetRef", &S::target_ref));
+CAUSEWAY_FIELDS(SubsetPort, f("name", &S::name), always("port", &S::port), f("protocol", &S::protocol),
+                f("appProtocol", &S::app_protocol));
+CAUSEWAY_FIELDS(EndpointSubset, f("addresses", &S::addresses), f("notReadyAddresses", &S::not_ready_addresses),
+                f("ports", &S::ports));
+CAUSEWAY_FIELDS(Endpoints, always("metadata", &S::metadata), f("subsets", &S::subsets));
+CAUSEWAY_FIELDS(ServiceCidrSpec, f("cidrs", &S::cidrs));
+CAUSEWAY_FIELDS(ServiceCidrStatus, f("conditions", &S::conditions));
+CAUSEWAY_FIELDS(ServiceCidr, always("metadata", &S::metadata), f("spec", &S::spec), f("status", &S::status));
+CAUSEWAY_FIELDS(ParentReference, f("group", &S::group), f("resource", &S::resource), f("namespace", &S::ns),
+                f("name", &S::name));
+CAUSEWAY_FIELDS(IpAddressSpec, f("parentRef", &S::parent_ref));
+CAUSEWAY_FIELDS(IpAddress, always("metadata", &S::metadata), f("spec", &S::spec));
 
 // --- policy.h
 CAUSEWAY_FIELDS(IpBlock, always("cidr", &S::cidr), f("except", &S::except));

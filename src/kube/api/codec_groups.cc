@@ -5,6 +5,9 @@ namespace causeway::kube {
 
 CAUSEWAY_KIND(Service);
 CAUSEWAY_KIND(EndpointSlice);
+CAUSEWAY_KIND(Endpoints);
+CAUSEWAY_KIND(ServiceCidr);
+CAUSEWAY_KIND(IpAddress);
 CAUSEWAY_KIND(NetworkPolicy);
 CAUSEWAY_KIND(ReplicaSet);
 CAUSEWAY_KIND(Deployment);

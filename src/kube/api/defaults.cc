@@ -225,6 +225,12 @@ void endpoint_slice(json::object& object) {
   });
 }
 
+void endpoints(json::object& object) {
+  for_each_object(object, "subsets", [](json::object& subset) {
+    for_each_object(subset, "ports", [](json::object& port) { set_default(port, "protocol", "TCP"); });
+  });
+}
+
 void network_policy(json::object& object) {
   json::object& spec = make_object(object, "spec");
   for (auto rules : {"ingress", "egress"})
@@ -312,6 +318,8 @@ void set_defaults(const KindInfo& kind, json::object& object) {
       node(object);
     else if (kind.kind == "Secret")
       secret(object);
+    else if (kind.kind == "Endpoints")
+      endpoints(object);
   } else if (kind.group == "apps") {
     if (kind.kind == "Deployment")
       deployment(object);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/ip.h"
+
 namespace causeway::kube {
 
 namespace {
@@ -153,6 +155,13 @@ std::string check_config_map_key(std::string_view key) {
   else if (key.starts_with(".."))
     found.add("must not start with '..'");
   return found.take();
+}
+
+std::string check_canonical_ip(std::string_view name) {
+  const auto ip = Ip::parse(name);
+  if (!ip) return "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+  if (const auto form = to_string(*ip); form != name) return "must be in canonical form (\"" + form + "\")";
+  return "";
 }
 
 std::string check_path_segment(std::string_view name) {

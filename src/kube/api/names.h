@@ -14,6 +14,7 @@ std::string check_label_value(std::string_view value);
 std::string check_port_name(std::string_view name);     // IANA service name: 15, with a letter
 std::string check_env_var_name(std::string_view name);  // relaxed since 1.34: printable ASCII without '='
 std::string check_config_map_key(std::string_view key);
+std::string check_canonical_ip(std::string_view name);  // an IP address as we would print it (RFC 5952)
 std::string check_path_segment(std::string_view name);  // no '/', '%', not "." or ".."
 
 }  // namespace causeway::kube

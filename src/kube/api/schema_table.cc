@@ -75,6 +75,11 @@ Binding
  kind string
  metadata ObjectMeta
  target ObjectReference required
+Endpoints
+ apiVersion string
+ kind string
+ metadata ObjectMeta
+ subsets []EndpointSubset
 apps.Deployment
  apiVersion string
  kind string
@@ -98,6 +103,17 @@ networking.NetworkPolicy
  kind string
  metadata ObjectMeta
  spec networking.NetworkPolicySpec
+networking.ServiceCIDR
+ apiVersion string
+ kind string
+ metadata ObjectMeta
+ spec networking.ServiceCIDRSpec
+ status networking.ServiceCIDRStatus
+networking.IPAddress
+ apiVersion string
+ kind string
+ metadata ObjectMeta
+ spec networking.IPAddressSpec
 discovery.EndpointSlice
  apiVersion string
  kind string
@@ -299,6 +315,10 @@ EventSource
 EventSeries
  count int32
  lastObservedTime microtime
+EndpointSubset
+ addresses []EndpointAddress
+ notReadyAddresses []EndpointAddress
+ ports []EndpointPort
 apps.DeploymentSpec
  replicas int32
  selector LabelSelector required
@@ -353,6 +373,12 @@ networking.NetworkPolicySpec
  ingress []networking.NetworkPolicyIngressRule
  egress []networking.NetworkPolicyEgressRule
  policyTypes []string enum=Ingress|Egress
+networking.ServiceCIDRSpec
+ cidrs []string
+networking.ServiceCIDRStatus
+ conditions []Condition merge=type keys=type
+networking.IPAddressSpec
+ parentRef networking.ParentReference
 discovery.Endpoint
  addresses []string required set
  conditions discovery.EndpointConditions
@@ -666,6 +692,16 @@ Condition
  lastTransitionTime time required
  reason string required
  message string required
+EndpointAddress
+ ip string required
+ hostname string
+ nodeName string
+ targetRef ObjectReference
+EndpointPort
+ name string
+ port int32 required
+ protocol string enum=TCP|UDP|SCTP
+ appProtocol string
 LabelSelector
  matchLabels {}string
  matchExpressions []LabelSelectorRequirement
@@ -703,6 +739,11 @@ networking.NetworkPolicyIngressRule
 networking.NetworkPolicyEgressRule
  ports []networking.NetworkPolicyPort
  to []networking.NetworkPolicyPeer
+networking.ParentReference
+ group string
+ resource string
+ namespace string
+ name string
 discovery.EndpointConditions
  ready bool
  serving bool

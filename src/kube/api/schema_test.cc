@@ -21,7 +21,8 @@ std::string check(const KindInfo& kind, std::string_view json) {
 TEST_CASE("every typed kind has its schema") {
   for (const auto& kind :
        {Pod::kKind, Node::kKind, Namespace::kKind, Service::kKind, EndpointSlice::kKind, NetworkPolicy::kKind,
-        ConfigMap::kKind, Secret::kKind, ReplicaSet::kKind, Deployment::kKind, Event::kKind, Lease::kKind})
+        Endpoints::kKind, ServiceCidr::kKind, IpAddress::kKind, ConfigMap::kKind, Secret::kKind, ReplicaSet::kKind,
+        Deployment::kKind, Event::kKind, Lease::kKind})
     CHECK_MESSAGE(schema_of(kind), kind.kind);
   CHECK(schema_of("apps", "v1", "DaemonSet"));
   CHECK(!schema_of("apps", "v1beta1", "Deployment"));

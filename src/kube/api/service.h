@@ -1,4 +1,4 @@
-// Service and EndpointSlice.
+// Services and what belongs to them: EndpointSlice, Endpoints, ServiceCIDR, IPAddress.
 #pragma once
 
 #include "kube/api/meta.h"
@@ -108,6 +108,71 @@ struct EndpointSlice {
   std::vector<SliceEndpoint> endpoints;
   std::vector<EndpointPort> ports;  // empty: the slice has no port
   bool operator==(const EndpointSlice&) const = default;
+};
+
+// Deprecated since 1.33, and still what Conformance asks for.
+struct EndpointAddress {
+  std::string ip;
+  std::string hostname;
+  std::optional<std::string> node_name;
+  std::optional<ObjectReference> target_ref;
+  bool operator==(const EndpointAddress&) const = default;
+};
+struct SubsetPort {
+  std::string name;
+  int32_t port = 0;
+  std::string protocol;
+  std::optional<std::string> app_protocol;
+  bool operator==(const SubsetPort&) const = default;
+};
+// Each address has each port.
+struct EndpointSubset {
+  std::vector<EndpointAddress> addresses;
+  std::vector<EndpointAddress> not_ready_addresses;
+  std::vector<SubsetPort> ports;
+  bool operator==(const EndpointSubset&) const = default;
+};
+struct Endpoints {
+  static constexpr KindInfo kKind{"", "v1", "Endpoints", "endpoints", true};
+  ObjectMeta metadata;  // named like the Service
+  std::vector<EndpointSubset> subsets;
+  bool operator==(const Endpoints&) const = default;
+};
+
+// Ranges out of which Services get their addresses (KEP-1880).
+struct ServiceCidrSpec {
+  std::vector<std::string> cidrs;  // one, or one of each family
+  bool operator==(const ServiceCidrSpec&) const = default;
+};
+struct ServiceCidrStatus {
+  std::vector<Condition> conditions;  // Ready; False with reason Terminating while it is being deleted
+  bool operator==(const ServiceCidrStatus&) const = default;
+};
+struct ServiceCidr {
+  static constexpr KindInfo kKind{"networking.k8s.io", "v1", "ServiceCIDR", "servicecidrs", false};
+  ObjectMeta metadata;
+  ServiceCidrSpec spec;
+  ServiceCidrStatus status;
+  bool operator==(const ServiceCidr&) const = default;
+};
+
+// One address that is taken; its name is the address in canonical form.
+struct ParentReference {
+  std::string group;
+  std::string resource;
+  std::string ns;
+  std::string name;
+  bool operator==(const ParentReference&) const = default;
+};
+struct IpAddressSpec {
+  std::optional<ParentReference> parent_ref;
+  bool operator==(const IpAddressSpec&) const = default;
+};
+struct IpAddress {
+  static constexpr KindInfo kKind{"networking.k8s.io", "v1", "IPAddress", "ipaddresses", false};
+  ObjectMeta metadata;
+  IpAddressSpec spec;
+  bool operator==(const IpAddress&) const = default;
 };
 
 }  // namespace causeway::kube

@@ -38,6 +38,8 @@ void port_or_name(FieldErrors& errors, const Path& path, const json::value* valu
 void not_negative(FieldErrors& errors, const Path& path, const json::object& object, std::string_view field);
 void ip_address(FieldErrors& errors, const Path& path, std::string_view text);
 void cidr(FieldErrors& errors, const Path& path, std::string_view text);
+// An address that packets can be sent to: not unspecified, loopback, link-local or multicast.
+void endpoint_ip(FieldErrors& errors, const Path& path, std::string_view text);
 void labels(FieldErrors& errors, const Path& path, const json::object& labels);
 void label_selector(FieldErrors& errors, const Path& path, const json::object& selector);
 void taint_effect(FieldErrors& errors, const Path& path, std::string_view effect);
@@ -69,6 +71,11 @@ void daemon_set(FieldErrors& errors, const json::object& object);
 void service(FieldErrors& errors, const json::object& object);
 void service_update(FieldErrors& errors, const json::object& old, const json::object& updated);
 void endpoint_slice(FieldErrors& errors, const json::object& object);
+void endpoints(FieldErrors& errors, const json::object& object);
+void service_cidr(FieldErrors& errors, const json::object& object);
+void service_cidr_update(FieldErrors& errors, const json::object& old, const json::object& updated);
+void address_object(FieldErrors& errors, const json::object& object);  // IPAddress
+void address_object_update(FieldErrors& errors, const json::object& old, const json::object& updated);
 void network_policy(FieldErrors& errors, const json::object& object);
 void node(FieldErrors& errors, const json::object& object);
 void node_update(FieldErrors& errors, const json::object& old, const json::object& updated);

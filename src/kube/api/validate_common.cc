@@ -66,6 +66,21 @@ void cidr(FieldErrors& errors, const Path& path, std::string_view text) {
   errors.push_back(FieldError::invalid(path.text, json::value(text), detail));
 }
 
+void endpoint_ip(FieldErrors& errors, const Path& path, std::string_view text) {
+  const auto ip = Ip::parse(text);
+  if (!ip) return ip_address(errors, path, text);
+  std::string detail;
+  if (ip->is_unspecified())
+    detail = fmt::format("may not be unspecified ({})", text);
+  else if (ip->is_loopback())
+    detail = "may not be in the loopback range (127.0.0.0/8, ::1/128)";
+  else if (ip->is_link_local())
+    detail = "may not be in the link-local range (169.254.0.0/16, fe80::/10)";
+  else if (ip->is_multicast())
+    detail = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)";
+  add_if_wrong(errors, path, text, detail);
+}
+
 void labels(FieldErrors& errors, const Path& path, const json::object& labels) {
   for (const auto& member : labels) {
     add_if_wrong(errors, path, member.key(), check_qualified_name(member.key()));

@@ -16,20 +16,12 @@ void address(FieldErrors& errors, const Path& path, std::string_view text, std::
   if (type == "FQDN") return add_if_wrong(errors, path, text, check_dns1123_subdomain(text));
   auto ip = Ip::parse(text);
   if (!ip) return ip_address(errors, path, text);
-  std::string detail;
-  if ((type == "IPv4") != ip->is_v4()) detail = fmt::format("must be an {} address", type);
+  if ((type == "IPv4") != ip->is_v4())
+    return add_if_wrong(errors, path, text, fmt::format("must be an {} address", type));
   // New API: only the canonical form (RFC 5952) of an IPv6 address.
-  else if (ip->is_v6() && to_string(*ip) != text)
-    detail = fmt::format("must be in canonical form (\"{}\")", *ip);
-  else if (ip->is_unspecified())
-    detail = fmt::format("may not be unspecified ({})", text);
-  else if (ip->is_loopback())
-    detail = "may not be in the loopback range (127.0.0.0/8, ::1/128)";
-  else if (ip->is_link_local())
-    detail = "may not be in the link-local range (169.254.0.0/16, fe80::/10)";
-  else if (ip->is_multicast())
-    detail = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)";
-  if (!detail.empty()) errors.push_back(FieldError::invalid(path.text, json::value(text), detail));
+  if (ip->is_v6() && to_string(*ip) != text)
+    return add_if_wrong(errors, path, text, fmt::format("must be in canonical form (\"{}\")", *ip));
+  endpoint_ip(errors, path, text);
 }
 
 void hints(FieldErrors& errors, const Path& path, const json::object& endpoint) {

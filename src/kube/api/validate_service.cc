@@ -158,11 +158,7 @@ void service(FieldErrors& errors, const json::object& object) {
   size_t index = 0;
   for (auto text : texts(array_or_empty(spec, "externalIPs"))) {
     Path at = (path / "externalIPs")[index++];
-    ip_address(errors, at, text);
-    auto ip = Ip::parse(text);
-    if (ip && (ip->is_unspecified() || ip->is_loopback() || ip->is_link_local() || ip->is_multicast()))
-      errors.push_back(
-          FieldError::invalid(at.text, json::value(text), "may not be unspecified, loopback, link-local or multicast"));
+    endpoint_ip(errors, at, text);
   }
   if (type.empty())
     errors.push_back(FieldError::required((path / "type").text));

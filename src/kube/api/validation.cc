@@ -50,6 +50,9 @@ constexpr Rules kRules[] = {
     {"apps", "DaemonSet", true, check_dns1123_subdomain, daemon_set, immutable_selector},
     {"networking.k8s.io", "NetworkPolicy", true, check_dns1123_subdomain, network_policy, nullptr},
     {"discovery.k8s.io", "EndpointSlice", true, check_dns1123_subdomain, endpoint_slice, immutable_address_type},
+    {"", "Endpoints", true, check_dns1123_subdomain, endpoints, nullptr},
+    {"networking.k8s.io", "ServiceCIDR", false, check_dns1123_subdomain, service_cidr, service_cidr_update},
+    {"networking.k8s.io", "IPAddress", false, check_canonical_ip, address_object, address_object_update},
     {"coordination.k8s.io", "Lease", true, check_dns1123_subdomain, lease, nullptr},
 };
 
@@ -108,22 +111,6 @@ FieldErrors validate_status_update(const KindInfo& kind, const json::object& old
   }
   if (kind.group.empty() && kind.kind == "Node") node_update(errors, old, updated);
   return errors;
-}
-
-std::vector<std::string> warnings_for(const KindInfo& kind, const json::object& object) {
-  std::vector<std::string> warnings;
-  const json::object& spec = object_or_empty(object, "spec");
-  if (kind.kind == "Service" && kind.group.empty()) {
-    auto type = text_in(spec, "type");
-    if (!array_or_empty(spec, "externalIPs").empty() && type != "ExternalName" && text_in(spec, "clusterIP") != "None")
-      warnings.emplace_back("spec.externalIPs: deprecated in v1.36; clusters may stop implementing it");
-    if (!text_in(spec, "loadBalancerIP").empty()) warnings.emplace_back("spec.loadBalancerIP: deprecated since v1.24");
-    if (text_in(spec, "trafficDistribution") == "PreferClose")
-      warnings.emplace_back("spec.trafficDistribution: PreferClose is deprecated: use PreferSameZone");
-  }
-  if (kind.kind == "EndpointSlice" && text_in(object, "addressType") == "FQDN")
-    warnings.emplace_back("addressType: FQDN endpoints are deprecated");
-  return warnings;
 }
 
 }  // namespace causeway::kube

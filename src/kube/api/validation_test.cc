@@ -186,7 +186,7 @@ TEST_CASE("a Service's ports and addresses are held to the rules") {
         "spec.ports[1]: Duplicate value: {\"port\":80,\"protocol\":\"TCP\"}\n"
         "spec.ipFamilies[1]: Duplicate value: \"IPv4\"\n"
         "spec.clusterIP: Invalid value: \"010.0.0.1\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)\n"
-        "spec.externalIPs[0]: Invalid value: \"127.0.0.1\": may not be unspecified, loopback, link-local or multicast\n"
+        "spec.externalIPs[0]: Invalid value: \"127.0.0.1\": may not be in the loopback range (127.0.0.0/8, ::1/128)\n"
         "spec.trafficDistribution: Unsupported value: \"Near\": supported values: \"PreferClose\", \"PreferSameNode\", "
         "\"PreferSameZone\"\n");
   auto with = [](std::string ip) {
@@ -237,6 +237,58 @@ TEST_CASE("an EndpointSlice takes only addresses that a packet can be sent to") 
         "endpoints[3].addresses: Required value: must contain at least 1 address\n"
         "ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive\n"
         "ports[1].name: Duplicate value: \"\"\n");
+}
+
+TEST_CASE("Endpoints take only addresses that a packet can be sent to") {
+  CHECK(create(Endpoints::kKind, R"({"metadata":{"name":"a","namespace":"s"},"subsets":[{"ports":[{"port":80}]},
+      {"addresses":[{"ip":"127.0.0.1"},{"ip":"10.0.0.1","hostname":"a.b"}],"notReadyAddresses":[{"ip":"fe80::1"}],
+       "ports":[{"port":80,"name":"a"},{"port":0,"protocol":"ICMP"}]}]})") ==
+        "subsets[0]: Required value: must specify `addresses` or `notReadyAddresses`\n"
+        "subsets[1].addresses[0].ip: Invalid value: \"127.0.0.1\": may not be in the loopback range (127.0.0.0/8, "
+        "::1/128)\n"
+        "subsets[1].addresses[1].hostname: Invalid value: \"a.b\": " +
+            check_dns1123_label("a.b") +
+            "\n"
+            "subsets[1].notReadyAddresses[0].ip: Invalid value: \"fe80::1\": may not be in the link-local range "
+            "(169.254.0.0/16, fe80::/10)\n"
+            "subsets[1].ports[1].name: Required value\n"
+            "subsets[1].ports[1].port: Invalid value: 0: must be between 1 and 65535, inclusive\n"
+            "subsets[1].ports[1].protocol: Unsupported value: \"ICMP\": supported values: \"SCTP\", \"TCP\", "
+            "\"UDP\"\n");
+}
+
+TEST_CASE("a ServiceCIDR has one range of each family, and may only gain the second") {
+  auto with = [](std::string cidrs) { return R"({"metadata":{"name":"a"},"spec":{"cidrs":[)" + cidrs + "]}}"; };
+  CHECK(create(ServiceCidr::kKind, with(R"("10.0.0.0/24","fd00::/112")")) == "");
+  CHECK(create(ServiceCidr::kKind, with("")) == "spec.cidrs: Required value: at least one CIDR required\n");
+  CHECK(create(ServiceCidr::kKind, with(R"("10.0.0.1/24")")) ==
+        "spec.cidrs[0]: Invalid value: \"10.0.0.1/24\": must not have bits set beyond the prefix length (should be "
+        "\"10.0.0.0/24\")\n");
+  CHECK(create(ServiceCidr::kKind, with(R"("FD00::/112")")) ==
+        "spec.cidrs[0]: Invalid value: \"FD00::/112\": must be in canonical form (\"fd00::/112\")\n");
+  CHECK(create(ServiceCidr::kKind, with(R"("10.0.0.0/24","10.1.0.0/24")")) ==
+        "spec.cidrs: Invalid value: [\"10.0.0.0/24\",\"10.1.0.0/24\"]: may specify no more than one IP for each IP "
+        "family, i.e 192.168.0.0/24 and 2001:db8::/64\n");
+  const auto one = with(R"("10.0.0.0/24")"), both = with(R"("10.0.0.0/24","fd00::/112")");
+  CHECK(update(ServiceCidr::kKind, one, both) == "");
+  CHECK(update(ServiceCidr::kKind, both, one) == "spec.cidrs: Invalid value: [\"10.0.0.0/24\"]: field is immutable\n");
+  CHECK(update(ServiceCidr::kKind, one, with(R"("10.1.0.0/24")")) ==
+        "spec.cidrs[0]: Invalid value: \"10.1.0.0/24\": field is immutable\n");
+}
+
+TEST_CASE("an IPAddress is named by the address in its one form, and says whose it is") {
+  auto with = [](std::string name, std::string parent) {
+    return R"({"metadata":{"name":")" + name + R"("},"spec":{"parentRef":)" + parent + "}}";
+  };
+  const std::string parent = R"({"resource":"services","namespace":"s","name":"a"})";
+  CHECK(create(IpAddress::kKind, with("fd00::1", parent)) == "");
+  CHECK(create(IpAddress::kKind, with("fd00::0:1", parent)) ==
+        "metadata.name: Invalid value: \"fd00::0:1\": must be in canonical form (\"fd00::1\")\n");
+  CHECK(create(IpAddress::kKind, with("10.0.0.1", "null")) == "spec.parentRef: Required value\n");
+  CHECK(create(IpAddress::kKind, with("10.0.0.1", "{}")) ==
+        "spec.parentRef.resource: Required value\nspec.parentRef.name: Required value\n");
+  CHECK(update(IpAddress::kKind, with("10.0.0.1", parent), with("10.0.0.1", R"({"resource":"x","name":"y"})")) ==
+        "spec.parentRef: Invalid value: {\"resource\":\"x\",\"name\":\"y\"}: field is immutable\n");
 }
 
 TEST_CASE("a Node's Pod CIDRs are given once") {
