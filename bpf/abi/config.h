@@ -24,8 +24,10 @@ struct datapath_config {
   __u32 vni;
   __u32 vxlan_port; /* host order */
   struct nat_range nat_ports[NAT_RANGES_MAX];
+  __u32 services;   /* switch: Services, per packet */
+  __u64 node_netns; /* netns cookie of the node itself; the socket hooks tell its sockets by it */
 };
-ABI_LAYOUT(struct datapath_config, 44);
+ABI_LAYOUT(struct datapath_config, 56);
 
 ABI_END
 #endif

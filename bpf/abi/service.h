@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Services: what is balanced over what. Maps `services`, `slots` and `backends` (written by the agent), `affinity` and
- * `socket_flows` (written by the programs), and small ones about the node and its Pods.
+/* Services: what is balanced over what. Maps `services`, `slots` and `backends` (written by the agent), `affinity`,
+ * `socket_flows` and `socket_peers` (written by the programs), and small ones about the node and its Pods.
  *
  * A new set of slots is written under a new epoch, then the rows of `services` that use it are flipped, then the old
  * slots go: no packet ever sees half of a Service. */
@@ -17,10 +17,11 @@ enum {
   SLOTS_FIRST = 65536,
   BACKENDS_FIRST = 32768,
   AFFINITY_MAX = 65536,
+  SERVICE_CURSORS_MAX = 16384,
   SOCKET_FLOWS_MAX = 65536,
   NODE_ADDRESSES_MAX = 4096,
   SERVICE_RANGES_MAX = 1024,
-  SOURCE_RANGES_MAX = 65536,
+  SOURCE_RANGES_FIRST = 65536,
   CLIENTS_MAX = 16384
 };
 
@@ -160,8 +161,28 @@ struct affinity_value {
 };
 ABI_LAYOUT(struct affinity_value, 12);
 
-/* Map `socket_flows` (LRU hash): what the socket hooks translated. A row by the address that the application used
- * keeps an unconnected socket with its backend; one by the backend's address says what the application shall see. */
+/* Map `service_cursors` (LRU hash by pool) -> __u32: where SERVICE_ROUND_ROBIN is. */
+
+/* Map `socket_peers` (storage of sockets, goes with them): what the socket hooks made of a connect(). It holds while
+ * the socket's peer is the backend. A socket that sent to Services without connect() has an all zero row: its flows
+ * are in `socket_flows`. */
+struct socket_peer {
+  struct ip_addr service; /* the address that the application used */
+  struct ip_addr addr;    /* of the backend */
+  __be16 service_port;
+  __be16 port;
+  __u32 id; /* of the Service's port */
+  __u32 backend;
+  __u32 generation;
+#ifdef __cplusplus
+  ABI_COMPARE(socket_peer);
+#endif
+};
+ABI_LAYOUT(struct socket_peer, 48);
+
+/* Map `socket_flows` (LRU hash): what the socket hooks translated for sockets that are not connected. A row by the
+ * address that the application used keeps the socket with its backend; one by the backend's address says what the
+ * application shall see. */
 enum socket_direction { SOCKET_TO_BACKEND = 1, SOCKET_TO_SERVICE = 2 };
 
 struct socket_key {
@@ -184,7 +205,7 @@ struct socket_value {
   __u32 service;
   __u32 backend;
   __u32 generation;
-  __u32 expires; /* seconds of CLOCK_MONOTONIC: unconnected UDP, as conntrack forgets it; 0: with the socket */
+  __u32 expires; /* seconds of CLOCK_MONOTONIC, after the last packet: as conntrack forgets it */
 #ifdef __cplusplus
   ABI_COMPARE(socket_value);
 #endif

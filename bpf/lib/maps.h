@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The maps, all pinned by name in the node's pin folder and shared by the four programs. */
+/* The maps, all pinned by name in the node's pin folder and shared by the programs; those of Services are in
+ * lib/service_maps.h. */
 #ifndef CAUSEWAY_LIB_MAPS_H
 #define CAUSEWAY_LIB_MAPS_H
 
 #include "abi/ct.h"
 #include "abi/fabric.h"
-#include "abi/observe.h"
 #include "abi/pod.h"
 #include "lib/addr.h"
+#include "lib/counters.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
@@ -71,25 +72,10 @@ struct {
 } fragments SEC(".maps");
 
 struct {
-  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, COUNTERS_MAX);
-  __type(key, __u32);
-  __type(value, struct counter_value);
-  __uint(pinning, LIBBPF_PIN_BY_NAME);
-} counters SEC(".maps");
-
-struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, EVENTS_BYTES);
   __uint(pinning, LIBBPF_PIN_BY_NAME);
 } events SEC(".maps");
-
-static __always_inline void count(struct __sk_buff* ctx, __u32 reason) {
-  struct counter_value* value = bpf_map_lookup_elem(&counters, &reason);
-  if (!value) return;
-  value->packets++;
-  value->bytes += CTX_READ(ctx, len);
-}
 
 /* Counts and drops. */
 static __always_inline int drop(struct __sk_buff* ctx, __u32 reason) {

@@ -11,7 +11,9 @@
 
 #include "datapath/conntrack.h"
 #include "datapath/programs.h"
+#include "datapath/resize.h"
 #include "datapath/routes.h"
+#include "datapath/service_tables.h"
 #include "kernel/bpf/attach.h"
 #include "kernel/bpf/map.h"
 #include "kernel/bpf/pins.h"
@@ -132,6 +134,16 @@ Status check(const Features& features) {
   return ok();
 }
 
+Sizes first_sizes(const Options& options) {
+  Sizes sizes = sizes_for(options.conntrack_entries);
+  auto take = [](uint32_t& size, uint32_t wanted) { size = wanted ? wanted : size; };
+  take(sizes.services, options.service_rows.services);
+  take(sizes.slots, options.service_rows.slots);
+  take(sizes.backends, options.service_rows.backends);
+  take(sizes.source_ranges, options.service_rows.source_ranges);
+  return sizes;
+}
+
 }  // namespace
 
 struct Datapath::Impl {
@@ -143,7 +155,11 @@ struct Datapath::Impl {
   std::optional<bpf::Map<abi::peer_key, abi::peer_value>> peers;
   std::optional<bpf::Map<uint32_t, abi::uplink_value>> uplinks;
   std::optional<bpf::Map<abi::ct_key, abi::ct_value>> conntrack;
+  std::optional<ServiceTables> services;
   bpf::RawMap counters;
+  Sizes sizes;
+  std::optional<SocketPrograms> sockets;  // with socket_hooks
+  std::optional<bpf::Cgroup> cgroup;
 
   Attach mode_of(Hook hook) const { return modes[static_cast<size_t>(hook)]; }
 
@@ -153,11 +169,11 @@ struct Datapath::Impl {
     auto config = config_of(features);
     for (auto hook : kHooks) {
       auto& program = of(result, hook);
-      program.pin = programs_of(options.pins) + "/" + fingerprint(hook, config, options.conntrack_entries);
+      program.pin = programs_of(options.pins) + "/" + fingerprint(hook, config, sizes);
       if (auto pinned = bpf::open_pin(program.pin)) {
         program.fd = std::move(*pinned);
       } else {
-        program.fd = TRY(load_program(hook, config, options.conntrack_entries, maps_of(options.pins)));
+        program.fd = TRY(load_program(hook, config, sizes, maps_of(options.pins)));
       }
       program.id = TRY(bpf::program_id(program.fd.get()));
     }
@@ -173,7 +189,31 @@ struct Datapath::Impl {
     uplinks = TRY((open_map<uint32_t, abi::uplink_value>(options.pins, "uplinks")));
     conntrack = TRY((open_map<abi::ct_key, abi::ct_value>(options.pins, "conntrack")));
     counters = bpf::RawMap(TRY(bpf::open_pin(maps_of(options.pins) + "/counters")), "counters");
+    if (services)
+      TRY(services->reopen(maps_of(options.pins)));
+    else
+      services = TRY(ServiceTables::open(maps_of(options.pins)));
     return ok();
+  }
+
+  // All programs of these features, ready to be swapped in.
+  struct Loaded {
+    Programs programs;
+    std::optional<SocketPrograms> sockets;
+    std::optional<bpf::Cgroup> cgroup;
+  };
+  Result<Loaded> load(const Features& features) {
+    Loaded loaded{.programs = TRY(programs_for(features))};
+    if (!features.socket_hooks) return loaded;
+    const auto path = options.cgroup.empty() ? TRY(bpf::find_cgroup_root(), "socket hooks") : options.cgroup;
+    loaded.cgroup = TRY(bpf::open_cgroup(path), "socket hooks");
+    loaded.sockets = TRY(SocketPrograms::open(options.pins, config_of(features), sizes));
+    return loaded;
+  }
+  void use(Loaded loaded) {
+    programs = std::move(loaded.programs);
+    sockets = std::move(loaded.sockets);
+    cgroup = std::move(loaded.cgroup);
   }
 
   Status attach(Hook hook, IfIndex ifindex) {
@@ -215,16 +255,21 @@ struct Datapath::Impl {
           return status;
       if (attachment.by == mode_of(attachment.hook)) continue;
       if (attachment.by == Attach::Tcx)
-        TRY(bpf::unpin(links_of(options.pins) + "/" + link_name(attachment.ifindex, attachment.hook)));
+        TRY(bpf::unpin_link(links_of(options.pins) + "/" + link_name(attachment.ifindex, attachment.hook)));
       else
         TRY(bpf::detach_clsact(attachment.ifindex, direction_of(attachment.hook)));
     }
     for (auto& program : programs) {
       if (!bpf::open_pin(program.pin)) TRY(bpf::pin(program.fd.get(), program.pin));
     }
+    if (sockets)
+      TRY(sockets->attach(*cgroup));
+    else
+      TRY(SocketPrograms::detach(options.pins));
     for (const auto& name : TRY(bpf::list_pins(programs_of(options.pins)))) {
       auto path = programs_of(options.pins) + "/" + name;
-      if (std::none_of(programs.begin(), programs.end(), [&](const Program& program) { return program.pin == path; }))
+      if (std::none_of(programs.begin(), programs.end(), [&](const Program& program) { return program.pin == path; }) &&
+          !(sockets && sockets->has_pin(path)))
         TRY(bpf::unpin(path));
     }
     return ok();
@@ -242,7 +287,9 @@ Result<std::unique_ptr<Datapath>> Datapath::open(Options options) {
   impl->modes = TRY(resolve(impl->options.features.attach));
   for (const auto& folder : {maps_of(pins), programs_of(pins), links_of(pins)}) TRY(bpf::make_pin_folder(folder));
   auto old_conntrack = TRY(resize_conntrack(maps_of(pins), impl->options.conntrack_entries));
-  impl->programs = TRY(impl->programs_for(impl->options.features));
+  impl->sizes = TRY(sizes_at_least(maps_of(pins), first_sizes(impl->options)));
+  TRY(create_service_maps(impl->sizes, maps_of(pins)));
+  impl->use(TRY(impl->load(impl->options.features)));
   TRY(impl->open_maps());
   TRY(impl->swap());
   if (old_conntrack) TRY(copy_conntrack(*old_conntrack, *impl->conntrack));  // what opened until the swap
@@ -255,7 +302,7 @@ Attach Datapath::attach_mode(Hook hook) const { return impl_->mode_of(hook); }
 Status Datapath::set_features(Features features) {
   TRY(check(features));
   auto modes = TRY(resolve(features.attach));
-  impl_->programs = TRY(impl_->programs_for(features));
+  impl_->use(TRY(impl_->load(features)));
   impl_->modes = modes;
   impl_->options.features = std::move(features);
   return impl_->swap();
@@ -274,7 +321,7 @@ Status Datapath::attach_uplink(IfIndex uplink) {
 Status Datapath::detach(IfIndex ifindex) {
   for (auto hook : kHooks) {
     if (impl_->mode_of(hook) == Attach::Tcx)
-      TRY(bpf::unpin(links_of(impl_->options.pins) + "/" + link_name(ifindex, hook)));
+      TRY(bpf::unpin_link(links_of(impl_->options.pins) + "/" + link_name(ifindex, hook)));
     else
       TRY(bpf::detach_clsact(ifindex, direction_of(hook)));
   }
@@ -283,11 +330,44 @@ Status Datapath::detach(IfIndex ifindex) {
 
 Result<std::vector<Attachment>> Datapath::attached() { return impl_->attached(); }
 
+Result<std::vector<SocketAttachment>> Datapath::attached_sockets() {
+  if (!impl_->sockets) return std::vector<SocketAttachment>();
+  return impl_->sockets->attached();
+}
+
+Status Datapath::reserve_services(const ServiceRows& rows) {
+  const auto wanted = grown(impl_->sizes, rows);
+  if (wanted == impl_->sizes) return ok();
+  const auto folder = maps_of(impl_->options.pins);
+  auto growth = TRY(Growth::begin(folder, impl_->sizes, wanted));
+  const auto before = std::exchange(impl_->sizes, wanted);
+  auto loaded = impl_->load(impl_->options.features);
+  if (!loaded) {
+    impl_->sizes = before;
+    TRY(growth.undo());
+    return fail(std::move(loaded.error()).with("make room for Services"));
+  }
+  impl_->use(std::move(*loaded));
+  TRY(impl_->open_maps());
+  return impl_->swap();
+}
+
 Pods& Datapath::pods() { return *impl_->pods; }
 Routes& Datapath::routes() { return *impl_->routes; }
 Peers& Datapath::peers() { return *impl_->peers; }
 Uplinks& Datapath::uplinks() { return *impl_->uplinks; }
 Conntrack& Datapath::conntrack() { return *impl_->conntrack; }
+
+Services& Datapath::services() { return impl_->services->services; }
+Slots& Datapath::slots() { return impl_->services->slots; }
+Backends& Datapath::backends() { return impl_->services->backends; }
+BackendConnections& Datapath::backend_connections() { return impl_->services->backend_connections; }
+Affinity& Datapath::affinity() { return impl_->services->affinity; }
+SocketFlows& Datapath::socket_flows() { return impl_->services->socket_flows; }
+NodeAddresses& Datapath::node_addresses() { return impl_->services->node_addresses; }
+ServiceRanges& Datapath::service_ranges() { return impl_->services->service_ranges; }
+SourceRanges& Datapath::source_ranges() { return impl_->services->source_ranges; }
+Clients& Datapath::clients() { return impl_->services->clients; }
 
 Result<std::map<abi::counter_reason, Counter>> Datapath::counters() const {
   std::map<abi::counter_reason, Counter> result;

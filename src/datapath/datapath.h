@@ -17,9 +17,11 @@
 #include "abi/fabric.h"
 #include "abi/observe.h"
 #include "abi/pod.h"
+#include "abi/service.h"
 #include "base/ip.h"
 #include "base/result.h"
 #include "datapath/features.h"
+#include "datapath/sockets.h"
 #include "kernel/bpf/table.h"
 
 namespace causeway::datapath {
@@ -31,6 +33,17 @@ using Routes = bpf::Table<abi::route_key, abi::route_value>;
 using Peers = bpf::Table<abi::peer_key, abi::peer_value>;
 using Uplinks = bpf::Table<uint32_t, abi::uplink_value>;  // by ifindex
 using Conntrack = bpf::Table<abi::ct_key, abi::ct_value>;
+using Services = bpf::Table<abi::service_key, abi::service_value>;
+using Slots = bpf::Table<abi::slot_key, uint32_t>;
+// Arrays: a row of zeroes is none (array.h).
+using Backends = bpf::Table<uint32_t, abi::backend_value>;
+using BackendConnections = bpf::Table<uint32_t, uint32_t>;
+using Affinity = bpf::Table<abi::affinity_key, abi::affinity_value>;
+using SocketFlows = bpf::Table<abi::socket_key, abi::socket_value>;
+using NodeAddresses = bpf::Table<abi::ip_addr, uint32_t>;
+using ServiceRanges = bpf::Table<abi::range_key, uint32_t>;
+using SourceRanges = bpf::Table<abi::source_key, uint32_t>;
+using Clients = bpf::Table<uint64_t, abi::client_value>;  // by netns cookie
 
 enum class Hook : uint8_t { FromPod, ToPod, UplinkIngress, UplinkEgress };
 std::string_view to_string(Hook hook);  // from_pod, to_pod, uplink_ingress, uplink_egress
@@ -50,12 +63,24 @@ struct Counter {
   auto operator<=>(const Counter&) const = default;
 };
 
+// Rows that there shall be room for.
+struct ServiceRows {
+  uint32_t services = 0;
+  uint32_t slots = 0;
+  uint32_t backends = 0;  // highest number + 1
+  uint32_t source_ranges = 0;
+};
+
 struct Options {
   // In a bpffs; created. The mount is the caller's (see mount_bpffs in kernel/bpf/pins.h).
   std::string pins = kDefaultPins;
   Features features;
   // Rows, two for each flow. Another number than the pinned map has: live flows are copied into a new one.
   uint32_t conntrack_entries = 32768;
+  // The cgroup (v2) whose processes' sockets the hooks serve; "": the root of all.
+  std::string cgroup;
+  // For the maps of Services, at first; 0: as abi/service.h has it.
+  ServiceRows service_rows;
 };
 
 class Datapath {
@@ -80,11 +105,30 @@ class Datapath {
   // What is attached now, sorted; pins of devices that are gone are removed on the way.
   Result<std::vector<Attachment>> attached();
 
+  // The socket hooks that are attached now, in the order of SocketHook.
+  Result<std::vector<SocketAttachment>> attached_sockets();
+
+  // Makes room for so many rows at least: a full map is replaced by one of twice the size or more, with its rows, and
+  // the programs by ones that use it; no packet notices. Nothing where there is room. Exhausted names what the kernel
+  // refused.
+  Status reserve_services(const ServiceRows& rows);
+
+  // All tables stay valid for the life of this object, also when their maps grow.
   Pods& pods();
   Routes& routes();
   Peers& peers();
   Uplinks& uplinks();
   Conntrack& conntrack();
+  Services& services();
+  Slots& slots();
+  Backends& backends();
+  BackendConnections& backend_connections();
+  Affinity& affinity();
+  SocketFlows& socket_flows();
+  NodeAddresses& node_addresses();
+  ServiceRanges& service_ranges();
+  SourceRanges& source_ranges();
+  Clients& clients();
   // All reasons, summed over CPUs; those never counted are 0.
   Result<std::map<abi::counter_reason, Counter>> counters() const;
   // Removes expired pairs of conntrack; the number of rows removed. Correctness does not need it (expiry is lazy), room

@@ -26,9 +26,10 @@ std::string to_string(const Features& features) {
   for (const auto& range : features.nat_ports)
     ports += fmt::format("{}{}-{}", ports.empty() ? "" : ",", range.first, range.last);
   return fmt::format(
-      "attach={} ipv4={} ipv6={} overlay={} vxlan_port={} vni={} masquerade={} nat_ports={} track_node_flows={}",
+      "attach={} ipv4={} ipv6={} overlay={} vxlan_port={} vni={} masquerade={} nat_ports={} track_node_flows={} "
+      "services={} socket_hooks={}",
       to_string(features.attach), features.ipv4, features.ipv6, features.overlay, features.vxlan_port, features.vni,
-      features.masquerade, ports, features.track_node_flows);
+      features.masquerade, ports, features.track_node_flows, features.services, features.socket_hooks);
 }
 
 namespace {

@@ -40,6 +40,8 @@ struct Features {
   std::vector<PortRange> nat_ports = {{1024, 29999}, {61000, 65535}};
   // The node's own TCP and UDP flows enter conntrack too; needed when nat_ports overlaps its ephemeral ports.
   bool track_node_flows = false;
+  bool services = false;      // the per-packet path of Services
+  bool socket_hooks = false;  // Services at connect() and sendmsg(), for the processes below Options::cgroup
 
   auto operator<=>(const Features&) const = default;
 };

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include <cstdarg>
 #include <cstdio>
@@ -13,6 +14,7 @@ namespace causeway::datapath::skeleton {
 using abi::datapath_config;  // the skeletons name the types of their data sections
 using abi::nat_range;
 #include "from_pod.skel.h"
+#include "socket.skel.h"
 #include "to_pod.skel.h"
 #include "uplink_egress.skel.h"
 #include "uplink_ingress.skel.h"
@@ -30,6 +32,19 @@ bpf::Direction direction_of(Hook hook) {
   return bpf::Direction::Ingress;
 }
 
+namespace {
+
+// 0 where the kernel has no networking to ask.
+uint64_t own_netns_cookie() {
+  uint64_t cookie = 0;
+  socklen_t size = sizeof(cookie);
+  Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ::getsockopt(socket.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size);
+  return cookie;
+}
+
+}  // namespace
+
 abi::datapath_config config_of(const Features& features) {
   abi::datapath_config config{
       .ipv4 = features.ipv4,
@@ -39,6 +54,8 @@ abi::datapath_config config_of(const Features& features) {
       .track_node_flows = features.track_node_flows,
       .vni = features.vni,
       .vxlan_port = features.vxlan_port,
+      .services = features.services,
+      .node_netns = features.socket_hooks ? own_netns_cookie() : 0,
   };
   for (size_t i = 0; i < abi::NAT_RANGES_MAX; ++i) {
     config.nat_ports[i] = {.first = 1, .last = 0};
@@ -86,56 +103,95 @@ std::string_view elf_of(Hook hook) {
 
 constexpr uint32_t kLogStats = 4;  // BPF_LOG_STATS of the kernel: times, stack depths, instructions walked
 
-// One skeleton, whose functions are named after the hook.
+using Stats = std::map<std::string_view, std::string>;
+using Loaded = std::map<std::string_view, Fd>;  // by the programs' names, which live in the binary
+
+std::string_view name_in_binary(std::string_view name) {
+  for (auto hook : kHooks)
+    if (name == to_string(hook)) return to_string(hook);
+  for (auto hook : kSocketHooks)
+    if (name == to_string(hook)) return to_string(hook);
+  return "";
+}
+
+void set_sizes(bpf_object* object, const Sizes& sizes) {
+  for (const auto& [name, rows] : by_name(sizes))
+    if (auto* map = bpf_object__find_map_by_name(object, name)) bpf_map__set_max_entries(map, rows);
+}
+
 template <class Skeleton>
-Result<Fd> load(Hook hook, Skeleton* opened, void (*destroy)(Skeleton*), int (*load_it)(Skeleton*),
-                const abi::datapath_config& config, uint32_t conntrack_entries, bpf_program* program,
-                std::string* stats) {
+Result<Loaded> load(std::string_view object, Skeleton* opened, void (*destroy)(Skeleton*), int (*load_it)(Skeleton*),
+                    const abi::datapath_config& config, const Sizes& sizes, Stats* stats) {
+  if (!opened) return fail_errno(errno, fmt::format("open program {}: {}", object, tail_of_messages()));
   std::unique_ptr<Skeleton, void (*)(Skeleton*)> skeleton(opened, destroy);
   opened->rodata->config = config;
-  bpf_map__set_max_entries(opened->maps.conntrack, conntrack_entries);
-  std::string log(stats ? 4096 : 0, '\0');
-  if (stats) {
+  set_sizes(opened->obj, sizes);
+  std::map<std::string_view, std::string> logs;
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, opened->obj) {
+    if (!stats) continue;
+    auto& log = logs[bpf_program__name(program)];
+    log.resize(4096);
     bpf_program__set_log_level(program, kLogStats);
     bpf_program__set_log_buf(program, log.data(), log.size());
   }
   int error = load_it(opened);
-  if (stats) *stats = log.c_str();
+  if (stats)
+    for (const auto& [name, log] : logs) (*stats)[name_in_binary(name)] = log.c_str();
   if (error == -EPERM)
-    return fail(Errc::Denied, "load program {}: not permitted (needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON)",
-                to_string(hook));
-  if (error) return fail_errno(-error, fmt::format("load program {}: {}", to_string(hook), tail_of_messages()));
-  int fd = fcntl(bpf_program__fd(program), F_DUPFD_CLOEXEC, 3);
-  if (fd < 0) return fail_errno(errno, fmt::format("load program {}", to_string(hook)));
-  return Fd(fd);
+    return fail(Errc::Denied, "load program {}: not permitted (needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON)", object);
+  if (error) return fail_errno(-error, fmt::format("load program {}: {}", object, tail_of_messages()));
+  Loaded loaded;
+  bpf_object__for_each_program(program, opened->obj) {
+    int fd = fcntl(bpf_program__fd(program), F_DUPFD_CLOEXEC, 3);
+    if (fd < 0) return fail_errno(errno, fmt::format("load program {}", object));
+    loaded.emplace(name_in_binary(bpf_program__name(program)), Fd(fd));
+  }
+  return loaded;
 }
 
-}  // namespace
-
-std::string fingerprint(Hook hook, const abi::datapath_config& config, uint32_t conntrack_entries) {
+std::string fingerprint(std::string_view name, std::string_view elf, const abi::datapath_config& config,
+                        const Sizes& sizes) {
   uint64_t hash = 14695981039346656037ull;  // FNV-1a
   auto add = [&hash](std::string_view bytes) {
     for (unsigned char byte : bytes) hash = (hash ^ byte) * 1099511628211ull;
   };
-  add(elf_of(hook));
+  add(elf);
   add({reinterpret_cast<const char*>(&config), sizeof(config)});
-  add({reinterpret_cast<const char*>(&conntrack_entries), sizeof(conntrack_entries)});
-  return fmt::format("{}-{:016x}", to_string(hook), hash);
+  for (const auto& [map, rows] : by_name(sizes)) add({reinterpret_cast<const char*>(&rows), sizeof(rows)});
+  return fmt::format("{}-{:016x}", name, hash);
 }
 
-Result<Fd> load_program(Hook hook, const abi::datapath_config& config, uint32_t conntrack_entries,
-                        const std::string& map_folder, std::string* stats) {
-  KeepMessages keep;
+bpf_object_open_opts pinned_in(const std::string& map_folder) {
   bpf_object_open_opts options{};
   options.sz = sizeof(options);
   options.pin_root_path = map_folder.c_str();
-#define LOAD(name)                                                                                                  \
-  {                                                                                                                 \
-    auto* opened = skeleton::name##__open_opts(&options);                                                           \
-    if (!opened) return fail_errno(errno, fmt::format("open program {}: {}", to_string(hook), tail_of_messages())); \
-    return load(hook, opened, skeleton::name##__destroy, skeleton::name##__load, config, conntrack_entries,         \
-                opened->progs.name, stats);                                                                         \
-  }
+  return options;
+}
+
+}  // namespace
+
+std::string fingerprint(Hook hook, const abi::datapath_config& config, const Sizes& sizes) {
+  return fingerprint(to_string(hook), elf_of(hook), config, sizes);
+}
+
+std::string fingerprint(SocketHook hook, const abi::datapath_config& config, const Sizes& sizes) {
+  size_t size = 0;
+  const auto* bytes = static_cast<const char*>(skeleton::socket__elf_bytes(&size));
+  return fingerprint(to_string(hook), {bytes, size}, config, sizes);
+}
+
+Result<Fd> load_program(Hook hook, const abi::datapath_config& config, const Sizes& sizes,
+                        const std::string& map_folder, std::string* stats) {
+  KeepMessages keep;
+  auto options = pinned_in(map_folder);
+  Stats by_program;
+  Stats* wanted = stats ? &by_program : nullptr;
+  Result<Loaded> loaded = fail(Errc::Internal, "no such hook");
+#define LOAD(name)                                                                                 \
+  loaded = load(to_string(hook), skeleton::name##__open_opts(&options), skeleton::name##__destroy, \
+                skeleton::name##__load, config, sizes, wanted);                                    \
+  break;
   switch (hook) {
     case Hook::FromPod: LOAD(from_pod)
     case Hook::ToPod: LOAD(to_pod)
@@ -143,7 +199,32 @@ Result<Fd> load_program(Hook hook, const abi::datapath_config& config, uint32_t 
     case Hook::UplinkEgress: LOAD(uplink_egress)
   }
 #undef LOAD
-  return fail(Errc::Internal, "no such hook");
+  if (stats) *stats = by_program[to_string(hook)];
+  if (!loaded) return fail(std::move(loaded.error()));
+  return std::move(loaded->at(to_string(hook)));
+}
+
+Result<std::map<std::string_view, Fd>> load_sockets(const abi::datapath_config& config, const Sizes& sizes,
+                                                    const std::string& map_folder,
+                                                    std::map<std::string_view, std::string>* stats) {
+  KeepMessages keep;
+  auto options = pinned_in(map_folder);
+  return load("socket hooks", skeleton::socket__open_opts(&options), skeleton::socket__destroy, skeleton::socket__load,
+              config, sizes, stats);
+}
+
+Status create_service_maps(const Sizes& sizes, const std::string& map_folder) {
+  KeepMessages keep;
+  auto options = pinned_in(map_folder);
+  std::unique_ptr<skeleton::socket, void (*)(skeleton::socket*)> opened(skeleton::socket__open_opts(&options),
+                                                                        skeleton::socket__destroy);
+  if (!opened) return fail_errno(errno, fmt::format("open the maps of Services: {}", tail_of_messages()));
+  set_sizes(opened->obj, sizes);
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, opened->obj) bpf_program__set_autoload(program, false);
+  if (int error = skeleton::socket__load(opened.get()))
+    return fail_errno(-error, fmt::format("create the maps of Services: {}", tail_of_messages()));
+  return ok();
 }
 
 }  // namespace causeway::datapath

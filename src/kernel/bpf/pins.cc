@@ -60,6 +60,11 @@ Status unpin(const std::string& path) {
   return fail_errno(errno, fmt::format("remove pin {}", path));
 }
 
+Status unpin_link(const std::string& path) {
+  if (auto link = open_pin(path)) bpf_link_detach(link->get());  // an error: its device or cgroup is gone
+  return unpin(path);
+}
+
 Result<std::vector<std::string>> list_pins(const std::string& folder) {
   std::vector<std::string> names;
   std::error_code error;

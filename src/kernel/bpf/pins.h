@@ -20,6 +20,9 @@ Result<Fd> open_pin(const std::string& path);
 Status pin(int fd, const std::string& path);
 // No such pin is no error.
 Status unpin(const std::string& path);
+// The same for a link, which detaches at once; by the last pin alone it would do so some moments later, and until then
+// its program cannot be attached there again.
+Status unpin_link(const std::string& path);
 // Names in the folder, sorted; a missing folder is empty.
 Result<std::vector<std::string>> list_pins(const std::string& folder);
 // The folder and all in it.

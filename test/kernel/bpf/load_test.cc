@@ -68,8 +68,8 @@ TEST_CASE("the verifier walks few enough instructions of each program, and its s
   for (auto hook : datapath::kHooks) {
     CAPTURE(to_string(hook));
     std::string stats;
-    auto fd = datapath::load_program(hook, datapath::config_of(world.a.plane->features()), 4096, world.a.pins + "/maps",
-                                     &stats);
+    auto fd = datapath::load_program(hook, datapath::config_of(world.a.plane->features()), datapath::sizes_for(4096),
+                                     world.a.pins + "/maps", &stats);
     REQUIRE(fd);
     const uint32_t stack = deepest_stack(fd->get(), stats);
     bpf_prog_info info{};
@@ -85,8 +85,8 @@ TEST_CASE("the verifier walks few enough instructions of each program, and its s
 TEST_CASE("switched off features cost nothing") {
   World world;
   auto length = [&](datapath::Features features) {
-    auto fd = datapath::load_program(datapath::Hook::UplinkIngress, datapath::config_of(features), 4096,
-                                     world.a.pins + "/maps");
+    auto fd = datapath::load_program(datapath::Hook::UplinkIngress, datapath::config_of(features),
+                                     datapath::sizes_for(4096), world.a.pins + "/maps");
     REQUIRE(fd);
     bpf_prog_info info{};
     uint32_t size = sizeof(info);

@@ -1,0 +1,26 @@
+#include "datapath/sizes.h"
+
+#include <algorithm>
+
+namespace causeway::datapath {
+
+Sizes sizes_for(uint32_t conntrack) {
+  // Fewer than 1,024: an LRU map forgets what is in use, as each CPU keeps some rows ready.
+  const auto remembered = std::clamp<uint32_t>(conntrack / 4, 1024, abi::AFFINITY_MAX);
+  return {.conntrack = conntrack, .affinity = remembered, .socket_flows = remembered};
+}
+
+std::vector<std::pair<const char*, uint32_t>> by_name(const Sizes& sizes) {
+  return {
+      {"conntrack", sizes.conntrack},
+      {"services", sizes.services},
+      {"slots", sizes.slots},
+      {"backends", sizes.backends},
+      {"backend_connections", sizes.backends},
+      {"source_ranges", sizes.source_ranges},
+      {"affinity", sizes.affinity},
+      {"socket_flows", sizes.socket_flows},
+  };
+}
+
+}  // namespace causeway::datapath
