@@ -36,6 +36,9 @@ std::string_view to_string(Controller controller) {
     case Controller::Scheduler: return "scheduler";
     case Controller::GarbageCollector: return "garbage-collector-controller";
     case Controller::TaintEviction: return "taint-eviction-controller";
+    case Controller::EndpointSlice: return "endpointslice-controller";
+    case Controller::Endpoints: return "endpoints-controller";
+    case Controller::Mirroring: return "endpointslice-mirroring-controller";
   }
   return "";
 }
@@ -69,7 +72,8 @@ Task<Result<std::string>> find_rival(kube::Client& api, std::set<Controller> ena
   // Node IPAM is part of kube-controller-manager too, but off by default there: no proof of a rival.
   const Program programs[] = {
       {"kube-controller-manager",
-       {Controller::Deployment, Controller::ReplicaSet, Controller::GarbageCollector, Controller::TaintEviction}},
+       {Controller::Deployment, Controller::ReplicaSet, Controller::GarbageCollector, Controller::TaintEviction,
+        Controller::EndpointSlice, Controller::Endpoints, Controller::Mirroring}},
       {"kube-scheduler", {Controller::Scheduler}},
   };
   const auto now = std::chrono::time_point_cast<std::chrono::microseconds>(api.loop().wall_now());
@@ -96,10 +100,16 @@ Controllers::Controllers(Loop& loop, kube::Client& api, ControllersOptions optio
       replica_set_events_(api, "replicaset-controller", options.host),
       scheduler_events_(api, "default-scheduler", options.host),
       eviction_events_(api, "taint-eviction-controller", options.host),
+      slice_events_(api, "endpoint-slice-controller", options.host),
+      endpoints_events_(api, "endpoint-controller", options.host),
+      mirroring_events_(api, "endpoint-slice-mirroring-controller", options.host),
       nodes_(api),
       pods_(api),
       sets_(api),
-      deployments_(api) {
+      deployments_(api),
+      services_(api),
+      slices_(api),
+      endpoints_(api) {
   const auto on = [&](Controller controller) { return options.enabled.contains(controller); };
   if (on(Controller::NodeIpam) && options.node_cidrs)
     ipam_.emplace(loop, api, nodes_, ipam_events_, std::move(*options.node_cidrs));
@@ -107,22 +117,34 @@ Controllers::Controllers(Loop& loop, kube::Client& api, ControllersOptions optio
   if (on(Controller::ReplicaSet)) replica_sets_.emplace(loop, api, sets_, pods_, replica_set_events_);
   if (on(Controller::Deployment)) rollouts_.emplace(loop, api, deployments_, sets_, deployment_events_);
   if (on(Controller::TaintEviction)) evictions_.emplace(loop, api, nodes_, pods_, eviction_events_);
+  if (on(Controller::EndpointSlice) || on(Controller::Endpoints)) selection_.emplace(services_, pods_);
+  if (on(Controller::EndpointSlice))
+    endpoint_slices_.emplace(loop, api, services_, pods_, nodes_, slices_, *selection_, slice_events_);
+  if (on(Controller::Endpoints))
+    endpoints_objects_.emplace(loop, api, services_, pods_, endpoints_, *selection_, endpoints_events_);
+  if (on(Controller::Mirroring)) mirroring_.emplace(loop, api, services_, endpoints_, slices_, mirroring_events_);
   if (on(Controller::GarbageCollector)) {
     garbage_.emplace(loop, api);
     garbage_->follow(nodes_);
     garbage_->follow(pods_);
     garbage_->follow(sets_);
     garbage_->follow(deployments_);
+    garbage_->follow(services_);
+    garbage_->follow(slices_);
+    garbage_->follow(endpoints_);
   }
 }
 
 void Controllers::start() {
-  const bool pods = scheduler_ || replica_sets_ || evictions_ || garbage_;
+  const bool pods = scheduler_ || replica_sets_ || evictions_ || selection_ || garbage_;
   const bool sets = replica_sets_ || rollouts_ || garbage_;
-  if (ipam_ || scheduler_ || evictions_ || garbage_) nodes_.start();
+  if (ipam_ || scheduler_ || evictions_ || endpoint_slices_ || garbage_) nodes_.start();
   if (pods) pods_.start();
   if (sets) sets_.start();
   if (rollouts_ || garbage_) deployments_.start();
+  if (selection_ || mirroring_ || garbage_) services_.start();
+  if (endpoint_slices_ || mirroring_ || garbage_) slices_.start();
+  if (endpoints_objects_ || mirroring_ || garbage_) endpoints_.start();
   if (garbage_) garbage_->start();
 }
 
@@ -135,6 +157,9 @@ std::string Controllers::waiting_for() const {
   ask(pods_, "Pods");
   ask(sets_, "ReplicaSets");
   ask(deployments_, "Deployments");
+  ask(services_, "Services");
+  ask(slices_, "EndpointSlices");
+  ask(endpoints_, "Endpoints");
   if (kinds.empty()) return "";
   return fmt::format("the API server has not told its {} yet", fmt::join(kinds, ", "));
 }
@@ -145,6 +170,9 @@ std::string Controllers::page() const {
   report(text, pods_);
   report(text, sets_);
   report(text, deployments_);
+  report(text, services_);
+  report(text, slices_);
+  report(text, endpoints_);
   if (ipam_)
     for (const auto& set : ipam_->cidrs().sets())
       text += fmt::format("cluster CIDR {}: {} of {} blocks taken\n", set.cluster(), set.used(), set.capacity());

@@ -6,8 +6,11 @@
 #include <string>
 
 #include "control/deployments.h"
+#include "control/endpoint_slices.h"
+#include "control/endpoints.h"
 #include "control/evictions.h"
 #include "control/garbage.h"
+#include "control/mirroring.h"
 #include "control/node_ipam.h"
 #include "control/replica_sets.h"
 #include "control/scheduler.h"
@@ -15,10 +18,21 @@
 namespace causeway::control {
 
 // Named as kube-controller-manager's --controllers names them, where it has them.
-enum class Controller { NodeIpam, Deployment, ReplicaSet, Scheduler, GarbageCollector, TaintEviction };
-inline constexpr Controller kAllControllers[] = {Controller::NodeIpam,         Controller::Deployment,
-                                                 Controller::ReplicaSet,       Controller::Scheduler,
-                                                 Controller::GarbageCollector, Controller::TaintEviction};
+enum class Controller {
+  NodeIpam,
+  Deployment,
+  ReplicaSet,
+  Scheduler,
+  GarbageCollector,
+  TaintEviction,
+  EndpointSlice,
+  Endpoints,
+  Mirroring
+};
+inline constexpr Controller kAllControllers[] = {
+    Controller::NodeIpam,      Controller::Deployment,       Controller::ReplicaSet,
+    Controller::Scheduler,     Controller::GarbageCollector, Controller::TaintEviction,
+    Controller::EndpointSlice, Controller::Endpoints,        Controller::Mirroring};
 std::string_view to_string(Controller controller);  // "node-ipam-controller"
 
 // "*,-scheduler", "node-ipam-controller": names, all of them, all but some. Errors: Invalid, naming those there are.
@@ -46,16 +60,24 @@ class Controllers {
   std::string page() const;
 
  private:
-  kube::EventRecorder ipam_events_, deployment_events_, replica_set_events_, scheduler_events_, eviction_events_;
+  kube::EventRecorder ipam_events_, deployment_events_, replica_set_events_, scheduler_events_, eviction_events_,
+      slice_events_, endpoints_events_, mirroring_events_;
   kube::Cache<kube::Node> nodes_;
   kube::Cache<kube::Pod> pods_;
   kube::Cache<kube::ReplicaSet> sets_;
   kube::Cache<kube::Deployment> deployments_;
+  kube::Cache<kube::Service> services_;
+  kube::Cache<kube::EndpointSlice> slices_;
+  kube::Cache<kube::Endpoints> endpoints_;
+  std::optional<Selection> selection_;
   std::optional<NodeIpam> ipam_;
   std::optional<Scheduler> scheduler_;
   std::optional<ReplicaSets> replica_sets_;
   std::optional<Deployments> rollouts_;
   std::optional<Evictions> evictions_;
+  std::optional<EndpointSlices> endpoint_slices_;
+  std::optional<EndpointsObjects> endpoints_objects_;
+  std::optional<Mirroring> mirroring_;
   std::optional<GarbageCollector> garbage_;
 };
 

@@ -92,7 +92,9 @@ class World {
 
   World() {
     log::set_level(log::Level::Error);
-    server = *apiserver::Server::open(loop, {.threads = 0, .seed = 7});
+    server = *apiserver::Server::open(
+        loop,
+        {.threads = 0, .service_ranges = {*Cidr::parse("10.96.0.0/16"), *Cidr::parse("fd00:96::/112")}, .seed = 7});
     Scope scope(loop);
     scope.spawn("start", server->start());
     loop.run_ready();
@@ -159,6 +161,69 @@ class World {
                                            [&](T&& item) { items.push_back(std::move(item)); });
     REQUIRE(meta);
     return items;
+  }
+  // The slices of a Service, in the order of their families: "IPv4 http:80/TCP 10.0.0.1 web-a ready serving\n".
+  std::string slices(const std::string& service) {
+    std::vector<std::string> texts;
+    for (const auto& slice : all<kube::EndpointSlice>()) {
+      const auto label = slice.metadata.labels.find(kServiceNameLabel);
+      if (label == slice.metadata.labels.end() || label->second != service) continue;
+      std::string text = slice.address_type;
+      for (const auto& port : slice.ports)
+        text += fmt::format(" {}:{}/{}", port.name.value_or(""), port.port.value_or(0), port.protocol.value_or(""));
+      std::vector<std::string> endpoints;
+      for (const auto& endpoint : slice.endpoints) endpoints.push_back(" " + endpoint_text(endpoint));
+      std::ranges::sort(endpoints);
+      for (const auto& endpoint : endpoints) text += endpoint;
+      texts.push_back(text + "\n");
+    }
+    std::ranges::sort(texts);
+    return fmt::format("{}", fmt::join(texts, ""));
+  }
+  // "10.0.0.1(web-a)" and, unless it is plainly ready: "!" not ready, "s" serving, "t" terminating; "@zone" hints.
+  static std::string endpoint_text(const kube::SliceEndpoint& endpoint) {
+    std::string text = endpoint.addresses.empty() ? "-" : endpoint.addresses[0];
+    if (endpoint.target_ref) text += fmt::format("({})", endpoint.target_ref->name);
+    const auto& conditions = endpoint.conditions;
+    if (!conditions.ready.value_or(true)) text += "!";
+    if (!conditions.ready.value_or(true) && conditions.serving.value_or(false)) text += "s";
+    if (conditions.terminating.value_or(false)) text += "t";
+    if (endpoint.hostname) text += "=" + *endpoint.hostname;
+    if (endpoint.hints) {
+      for (const auto& zone : endpoint.hints->for_zones) text += "@" + zone.name;
+      for (const auto& node : endpoint.hints->for_nodes) text += "@@" + node.name;
+    }
+    return text;
+  }
+  // A Pod that runs as its status says: no kubelet touches it.
+  void pod(const std::string& name, const std::string& node, const std::string& ip, bool ready = true,
+           const std::string& spec = R"("containers":[{"name":"c","image":"x"}])",
+           const std::string& labels = R"({"app":"web"})") {
+    must("POST", "/api/v1/namespaces/default/pods",
+         fmt::format(R"({{"metadata":{{"name":"{}","labels":{},"finalizers":["test/held"]}},)"
+                     R"("spec":{{"nodeName":"{}",{}}}}})",
+                     name, labels, node, spec));
+    status(name, ip, ready);
+  }
+  void status(const std::string& name, const std::string& ips, bool ready) {
+    std::string list, first;
+    for (size_t at = 0; at < ips.size();) {
+      const auto end = std::min(ips.find(',', at), ips.size());
+      const auto ip = ips.substr(at, end - at);
+      if (first.empty()) first = ip;
+      list += fmt::format("{}{{\"ip\":\"{}\"}}", list.empty() ? "" : ",", ip);
+      at = end + 1;
+    }
+    must(
+        "PATCH", "/api/v1/namespaces/default/pods/" + name + "/status",
+        fmt::format(
+            R"({{"status":{{"phase":"Running","podIP":"{}","podIPs":[{}],"conditions":[{{"type":"Ready","status":"{}","lastTransitionTime":"{}"}}]}}}})",
+            first, list, ready ? "True" : "False",
+            kube::format_time(std::chrono::time_point_cast<std::chrono::microseconds>(loop.wall_now()))));
+  }
+  void service(const std::string& name, const std::string& spec) {
+    must("POST", "/api/v1/namespaces/default/services",
+         fmt::format(R"({{"metadata":{{"name":"{}"}},"spec":{{{}}}}})", name, spec));
   }
   // "node-1 10.0.0.0/24\n"
   std::string nodes() {
@@ -230,7 +295,7 @@ class World {
     kubelet_ = std::make_unique<Kubelet>(loop, *kubelet_transport);
     kubelet_->pods.on_change([this](const kube::Pod* old, const kube::Pod* now) {
       if (!old && now) ++pods_made;
-      if (!now || now->spec.node_name.empty()) return;
+      if (!now || now->spec.node_name.empty() || !now->metadata.finalizers.empty()) return;
       if (now->metadata.deletion_timestamp && (!old || !old->metadata.deletion_timestamp))
         kubelet_->scope.spawn("remove", remove(kubelet_->api, kube::ref_of(now->metadata)));
       else if (!now->metadata.deletion_timestamp && now->status.phase == "Pending" &&
