@@ -8,6 +8,7 @@
 #include "base/ip.h"
 #include "datapath/features.h"
 #include "fabric/options.h"
+#include "service/options.h"
 
 namespace CLI {
 class App;
@@ -26,6 +27,8 @@ struct AgentOptions {
   std::vector<Cidr> non_masquerade_cidrs;
   bool masquerade = true;
   datapath::PortRange node_ports{30000, 32767};
+  bool services = true;  // Services are balanced by this agent: off beside kube-proxy
+  service::Options service;
   uint16_t vxlan_port = 4789;
   uint32_t vni = 1;
   uint32_t conntrack_entries = 32768;

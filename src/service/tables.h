@@ -20,8 +20,8 @@ std::string to_string(const Key& key);
 
 // What is balanced: one port of a Service in one family. A host port is one of its Pod, named "hostPort 80/tcp".
 struct PortId {
-  std::string ns, name;
-  std::string port;  // "" where the Service's only port has no name
+  Name ns, name;
+  Name port;  // "" where the Service's only port has no name
   Family family = Family::V4;
   bool host_port = false;
   auto operator<=>(const PortId&) const = default;
@@ -74,7 +74,7 @@ std::string_view to_string(Algorithm algorithm);
 
 struct Backend {
   Endpoint at;
-  std::string node;           // "" where unknown
+  Name node;                  // "" where unknown
   bool local = false;         // on this node
   bool cluster_pool = false;  // new flows of Pool::Cluster
   bool local_pool = false;    // new flows of Pool::Local

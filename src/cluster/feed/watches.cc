@@ -6,87 +6,180 @@ namespace causeway::cluster {
 
 namespace {
 
-// The cache keeps what it needs to tell a change from a repetition and what the model was projected from; the rest of
-// the objects is never stored.
-void slim(kube::ObjectMeta& metadata) {
-  metadata.annotations.clear();
-  metadata.owner_references.clear();
-  metadata.finalizers.clear();
+// What the model still has of a kind after a list that does not name it: it is gone, or a snapshot's.
+template <class Map, class RefOf, class Remove>
+void remove_others(const Map& known, const std::set<kube::Ref>& listed, RefOf ref_of, Remove remove) {
+  std::vector<typename Map::key_type> gone;
+  for (const auto& [key, value] : known)
+    if (!listed.contains(ref_of(key))) gone.push_back(key);
+  for (const auto& key : gone) remove(key);
 }
-void slim(kube::Node& node) {
-  slim(node.metadata);
-  node.metadata.labels.clear();
-  node.spec.taints.clear();
-  node.status.capacity.clear();
-  node.status.allocatable.clear();
-  node.status.conditions.clear();
-  node.status.node_info = {};
+
+kube::Ref named(const std::string& name) { return {.name = name}; }
+template <class Key>
+kube::Ref namespaced(const Key& key) {
+  return {.ns = key.ns, .name = key.name};
 }
-void slim(kube::Pod& pod) {
-  slim(pod.metadata);
-  kube::PodSpec spec;
-  spec.node_name = std::move(pod.spec.node_name);
-  spec.host_network = pod.spec.host_network;
-  pod.spec = std::move(spec);
-  kube::PodStatus status;
-  status.phase = std::move(pod.status.phase);
-  status.pod_ip = std::move(pod.status.pod_ip);
-  status.pod_ips = std::move(pod.status.pod_ips);
-  pod.status = std::move(status);
+
+kube::Follower<kube::Node>::Handlers nodes(Feed& feed) {
+  return {.on_put =
+              [&feed](const kube::Node& now) {
+                feed.model().put(project(now));
+                feed.touch();
+              },
+          .on_remove =
+              [&feed](const kube::Ref& gone) {
+                feed.model().remove_node(gone.name);
+                feed.touch();
+              },
+          .on_list =
+              [&feed](const std::set<kube::Ref>& all) {
+                Model& model = feed.model();
+                remove_others(model.nodes(), all, named, [&](const auto& name) { model.remove_node(name); });
+                model.set_synced(Source::Nodes);
+                feed.touch();
+              }};
+}
+
+kube::Follower<kube::Pod>::Handlers pods(Feed& feed) {
+  return {.on_put =
+              [&feed](const kube::Pod& now) {
+                // A finished Pod has given its addresses back.
+                if (kube::is_finished(now))
+                  feed.model().remove_pod({now.metadata.ns, now.metadata.name});
+                else
+                  feed.model().put(project(now));
+                feed.touch();
+              },
+          .on_remove =
+              [&feed](const kube::Ref& gone) {
+                feed.model().remove_pod({gone.ns, gone.name});
+                feed.touch();
+              },
+          .on_list =
+              [&feed](const std::set<kube::Ref>& all) {
+                Model& model = feed.model();
+                remove_others(model.pods(), all, namespaced<PodKey>, [&](const auto& key) { model.remove_pod(key); });
+                model.set_synced(Source::Pods);
+                feed.touch();
+              }};
+}
+
+kube::Follower<kube::Service>::Handlers services(Feed& feed) {
+  return {.on_put =
+              [&feed](const kube::Service& now) {
+                Service service = project(now);
+                // Headless Services and ExternalNames are for DNS alone.
+                if (service.cluster_ips.empty() && service.problem.empty())
+                  feed.model().remove(service.key);
+                else
+                  feed.model().put(std::move(service));
+                feed.touch();
+              },
+          .on_remove =
+              [&feed](const kube::Ref& gone) {
+                feed.model().remove(ServiceKey{gone.ns, gone.name});
+                feed.touch();
+              },
+          .on_list =
+              [&feed](const std::set<kube::Ref>& all) {
+                Model& model = feed.model();
+                remove_others(model.services(), all, namespaced<ServiceKey>,
+                              [&](const auto& key) { model.remove(key); });
+                model.set_synced(Source::Services);
+                feed.touch();
+              }};
+}
+
+kube::Follower<kube::EndpointSlice>::Handlers slices(Feed& feed) {
+  return {.on_put =
+              [&feed](const kube::EndpointSlice& now) {
+                feed.model().put(project(now));
+                feed.touch();
+              },
+          .on_remove =
+              [&feed](const kube::Ref& gone) {
+                feed.model().remove(SliceKey{gone.ns, gone.name});
+                feed.touch();
+              },
+          .on_list =
+              [&feed](const std::set<kube::Ref>& all) {
+                Model& model = feed.model();
+                remove_others(model.slices(), all, namespaced<SliceKey>, [&](const auto& key) { model.remove(key); });
+                model.set_synced(Source::EndpointSlices);
+                feed.touch();
+              }};
+}
+
+kube::Follower<kube::ServiceCidr>::Handlers service_cidrs(Feed& feed) {
+  return {.on_put =
+              [&feed](const kube::ServiceCidr& now) {
+                feed.model().put(project(now));
+                feed.touch();
+              },
+          .on_remove =
+              [&feed](const kube::Ref& gone) {
+                feed.model().remove_service_cidr(gone.name);
+                feed.touch();
+              },
+          .on_list =
+              [&feed](const std::set<kube::Ref>& all) {
+                Model& model = feed.model();
+                remove_others(model.service_cidrs(), all, named,
+                              [&](const auto& name) { model.remove_service_cidr(name); });
+                model.set_synced(Source::ServiceCidrs);
+                feed.touch();
+              }};
+}
+
+// As kube-proxy selects them. The API server's field selector clusterIP!=None is not used: servers before 1.32 refuse
+// it, and headless Services are dropped here.
+std::string select_services(const std::string& proxy_name) {
+  const std::string label = "service.kubernetes.io/service-proxy-name";
+  return "!service.kubernetes.io/headless," + (proxy_name.empty() ? "!" + label : label + "=" + proxy_name);
 }
 
 }  // namespace
 
-Watches::Watches(kube::Client& api, Feed& feed, std::string node)
-    : feed_(feed), nodes_(api), pods_(api, {.field_selector = "spec.nodeName=" + node}) {
-  nodes_.transform([](kube::Node& object) { slim(object); });
-  pods_.transform([](kube::Pod& object) { slim(object); });
-  nodes_.on_change([this](const kube::Node* old, const kube::Node* now) {
-    now ? feed_.model().put(project(*now)) : feed_.model().remove_node(old->metadata.name);
-    feed_.touch();
-  });
-  pods_.on_change([this](const kube::Pod* old, const kube::Pod* now) {
-    // A finished Pod has given its addresses back.
-    if (now && !kube::is_finished(*now))
-      feed_.model().put(project(*now));
-    else
-      feed_.model().remove_pod({(now ? now : old)->metadata.ns, (now ? now : old)->metadata.name});
-    feed_.touch();
-  });
-  nodes_.on_sync([this] {
-    // The model may hold Nodes of a snapshot that are gone since.
-    std::vector<std::string> gone;
-    for (const auto& [name, node] : feed_.model().nodes())
-      if (!nodes_.find({.name = name})) gone.push_back(name);
-    for (const std::string& name : gone) feed_.model().remove_node(name);
-    feed_.model().set_synced(Source::Nodes);
-    feed_.touch();
-  });
-  pods_.on_sync([this] {
-    feed_.model().set_synced(Source::Pods);
-    feed_.touch();
-  });
+Watches::Watches(kube::Client& api, Feed& feed, WatchOptions options)
+    : feed_(feed),
+      nodes_(api, nodes(feed)),
+      pods_(api, pods(feed), {.field_selector = "spec.nodeName=" + options.node}) {
+  if (!options.services) return;
+  services_.emplace(api, services(feed), kube::CacheOptions{.label_selector = select_services(options.proxy_name)});
+  slices_.emplace(api, slices(feed), kube::CacheOptions{.label_selector = "!service.kubernetes.io/headless"});
+  service_cidrs_.emplace(api, service_cidrs(feed));
 }
 
 void Watches::start() {
   nodes_.start();
   pods_.start();
+  if (services_) services_->start();
+  if (slices_) slices_->start();
+  if (service_cidrs_) service_cidrs_->start();
 }
 
 std::vector<Watches::State> Watches::states() const {
-  return {{"nodes", nodes_.health(), nodes_.size()}, {"pods", pods_.health(), pods_.size()}};
+  const Model& model = feed_.model();
+  std::vector<State> out{{"nodes", nodes_.health(), model.nodes().size()},
+                         {"pods", pods_.health(), model.pods().size()}};
+  if (services_) out.push_back({"services", services_->health(), model.services().size()});
+  if (slices_) out.push_back({"endpointslices", slices_->health(), model.slices().size()});
+  // Servers before 1.33 have none.
+  if (service_cidrs_) out.push_back({"servicecidrs", service_cidrs_->health(), model.service_cidrs().size(), false});
+  return out;
 }
 
 std::string Watches::trouble() const {
   for (const State& state : states())
-    if (!state.health.error.empty() && state.health.phase != kube::Phase::Watching)
+    if (state.needed && !state.health.error.empty() && state.health.phase != kube::Phase::Watching)
       return fmt::format("{}: {}", state.kind, state.health.error);
   return "";
 }
 
 std::string Watches::refused() const {
   for (const State& state : states())
-    if (!state.health.synced && state.health.forbidden) return state.health.error;
+    if (state.needed && !state.health.synced && state.health.forbidden) return state.health.error;
   return "";
 }
 

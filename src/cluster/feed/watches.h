@@ -1,16 +1,25 @@
 // The first feed of the model: what the API server tells. A node opens each watch once; idle, a watch costs the server
-// one request in five to ten minutes.
+// one request in five to ten minutes. Objects are projected as they come and kept nowhere but in the model.
 #pragma once
 
+#include <optional>
+
 #include "cluster/feed/feed.h"
-#include "kube/client/cache.h"
+#include "kube/client/follower.h"
 
 namespace causeway::cluster {
 
+struct WatchOptions {
+  std::string node;      // our own Node's name; only its Pods are watched
+  bool services = true;  // Services, EndpointSlices and ServiceCIDRs too
+  // Only Services with this label value `service.kubernetes.io/service-proxy-name`; "": only those without the label.
+  std::string proxy_name;
+};
+
 class Watches {
  public:
-  // Borrows all. `node`: our own Node's name; only its Pods are watched.
-  Watches(kube::Client& api, Feed& feed, std::string node);
+  // Borrows both.
+  Watches(kube::Client& api, Feed& feed, WatchOptions options);
   void start();
 
   // Why the API server tells us nothing at the moment; "" while it does.
@@ -22,13 +31,17 @@ class Watches {
     std::string_view kind;
     const kube::Health& health;
     size_t objects = 0;
+    bool needed = true;
   };
   std::vector<State> states() const;
 
  private:
   Feed& feed_;
-  kube::Cache<kube::Node> nodes_;
-  kube::Cache<kube::Pod> pods_;
+  kube::Follower<kube::Node> nodes_;
+  kube::Follower<kube::Pod> pods_;
+  std::optional<kube::Follower<kube::Service>> services_;
+  std::optional<kube::Follower<kube::EndpointSlice>> slices_;
+  std::optional<kube::Follower<kube::ServiceCidr>> service_cidrs_;
 };
 
 }  // namespace causeway::cluster

@@ -1,54 +1,8 @@
 #include "cluster/model/model.h"
 
+#include "cluster/model/write.h"
+
 namespace causeway::cluster {
-
-namespace {
-
-// Writes one object (nullopt deletes it) and remembers its first old value. False if nothing changed.
-template <class Key, class Value>
-bool write(std::map<Key, Value>& objects, Before<Key, Value>& before, const Key& key, std::optional<Value> value) {
-  auto it = objects.find(key);
-  std::optional<Value> old = it == objects.end() ? std::nullopt : std::optional(it->second);
-  if (old == value) return false;
-  if (auto seen = before.find(key); seen == before.end())
-    before.emplace(key, old);
-  else if (seen->second == value)
-    before.erase(seen);
-  if (value)
-    objects.insert_or_assign(key, std::move(*value));
-  else
-    objects.erase(it);
-  return true;
-}
-
-template <class Map, class Key>
-auto* find(const Map& map, const Key& key) {
-  auto it = map.find(key);
-  return it == map.end() ? nullptr : &it->second;
-}
-
-template <class Index, class Key>
-auto owners(const Index& index, const Key& key) {
-  auto it = index.find(key);
-  return it == index.end() ? typename Index::mapped_type{} : it->second;
-}
-
-template <class Index, class Key, class Owner>
-void update(Index& index, const Key& key, const Owner& owner, bool add) {
-  if (add) {
-    index[key].insert(owner);
-  } else if (auto it = index.find(key); it != index.end()) {
-    it->second.erase(owner);
-    if (it->second.empty()) index.erase(it);
-  }
-}
-
-template <class Key, class Value>
-void merge_before(Before<Key, Value>& into, const Before<Key, Value>& later) {
-  for (const auto& [key, before] : later) into.try_emplace(key, before);
-}
-
-}  // namespace
 
 std::string_view to_string(Source source) {
   switch (source) {
@@ -56,6 +10,9 @@ std::string_view to_string(Source source) {
     case Source::Pods: return "pods";
     case Source::Namespaces: return "namespaces";
     case Source::Attachments: return "attachments";
+    case Source::Services: return "services";
+    case Source::EndpointSlices: return "endpointslices";
+    case Source::ServiceCidrs: return "servicecidrs";
   }
   return "?";
 }
@@ -66,6 +23,11 @@ void ChangeSet::merge(const ChangeSet& later) {
   merge_before(pods, later.pods);
   merge_before(namespaces, later.namespaces);
   merge_before(attachments, later.attachments);
+  merge_before(services, later.services);
+  merge_before(slices, later.slices);
+  merge_before(service_cidrs, later.service_cidrs);
+  health.insert(later.health.begin(), later.health.end());
+  renamed |= later.renamed;
   facts |= later.facts;
   synced |= later.synced;
 }
@@ -80,6 +42,9 @@ std::set<std::string> Model::nodes_in(const Cidr& cidr) const {
   return found;
 }
 std::set<AttachmentKey> Model::attachments_at(const Ip& ip) const { return owners(attachments_by_ip_, ip); }
+std::set<AttachmentKey> Model::attachments_in(uint64_t netns_cookie) const {
+  return owners(attachments_by_netns_, netns_cookie);
+}
 std::set<AttachmentKey> Model::attachments_claiming(const HostPortClaim& claim) const {
   return owners(attachments_by_claim_, claim);
 }
@@ -97,10 +62,12 @@ void Model::index(const Node& node, bool add) {
 void Model::index(const Attachment& attachment, bool add) {
   for (const Ip& ip : attachment.addresses) update(attachments_by_ip_, ip, attachment.key, add);
   for (const HostPortClaim& claim : claims(attachment)) update(attachments_by_claim_, claim, attachment.key, add);
+  if (attachment.netns_cookie) update(attachments_by_netns_, attachment.netns_cookie, attachment.key, add);
 }
 
 Generation Model::set_facts(NodeFacts facts) {
   if (facts == facts_) return generation_;
+  changes_.renamed |= facts.name != facts_.name;
   facts_ = std::move(facts);
   changes_.facts = true;
   return advance();

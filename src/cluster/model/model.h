@@ -17,6 +17,9 @@ class Model {
   const std::map<PodKey, Pod>& pods() const { return pods_; }
   const std::map<std::string, Namespace>& namespaces() const { return namespaces_; }
   const std::map<AttachmentKey, Attachment>& attachments() const { return attachments_; }
+  const auto& services() const { return services_; }
+  const auto& slices() const { return slices_; }
+  const std::map<std::string, ServiceCidr>& service_cidrs() const { return service_cidrs_; }
   const Node* node(const std::string& name) const;
   const Attachment* attachment(const AttachmentKey& key) const;
   // Our own Node object; nullptr until it is known.
@@ -30,6 +33,17 @@ class Model {
   std::set<AttachmentKey> attachments_at(const Ip& ip) const;
   // Those that want this very port of this node.
   std::set<AttachmentKey> attachments_claiming(const HostPortClaim& claim) const;
+  // Those of one Pod, as its sockets are known; a cookie of 0 is nobody's.
+  std::set<AttachmentKey> attachments_in(uint64_t netns_cookie) const;
+  const Service* service(const ServiceKey& key) const;
+  const EndpointSlice* slice(const SliceKey& key) const;
+  // In the order of their names.
+  std::vector<const EndpointSlice*> slices_of(const ServiceKey& key) const;
+  std::vector<const Service*> services_claiming(const ServiceClaim& claim) const;
+  // Those with annotations for us or source ranges: only their rows depend on what Nodes say of themselves.
+  const std::set<ServiceKey>& services_of_nodes() const { return services_of_nodes_; }
+  // Endpoints that this node found unhealthy.
+  const std::set<Endpoint>& unhealthy(const ServiceKey& key) const;
 
   Generation generation() const { return generation_; }
   // Whether the source has told everything it knows; until then an absent object proves nothing.
@@ -41,10 +55,17 @@ class Model {
   Generation put(Pod pod);
   Generation put(Namespace ns);
   Generation put(Attachment attachment);
+  Generation put(Service service);
+  Generation put(EndpointSlice slice);
+  Generation put(ServiceCidr cidr);
   Generation remove_node(const std::string& name);
   Generation remove_pod(const PodKey& key);
   Generation remove_namespace(const std::string& name);
   Generation remove(const AttachmentKey& key);
+  Generation remove(const ServiceKey& key);
+  Generation remove(const SliceKey& key);
+  Generation remove_service_cidr(const std::string& name);
+  Generation set_unhealthy(const ServiceKey& key, std::set<Endpoint> endpoints);
   Generation set_synced(Source source);
 
   // What changed since the last call.
@@ -54,6 +75,8 @@ class Model {
  private:
   void index(const Node& node, bool add);
   void index(const Attachment& attachment, bool add);
+  void index(const Service& service, bool add);
+  void index(const EndpointSlice& slice, bool add);
   Generation advance();
 
   NodeFacts facts_;
@@ -65,6 +88,15 @@ class Model {
   std::map<Ip, std::set<std::string>> nodes_by_ip_;
   std::map<Ip, std::set<AttachmentKey>> attachments_by_ip_;
   std::map<HostPortClaim, std::set<AttachmentKey>> attachments_by_claim_;
+  std::map<uint64_t, std::set<AttachmentKey>> attachments_by_netns_;
+  std::map<ServiceKey, std::shared_ptr<const Service>> services_;
+  std::map<SliceKey, std::shared_ptr<const EndpointSlice>> slices_;
+  std::map<std::string, ServiceCidr> service_cidrs_;
+  std::set<std::pair<ServiceClaim, ServiceKey>> services_by_claim_;
+  std::set<std::pair<ServiceKey, Name>> slices_by_service_;  // name of the slice
+  std::set<ServiceKey> services_of_nodes_;
+  std::map<ServiceKey, std::set<Endpoint>> unhealthy_;
+  Names names_;
   std::set<Source> synced_;
   Generation generation_{};
   ChangeSet changes_;

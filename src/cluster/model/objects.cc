@@ -16,7 +16,6 @@ bool older(const Node& a, const Node& b) {
 }
 
 std::string to_string(const PodKey& key) { return key.ns + "/" + key.name; }
-std::string to_string(const ServiceKey& key) { return key.ns + "/" + key.name; }
 std::string_view to_string(Protocol protocol) {
   switch (protocol) {
     case Protocol::Tcp: return "tcp";

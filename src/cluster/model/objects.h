@@ -16,12 +16,17 @@ namespace causeway::cluster {
 
 using Labels = std::map<std::string, std::string>;
 
+// Annotation of a Node by its agent: how busy the node is, 0-1000.
+inline constexpr std::string_view kNodeLoad = "causeway.io/load";
+
 struct Node {
   std::string name;
   int64_t created = 0;          // seconds since 1970; 0 is unknown
   std::vector<Ip> addresses;    // InternalIP, in the order of status.addresses
   std::vector<Cidr> pod_cidrs;  // none until node IPAM gave them; at most one for each family
   std::string problem;          // a field that cannot be read, and why; "" if all is well
+  std::string zone;             // label topology.kubernetes.io/zone; "" if it has none
+  uint16_t load = 0;            // annotation kNodeLoad: 0 (idle, or not said) - 1000
   bool leaving = false;         // deleted, or about to be by the cluster autoscaler: load balancers shall turn away
   bool operator==(const Node&) const = default;
 
@@ -49,13 +54,6 @@ struct Pod {
   Labels labels;
   bool operator==(const Pod&) const = default;
 };
-
-struct ServiceKey {
-  std::string ns;
-  std::string name;
-  auto operator<=>(const ServiceKey&) const = default;
-};
-std::string to_string(const ServiceKey& key);  // ns/name
 
 struct Namespace {
   std::string name;

@@ -65,6 +65,14 @@ Node project(const kube::Node& node) {
     else if (!ip)
       out.problem = fmt::format("status.addresses: {}", ip.error().message());
   }
+  if (auto zone = node.metadata.labels.find("topology.kubernetes.io/zone"); zone != node.metadata.labels.end())
+    out.zone = zone->second;
+  if (auto load = node.metadata.annotations.find(std::string(kNodeLoad)); load != node.metadata.annotations.end()) {
+    const std::string& text = load->second;
+    unsigned value = 0;
+    if (std::from_chars(text.data(), text.data() + text.size(), value).ptr == text.data() + text.size())
+      out.load = static_cast<uint16_t>(std::min(value, 1000u));
+  }
   std::vector<std::string> cidrs = node.spec.pod_cidrs;
   if (cidrs.empty() && !node.spec.pod_cidr.empty()) cidrs.push_back(node.spec.pod_cidr);
   for (const std::string& text : cidrs) {

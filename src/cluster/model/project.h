@@ -1,8 +1,8 @@
-// From the objects of the API to those of the model. Pure. What cannot be read is left out; a Node says so in
-// `problem`.
+// From the objects of the API to those of the model. Pure. What cannot be read is left out; a Node, a Service and
+// an EndpointSlice say so in `problem`.
 #pragma once
 
-#include "cluster/model/objects.h"
+#include "cluster/model/services.h"
 #include "kube/api/types.h"
 
 namespace causeway::cluster {
@@ -10,6 +10,9 @@ namespace causeway::cluster {
 Node project(const kube::Node& node);
 Pod project(const kube::Pod& pod);
 Namespace project(const kube::Namespace& ns);
+Service project(const kube::Service& service);
+EndpointSlice project(const kube::EndpointSlice& slice);
+ServiceCidr project(const kube::ServiceCidr& cidr);
 
 // Addresses and prefixes as objects of older clusters may hold them: leading zeros, IPv4-mapped IPv6, host bits
 // (KEP-4858: writers are strict, readers accept what is stored, and read it as decimal).

@@ -11,12 +11,13 @@ std::string list(const std::vector<T>& values) {
   for (const T& value : values) text += (text.empty() ? "" : ",") + std::string(to_string(value));
   return text.empty() ? "-" : text;
 }
-std::string_view or_dash(const std::string& text) { return text.empty() ? std::string_view("-") : text; }
+std::string_view or_dash(std::string_view text) { return text.empty() ? "-" : text; }
 }  // namespace
 
 std::string render(const Model& model) {
   std::string out = fmt::format("generation {}", model.generation());
-  for (Source source : {Source::Nodes, Source::Pods, Source::Namespaces, Source::Attachments})
+  for (Source source : {Source::Nodes, Source::Pods, Source::Namespaces, Source::Attachments, Source::Services,
+                        Source::EndpointSlices, Source::ServiceCidrs})
     out += fmt::format(" {}={}", source, model.synced(source) ? "synced" : "waiting");
   const Uplink& uplink = model.facts().uplink;
   out += fmt::format("\nself {} uplink {} index {} mac {} mtu {}", or_dash(model.facts().name), or_dash(uplink.name),
@@ -33,6 +34,15 @@ std::string render(const Model& model) {
   for (const auto& [key, a] : model.attachments())
     out += fmt::format("attachment {} pod {} addresses {} host {}({}) mac {} pod-mac {} netns {}\n", key, a.pod,
                        list(a.addresses), a.host_ifname, a.host_ifindex, a.host_mac, a.pod_mac, a.netns_cookie);
+  for (const auto& [name, cidr] : model.service_cidrs())
+    out += fmt::format("servicecidr {} {}\n", name, list(cidr.cidrs));
+  for (const auto& [key, service] : model.services())
+    out += fmt::format("service {} {} addresses {} ports {}{}\n", key, service->type, list(service->cluster_ips),
+                       service->ports.size(), service->problem.empty() ? "" : ": " + service->problem);
+  for (const auto& [key, slice] : model.slices())
+    out += fmt::format("endpointslice {} service {} {} ports {} endpoints {}{}\n", key, or_dash(slice->service),
+                       slice->family, slice->ports.size(), slice->endpoints.size(),
+                       slice->problem.empty() ? "" : ": " + slice->problem);
   return out;
 }
 
