@@ -141,8 +141,14 @@ int connect4(struct bpf_sock_addr* ctx) { return on_connect(ctx, IP4); }
 SEC("cgroup/connect6")
 int connect6(struct bpf_sock_addr* ctx) { return on_connect(ctx, IP6); }
 
-static __always_inline void remember_flow(__u64 cookie, const struct ip_addr* used, const struct service_key* asked,
-                                          const struct service_choice* to, __u32 now) {
+cold struct socket_value* find_flow(__u64 cookie, const struct service_key* at, __u8 direction) {
+  struct socket_key key = {
+      .cookie = cookie, .addr = at->addr, .port = at->port, .proto = IPPROTO_UDP, .direction = direction};
+  return bpf_map_lookup_elem(&socket_flows, &key);
+}
+
+cold void remember_flow(__u64 cookie, const struct ip_addr* used, const struct service_key* asked,
+                        const struct service_choice* to, __u32 now) {
   struct backend_value* row = backend_at(to->backend);
   if (!row) return;
   struct socket_key key = {
@@ -171,9 +177,7 @@ static __always_inline int on_sendmsg(struct bpf_sock_addr* ctx, int family) {
   const __u32 now = now_seconds();
   bool moved = false;
   if (peer_of(ctx, 0)) {
-    struct socket_key key = {
-        .cookie = cookie, .addr = asked.addr, .port = asked.port, .proto = IPPROTO_UDP, .direction = SOCKET_TO_BACKEND};
-    struct socket_value* flow = bpf_map_lookup_elem(&socket_flows, &key);
+    struct socket_value* flow = find_flow(cookie, &asked, SOCKET_TO_BACKEND);
     if (flow && flow->expires > now) {
       if (backend_serves(flow->backend, flow->generation, flow->service)) {
         if (flow->expires != now + CT_UDP_REPLIED) flow->expires = now + CT_UDP_REPLIED;

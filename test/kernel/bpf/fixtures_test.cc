@@ -4,6 +4,7 @@
 #include <linux/bpf.h>
 
 #include "datapath/programs.h"
+#include "datapath/resize.h"
 #include "frame.h"
 #include "world.h"
 
@@ -28,8 +29,9 @@ struct Bench {
   World& world;
   std::string run(Node& node, Hook hook, const std::string& device, const std::string& ip, uint32_t mark = 0) {
     In in(node.ns);
-    auto fd = datapath::load_program(hook, datapath::config_of(node.plane->features()), datapath::sizes_for(4096),
-                                     node.pins + "/maps");
+    const auto maps = node.pins + "/maps";
+    auto fd = datapath::load_program(hook, datapath::config_of(node.plane->features()),
+                                     datapath::sizes_at_least(maps, datapath::sizes_for(4096)).value(), maps);
     REQUIRE(fd);
     std::string frame = ethernet(kHost, kPod, static_cast<uint8_t>(ip[0]) >> 4 == 4 ? 0x0800 : 0x86dd, ip),
                 out(4096, 0);

@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "datapath/programs.h"
+#include "datapath/resize.h"
 #include "world.h"
 
 namespace causeway::test {
@@ -50,6 +51,10 @@ uint32_t deepest_stack(int program, const std::string& stats) {
   return chain(0);
 }
 
+datapath::Sizes sizes_of(const Node& node) {
+  return datapath::sizes_at_least(node.pins + "/maps", datapath::sizes_for(4096)).value();
+}
+
 }  // namespace
 
 TEST_CASE("the verifier walks few enough instructions of each program, and its stack is shallow enough") {
@@ -64,29 +69,40 @@ TEST_CASE("the verifier walks few enough instructions of each program, and its s
       {datapath::Hook::UplinkIngress, {80'000, 512}},
       {datapath::Hook::UplinkEgress, {200'000, 512}},
   };
+  const Cap socket_cap = {20'000, 512};
   World world;
-  for (auto hook : datapath::kHooks) {
-    CAPTURE(to_string(hook));
-    std::string stats;
-    auto fd = datapath::load_program(hook, datapath::config_of(world.a.plane->features()), datapath::sizes_for(4096),
-                                     world.a.pins + "/maps", &stats);
-    REQUIRE(fd);
-    const uint32_t stack = deepest_stack(fd->get(), stats);
+  auto judge = [](std::string_view name, int program, const std::string& stats, const Cap& cap) {
+    CAPTURE(name);
+    const uint32_t stack = deepest_stack(program, stats);
     bpf_prog_info info{};
     uint32_t size = sizeof(info);
-    REQUIRE(bpf_obj_get_info_by_fd(fd->get(), &info, &size) == 0);
-    MESSAGE(to_string(hook) << ": " << info.verified_insns << " instructions verified, " << info.xlated_prog_len / 8
-                            << " in the program, stack of " << stack << " bytes");
-    CHECK(info.verified_insns < caps.at(hook).instructions);
-    CHECK(stack < caps.at(hook).stack);
+    REQUIRE(bpf_obj_get_info_by_fd(program, &info, &size) == 0);
+    MESSAGE(name << ": " << info.verified_insns << " instructions verified, " << info.xlated_prog_len / 8
+                 << " in the program, stack of " << stack << " bytes");
+    CHECK(info.verified_insns < cap.instructions);
+    CHECK(stack < cap.stack);
+  };
+  auto features = world.a.plane->features();
+  features.socket_hooks = true;
+  std::map<std::string_view, std::string> logs;
+  auto sockets =
+      datapath::load_sockets(datapath::config_of(features), sizes_of(world.a), world.a.pins + "/maps", &logs);
+  REQUIRE(sockets);
+  for (const auto& [name, fd] : *sockets) judge(name, fd.get(), logs[name], socket_cap);
+  for (auto hook : datapath::kHooks) {
+    std::string stats;
+    auto fd = datapath::load_program(hook, datapath::config_of(world.a.plane->features()), sizes_of(world.a),
+                                     world.a.pins + "/maps", &stats);
+    REQUIRE(fd);
+    judge(to_string(hook), fd->get(), stats, caps.at(hook));
   }
 }
 
 TEST_CASE("switched off features cost nothing") {
   World world;
   auto length = [&](datapath::Features features) {
-    auto fd = datapath::load_program(datapath::Hook::UplinkIngress, datapath::config_of(features),
-                                     datapath::sizes_for(4096), world.a.pins + "/maps");
+    auto fd = datapath::load_program(datapath::Hook::UplinkIngress, datapath::config_of(features), sizes_of(world.a),
+                                     world.a.pins + "/maps");
     REQUIRE(fd);
     bpf_prog_info info{};
     uint32_t size = sizeof(info);

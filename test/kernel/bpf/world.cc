@@ -231,8 +231,13 @@ void World::open_plane(Node& node, const Setup& setup) {
   datapath::Features features{.attach = setup.attach, .masquerade = setup.masquerade};
   if (!setup.nat_ports.empty()) features.nat_ports = setup.nat_ports;
   features.track_node_flows = setup.track_node_flows;
-  node.plane = must(datapath::Datapath::open(
-      {.pins = node.pins, .features = features, .conntrack_entries = setup.conntrack_entries}));
+  features.services = setup.services;
+  features.socket_hooks = !setup.socket_cgroup.empty() && &node == &a;
+  node.plane = must(datapath::Datapath::open({.pins = node.pins,
+                                              .features = features,
+                                              .conntrack_entries = setup.conntrack_entries,
+                                              .cgroup = setup.socket_cgroup,
+                                              .service_rows = {1024, 4096, 4096, 1024}}));
   write_routes(node);
   uint32_t uplink = ifindex(node.ns, "eth0");
   must(node.plane->uplinks().put(
