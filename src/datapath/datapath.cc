@@ -382,6 +382,8 @@ Result<size_t> Datapath::sweep_conntrack() { return sweep(*impl_->conntrack, mon
 Status Datapath::remove_all(const std::string& pins) {
   for (const auto& [attachment, program] : TRY(attached_by_clsact()))
     TRY(bpf::detach_clsact(attachment.ifindex, direction_of(attachment.hook)));
+  for (const auto& name : TRY(bpf::list_pins(links_of(pins)))) TRY(bpf::unpin_link(links_of(pins) + "/" + name));
+  TRY(SocketPrograms::detach(pins));
   return bpf::remove_pins(pins);
 }
 
