@@ -3,7 +3,12 @@
 namespace causeway::service {
 
 void Desired::update(const cluster::ChangeSet& changes, const cluster::Model& model) {
-  for (const Key& key : keys(changes, model)) replace(key, compile_one(key, model, options_));
+  if (!complete_ && service::complete(model)) {
+    complete_ = true;
+    for (const Key& key : all_keys(model)) replace(key, compile_one(key, model, options_));
+  }
+  for (const Key& key : keys(changes, model))
+    if (complete_ || !std::holds_alternative<cluster::ServiceKey>(key)) replace(key, compile_one(key, model, options_));
 }
 
 void Desired::replace(const Key& key, Tables now) {

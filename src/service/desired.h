@@ -14,9 +14,11 @@ class Desired {
   explicit Desired(Options options) : options_(std::move(options)) {}
 
   void update(const cluster::ChangeSet& changes, const cluster::Model& model);
+  // Rows of Services are held back until the model is complete(); an applier removes nothing before.
+  bool complete() const { return complete_; }
   // All rows of one key.
   void replace(const Key& key, Tables now);
-  // Equal to compile(model, options).
+  // Once complete, equal to compile(model, options).
   Tables tables() const;
 
   Rows<FrontendKey, Frontend> frontends;
@@ -31,6 +33,7 @@ class Desired {
 
  private:
   Options options_;
+  bool complete_ = false;
 };
 
 }  // namespace causeway::service

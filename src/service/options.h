@@ -14,9 +14,12 @@ struct Options {
   bool node_ports_on_primary = true;
   std::vector<Cidr> node_port_addresses;
   bool node_ports_on_localhost = true;  // from the node itself, where the plane can
-  bool external_ips = true;             // spec.externalIPs are served (KEP-5707: may be switched off)
-  bool masquerade_all = false;          // every endpoint sees the node's address
-  bool host_ports = false;              // ports that Pods want of the node are rows here (plane bpf)
+  uint16_t node_port_first = 30000, node_port_last = 32767;
+  bool external_ips = true;     // spec.externalIPs are served (KEP-5707: may be switched off)
+  bool masquerade_all = false;  // every endpoint sees the node's address
+  bool host_ports = false;      // ports that Pods want of the node are rows here (plane bpf)
+  bool balancing = true;        // annotations beyond kube-proxy are obeyed (plane bpf)
+  bool schedulers = false;      // annotation ipvs-scheduler is obeyed (backend ipvs)
   // Only Services with this label value `service.kubernetes.io/service-proxy-name`; "": only those without the label.
   std::string proxy_name;
   // Ranges of Service addresses beside those of ServiceCIDR objects.

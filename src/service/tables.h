@@ -88,7 +88,7 @@ struct Port {
   Algorithm algorithm = Algorithm::Random;
   uint32_t affinity = 0;  // ClientIP: seconds, 1-86400; 0: none
   bool retry = false;     // a connect() that one endpoint refuses or ignores goes to another
-  std::string scheduler;  // of IPVS, by annotation; "": the agent's. Only backend ipvs reads it
+  Name scheduler;         // of IPVS, by annotation; "": the agent's. Only backend ipvs reads it
   // Every endpoint that serves, by address, each once; one in no pool keeps its flows and gets no new ones.
   std::vector<Backend> backends;
   bool operator==(const Port&) const = default;

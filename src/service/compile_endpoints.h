@@ -1,0 +1,29 @@
+// Which endpoints one port of a Service has, and which of them may get new flows. Pure.
+#pragma once
+
+#include "service/options.h"
+#include "service/tables.h"
+
+namespace causeway::service {
+
+// Which pools a Service uses at all.
+struct PoolsUsed {
+  bool cluster = true;
+  bool local = false;
+};
+
+struct Endpoints {
+  std::vector<Backend> backends;  // sorted by address
+  bool any = false;               // somebody could serve, here or elsewhere
+  bool in_cluster_pool = false, in_local_pool = false;
+  std::vector<Endpoint> ready;  // whose health may be looked after
+};
+
+// `load`: backends carry what their nodes report. What cannot be served is added to `refused`.
+Endpoints endpoints_of(const cluster::Service& service, const cluster::ServicePort& port, Family family, PoolsUsed use,
+                       bool load, const cluster::Model& model, std::vector<std::string>& refused);
+
+// Ready endpoints of the Service on this node, by address, in the family that has most (healthCheckNodePort).
+uint32_t local_ready(const cluster::ServiceKey& key, const cluster::Model& model);
+
+}  // namespace causeway::service
