@@ -21,6 +21,19 @@ TEST_CASE("metrics come in the Prometheus text format, sorted by name, with labe
       "# HELP causeway_b_total Later.\n# TYPE causeway_b_total counter\ncauseway_b_total{why=\"a \\\"b\\\"\\n\"} 3\n");
 }
 
+TEST_CASE("a histogram is printed as cumulative buckets, the last of them without bound") {
+  Histogram histogram({0.5, 1});
+  for (double seconds : {0.5, 0.75, 3.0}) histogram.observe(seconds);
+  Endpoint endpoint(Endpoint::Audience::Public);
+  endpoint.add([&] {
+    return std::vector<Metric>{
+        {"x_seconds", "X.", MetricKind::Histogram, {{.histogram = std::make_shared<const Histogram>(histogram)}}}};
+  });
+  CHECK(get(endpoint, "/metrics").body ==
+        "# HELP x_seconds X.\n# TYPE x_seconds histogram\nx_seconds_count 3\nx_seconds_sum 4.25\n"
+        "x_seconds_bucket{le=\"0.5\"} 1\nx_seconds_bucket{le=\"1\"} 2\nx_seconds_bucket{le=\"+Inf\"} 3\n");
+}
+
 TEST_CASE("readyz is 503 and names the check that fails; healthz does not ask them") {
   std::string trouble = "waiting for Pod CIDRs of node n1";
   Endpoint endpoint(Endpoint::Audience::Public);

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <limits>
 
 #include "base/file.h"
 
@@ -15,16 +16,33 @@ namespace causeway::observe {
 
 namespace {
 
+prometheus::MetricType type_of(MetricKind kind) {
+  switch (kind) {
+    case MetricKind::Counter: return prometheus::MetricType::Counter;
+    case MetricKind::Gauge: return prometheus::MetricType::Gauge;
+    case MetricKind::Histogram: return prometheus::MetricType::Histogram;
+  }
+  return prometheus::MetricType::Untyped;
+}
+
+prometheus::ClientMetric::Histogram histogram_of(const Histogram& histogram) {
+  prometheus::ClientMetric::Histogram out{histogram.count(), histogram.sum(), {}};
+  uint64_t below = 0;
+  for (size_t i = 0; i < histogram.counts().size(); ++i) {
+    below += histogram.counts()[i];
+    const bool last = i == histogram.bounds().size();
+    out.bucket.push_back({below, last ? std::numeric_limits<double>::infinity() : histogram.bounds()[i]});
+  }
+  return out;
+}
+
 prometheus::MetricFamily family_of(Metric metric) {
-  const bool counter = metric.kind == MetricKind::Counter;
-  prometheus::MetricFamily family{std::move(metric.name),
-                                  std::move(metric.help),
-                                  counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge,
-                                  {}};
+  prometheus::MetricFamily family{std::move(metric.name), std::move(metric.help), type_of(metric.kind), {}};
   for (Sample& sample : metric.samples) {
     prometheus::ClientMetric out;
     for (auto& [name, value] : sample.labels) out.label.push_back({name, value});
-    (counter ? out.counter.value : out.gauge.value) = sample.value;
+    if (sample.histogram) out.histogram = histogram_of(*sample.histogram);
+    (metric.kind == MetricKind::Counter ? out.counter.value : out.gauge.value) = sample.value;
     family.metric.push_back(std::move(out));
   }
   return family;
