@@ -76,6 +76,10 @@ static __always_inline __u32 slot_at(__u32 pool, __u32 epoch, __u32 index) {
   return backend ? *backend : 0;
 }
 
+/* Zero, but the verifier does not know. Before 6.8 it judges the callback of bpf_loop() for the first round only: what
+ * it knows of the state then, it holds to be so in every round, and cuts away what the next ones need. */
+volatile __u32 service_nought;
+
 /* A walk over slots from `index` on, round the end. Slots beyond WALK_SLOTS are left out: `index` is random then. */
 enum { WALK_SLOTS = 256 };
 struct slot_walk {
@@ -174,7 +178,10 @@ global int service_choose(const struct service_value* service, const struct serv
                            .slots = slots_left,
                            .index = first_slot(side, service->algorithm, client),
                            .except = except,
-                           .algorithm = service->algorithm};
+                           .algorithm = service->algorithm,
+                           .best = service_nought,
+                           .best_weight = service_nought,
+                           .best_cost = service_nought};
   bpf_loop(slots_left < WALK_SLOTS ? slots_left : WALK_SLOTS, walk_slot, &walk, 0);
   struct backend_value* row = backend_at(walk.best);
   if (!row) return 0;
