@@ -3,6 +3,7 @@
 
 #include "datapath/conntrack.h"
 #include "datapath/features.h"
+#include "datapath/resize.h"
 #include "datapath/routes.h"
 #include "datapath/rows.h"
 #include "kernel/bpf/fake.h"
@@ -123,6 +124,22 @@ TEST_CASE("a delta is applied puts first, and a table without a kernel says what
   CHECK(table.writes == 2);
   table.fail_next = Error(Errc::Exhausted, "full");
   CHECK(table.put(peer_key(ip("192.0.2.4")), {}).error().message() == "full");
+}
+
+TEST_CASE("maps of Services double until the rows fit, and never shrink") {
+  const Sizes first = sizes_for(32768);
+  CHECK(grown(first, {}) == first);
+  CHECK(grown(first, {.services = 16384, .slots = 65536, .backends = 32768, .source_ranges = 65536}) == first);
+  auto more = grown(first, {.services = 16385, .slots = 300000, .backends = 32769});
+  CHECK(more.services == 32768);
+  CHECK(more.slots == 524288);
+  CHECK(more.backends == 65536);
+  CHECK(more.source_ranges == first.source_ranges);
+  CHECK(grown(more, {.services = 1}) == more);
+  // What programs remember follows the size of conntrack, within bounds.
+  CHECK(sizes_for(512).affinity == 1024);
+  CHECK(sizes_for(32768).socket_flows == 8192);
+  CHECK(sizes_for(524288).affinity == 65536);
 }
 
 }  // namespace causeway::datapath
