@@ -65,6 +65,20 @@ Result<bool> RawMap::remove(const void* key) const {
   return fail_errno(errno, fmt::format("map {}: remove a row", name_));
 }
 
+Status RawMap::remove(const std::byte* keys, size_t count, size_t key_size) const {
+  for (size_t done = 0; done < count;) {
+    uint32_t batch = static_cast<uint32_t>(std::min<size_t>(kBatch, count - done));
+    if (batch > 1 && !bpf_map_delete_batch(fd_.get(), keys + done * key_size, &batch, nullptr)) {
+      done += batch;
+      continue;
+    }
+    // The batch ended before this one: it is not there, or the map has no batches.
+    if (batch > 1 && errno == ENOENT) done += std::min<size_t>(batch, count - done - 1);
+    TRY(remove(keys + done++ * key_size));
+  }
+  return ok();
+}
+
 namespace {
 
 // Key by key, for maps without batches (LPM tries of older kernels).

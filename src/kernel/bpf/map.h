@@ -30,6 +30,8 @@ class RawMap {
   Status put(const std::byte* keys, const std::byte* values, size_t count, size_t key_size, size_t value_size) const;
   // False: was not there.
   Result<bool> remove(const void* key) const;
+  // Keys that are not there are no error.
+  Status remove(const std::byte* keys, size_t count, size_t key_size) const;
   // One call for each row.
   Status each(size_t key_size, size_t value_size,
               const std::function<void(const std::byte*, const std::byte*)>& row) const;
@@ -67,8 +69,8 @@ class Map final : public Table<K, V> {
     return raw_.put(keys.data(), values.data(), rows.size(), sizeof(K), sizeof(V));
   }
   Status remove(const std::vector<K>& keys) override {
-    for (const auto& key : keys) TRY(raw_.remove(&key));
-    return ok();
+    static_assert(std::is_trivially_copyable_v<K>);
+    return raw_.remove(reinterpret_cast<const std::byte*>(keys.data()), keys.size(), sizeof(K));
   }
   Result<Rows> dump() const override {
     Rows rows;

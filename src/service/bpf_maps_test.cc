@@ -1,0 +1,189 @@
+#include "service/bpf_maps_world.h"
+
+using namespace causeway;
+using namespace causeway::service;
+
+TEST_CASE("a Service reaches the maps: rows, slots, backends, its address") {
+  Kernel kernel;
+  Agent agent(kernel);
+  Tables tables = web_tables({backend("10.1.0.1"), backend("10.1.0.2")});
+  tables.ranges[cidr("10.96.0.0/12")] = {};
+  tables.node_addresses[ip("192.0.2.1")] = {.node_ports = true};
+  tables.clients[77] = {.v4 = ip("10.1.0.9")};
+  agent.desired.replace(web, tables);
+  CHECK(agent.apply() == "");
+  CHECK(render(kernel) ==
+        "0.0.0.0:30080/tcp: kind 2 flags 0 affinity 0 in: 10.1.0.1:80x1 10.1.0.2:80x1 out:masquerade 10.1.0.1:80x1 "
+        "10.1.0.2:80x1\n"
+        "10.96.0.1:80/tcp: kind 1 flags 0 affinity 0 in: 10.1.0.1:80x1 10.1.0.2:80x1 out:drop\n");
+  CHECK(kernel.services.rows.at(encode_address(ip("10.96.0.1"))) == address_row());
+  CHECK(kernel.ranges.rows.size() == 1);
+  CHECK(kernel.node_addresses.rows.at(datapath::to_abi(ip("192.0.2.1"))) == abi::NODE_ADDRESS_NODE_PORTS);
+  CHECK(kernel.clients.rows.at(77).addr4 == datapath::to_abi(ip("10.1.0.9")));
+  CHECK(agent.differences() == "");
+  CHECK(agent.maps.name_of(1) == "default/web:http -> 10.1.0.1:80");
+}
+
+TEST_CASE("a restarted agent finds its numbers and writes nothing") {
+  Kernel kernel;
+  Backend draining = backend("10.1.0.3");
+  draining.cluster_pool = false;
+  Tables tables = web_tables({backend("10.1.0.1"), backend("10.1.0.2", 3), draining});
+  tables.ports[web_port].affinity = 10800;
+  tables.frontends[{ip("0.0.0.0"), 30080}].sources = {cidr("192.0.2.0/24")};
+  {
+    Agent first(kernel);
+    first.desired.replace(web, tables);
+    CHECK(first.apply() == "");
+    first.loop.advance(BpfMaps::kRest);
+  }
+  const size_t writes = kernel.writes();
+  Agent second(kernel);
+  CHECK(second.apply(false) == "");  // knows nothing yet
+  second.desired.replace(web, tables);
+  CHECK(second.apply(false) == "");
+  CHECK(second.apply() == "");
+  second.maps.forget();
+  CHECK(second.apply() == "");
+  second.loop.advance(1s);
+  CHECK(kernel.writes() == writes);
+  CHECK(second.maps.writes() == 0);
+  CHECK(second.differences() == "");
+}
+
+TEST_CASE("nothing of a Service is written or removed before all is known") {
+  Kernel kernel;
+  {
+    Agent first(kernel);
+    first.desired.replace(web, web_tables({backend("10.1.0.1")}));
+    first.apply();
+  }
+  const std::string before = render(kernel);
+  Agent second(kernel);
+  second.desired.replace(web, web_tables({}));  // its EndpointSlices are not here yet
+  CHECK(second.apply(false) == "");
+  CHECK(render(kernel) == before);
+  CHECK(second.apply(true) == "");
+  CHECK(render(kernel) != before);
+  CHECK(kernel.serving() == 0);
+}
+
+TEST_CASE("a host port is written before the API server answers, and keeps off the numbers in use") {
+  Kernel kernel;
+  {
+    Agent first(kernel);
+    first.desired.replace(web, web_tables({backend("10.1.0.1")}));
+    first.apply();
+  }
+  const std::string before = render(kernel);
+  Agent second(kernel);
+  const PortId port{"default", "pod", "hostPort 8080/tcp", Family::V4, true};
+  Tables tables;
+  tables.frontends[{ip("0.0.0.0"), 8080}] = {
+      .port = port, .kind = Kind::HostPort, .inside = kCluster, .outside = kCluster};
+  tables.ports[port] = {.backends = {backend("10.1.0.7")}};
+  second.desired.replace(cluster::AttachmentKey{"c1", "eth0"}, tables);
+  CHECK(second.apply(false) == "");
+  CHECK(render(kernel) ==
+        "0.0.0.0:8080/tcp: kind 5 flags 0 affinity 0 in: 10.1.0.7:80x1 out: 10.1.0.7:80x1\n" + before);
+}
+
+TEST_CASE("one endpoint of many that comes, goes or changes is a handful of writes") {
+  Kernel kernel;
+  Agent agent(kernel);
+  std::vector<Backend> backends;
+  for (uint32_t i = 0; i < 5000; ++i) backends.push_back({.at = {Ip::v4(0x0a010000 + i), 80}, .cluster_pool = true});
+  agent.desired.replace(web, web_tables(backends));
+  CHECK(agent.apply() == "");
+  auto cost = [&] {
+    const size_t before = kernel.writes();
+    agent.desired.replace(web, web_tables(backends));
+    CHECK(agent.apply() == "");
+    agent.loop.advance(1s);
+    CHECK(agent.differences() == "");
+    return kernel.writes() - before;
+  };
+  backends.push_back(backend("10.9.9.9"));
+  CHECK(cost() == 4);  // backend, slot, two rows
+  backends[7] = backend("10.9.9.8");
+  CHECK(cost() == 3);  // backend, slot, the old backend
+  backends.erase(backends.begin() + 9);
+  CHECK(cost() == 5);  // slot, two rows, the old backend, the last slot
+  backends[3].load = 500;
+  CHECK(cost() == 1);
+}
+
+TEST_CASE("a number is given again only with another generation, and only after a rest") {
+  Kernel kernel;
+  Agent agent(kernel);
+  agent.desired.replace(web, web_tables({backend("10.1.0.1")}));
+  agent.apply();
+  CHECK(kernel.backends.rows.at(1).generation == 1);
+  agent.desired.replace(web, web_tables({backend("10.1.0.2")}));
+  agent.apply();
+  CHECK(kernel.backends.rows.at(1).state == abi::BACKEND_GONE);
+  CHECK(kernel.backends.rows.at(1).generation == 2);
+  agent.desired.replace(web, web_tables({backend("10.1.0.3")}));
+  agent.apply();
+  CHECK(kernel.backends.rows.at(3).state == abi::BACKEND_ELIGIBLE);  // 1 rests
+  agent.loop.advance(BpfMaps::kRest);
+  agent.desired.replace(web, web_tables({backend("10.1.0.3"), backend("10.1.0.4")}));
+  agent.apply();
+  CHECK(kernel.serving() == 2);
+  CHECK(kernel.backends.rows.size() == 3);
+}
+
+TEST_CASE("a Service for which there is no room is named, the others are served") {
+  Kernel kernel;
+  Agent agent(kernel);
+  kernel.slots.room = 2;
+  agent.desired.replace(web, web_tables({backend("10.1.0.1"), backend("10.1.0.2")}));
+  CHECK(agent.apply() == "");
+  const std::string before = render(kernel);
+  Tables other = web_tables({backend("10.1.0.8")});
+  const PortId port{"default", "other", "http"};
+  Tables second;
+  second.frontends[{ip("10.96.0.2"), 80}] = {.port = port, .inside = kCluster, .outside = kCluster};
+  second.ports[port] = {.backends = {backend("10.1.0.8")}};
+  agent.desired.replace(cluster::ServiceKey{"default", "other"}, second);
+  CHECK(agent.apply() == "service default/other: slot of default/other:http: map full\n");
+  CHECK(kernel.asked.slots == 3);
+  CHECK(render(kernel) == before);
+  kernel.slots.room = 100;
+  CHECK(agent.apply() == "");
+  CHECK(agent.differences() == "");
+  CHECK(kernel.serving() == 3);
+}
+
+TEST_CASE("what somebody else did to the maps is named, then repaired") {
+  Kernel kernel;
+  Agent agent(kernel);
+  agent.desired.replace(web, web_tables({backend("10.1.0.1")}));
+  agent.apply();
+  const std::string before = render(kernel);
+  kernel.services.rows.erase(encode(FrontendKey{ip("10.96.0.1"), 80}));
+  kernel.slots.rows.clear();
+  kernel.backends.rows.at(1).state = abi::BACKEND_GONE;
+  CHECK(agent.differences() ==
+        "row 10.96.0.1:80/tcp: missing\n"
+        "slot 0 of default/web:http, epoch 1: missing\n"
+        "backend 1 of default/web:http, 10.1.0.1:80: missing\n");
+  agent.maps.forget();
+  CHECK(agent.apply() == "");
+  CHECK(render(kernel) == before);
+  agent.loop.advance(1s);
+  CHECK(agent.differences() == "");
+}
+
+TEST_CASE("counts of connections are corrected for those who balance by them") {
+  Kernel kernel;
+  Agent agent(kernel);
+  Tables tables = web_tables({backend("10.1.0.1"), backend("10.1.0.2")});
+  tables.ports[web_port].algorithm = Algorithm::LeastConnections;
+  agent.desired.replace(web, tables);
+  agent.apply();
+  kernel.connections.rows[2] = 9;
+  CHECK(agent.maps.count_connections({{1, 4}}));
+  CHECK(kernel.connections.rows == std::map<uint32_t, uint32_t>{{1, 4}, {2, 0}});
+  CHECK(kernel.services.rows.at(encode(FrontendKey{ip("10.96.0.1"), 80})).flags == abi::SERVICE_F_PER_PACKET);
+}
