@@ -55,9 +55,7 @@ std::vector<std::string> agent_argv(const AgentArguments& arguments) {
           "--attach",
           arguments.attach,
           "--cluster-cidr",
-          arguments.cluster_cidr,
-          "--cgroup",
-          "/sys/fs/cgroup"};  // the node's part: each node serves its own processes' sockets
+          arguments.cluster_cidr};
 }
 
 std::vector<std::string> clean_environment() {

@@ -44,11 +44,12 @@ class KernelConntrack final : public Conntrack {
     const size_t tuple = out.open(CTA_TUPLE_ORIG);
     const size_t proto = out.open(CTA_TUPLE_PROTO);
     out.u8(CTA_PROTO_NUM, filter.protocol);
-    put_port(out, CTA_PROTO_DST_PORT, filter.port);
+    if (filter.port) put_port(out, CTA_PROTO_DST_PORT, filter.port);
     out.close(proto);
     out.close(tuple);
     const size_t flags = out.open(CTA_FILTER);
-    const uint32_t parts = kFilterProtocol | kFilterDestinationPort;  // host order, unlike all else here
+    // In host order, unlike all else here.
+    const uint32_t parts = kFilterProtocol | (filter.port ? kFilterDestinationPort : 0);
     out.bytes(CTA_FILTER_ORIG_FLAGS, {reinterpret_cast<const char*>(&parts), sizeof parts});
     out.close(flags);
     out.end();
@@ -58,7 +59,7 @@ class KernelConntrack final : public Conntrack {
     netlink::Socket::Answers answers;
     answers.on_message = [&](const nlmsghdr* message) {
       const auto flow = decode_flow(message);
-      if (flow && flow->protocol == filter.protocol && flow->original.destination.port == filter.port)
+      if (flow && flow->protocol == filter.protocol && (!filter.port || flow->original.destination.port == filter.port))
         found.push_back(*flow);
     };
     answers.on_end = [&](uint32_t, int error, std::string) { failure = error; };

@@ -21,9 +21,12 @@ struct Tuple {
 };
 
 struct Flow {
-  uint8_t protocol = 0;  // IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP
-  Tuple original;        // as the first packet came in
-  Tuple reply;           // as the answer comes; differs from the original turned round where NAT is at work
+  uint8_t protocol = 0;   // IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP
+  Tuple original;         // as the first packet came in
+  Tuple reply;            // as the answer comes; differs from the original turned round where NAT is at work
+  bool replied = false;   // packets of both directions were seen
+  uint8_t tcp_state = 0;  // TCP_CONNTRACK_* of linux/netfilter/nf_conntrack_tcp.h
+  uint32_t timeout = 0;   // seconds until the kernel forgets it, if nothing comes
   auto operator<=>(const Flow&) const = default;
 };
 std::string to_string(const Flow& flow);  // "udp 10.0.0.9:4711 -> 10.0.0.1:53 answered by 10.1.0.5:53"
@@ -32,7 +35,7 @@ std::string to_string(const Flow& flow);  // "udp 10.0.0.9:4711 -> 10.0.0.1:53 a
 struct Filter {
   Family family = Family::V4;
   uint8_t protocol = 0;
-  uint16_t port = 0;
+  uint16_t port = 0;  // 0: any
 };
 
 class Conntrack {

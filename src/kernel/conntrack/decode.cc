@@ -1,5 +1,6 @@
 #include "kernel/conntrack/decode.h"
 
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
@@ -54,6 +55,10 @@ std::optional<Flow> decode_flow(const nlmsghdr* message) {
   if (!original || !reply || protocol != flow.protocol) return std::nullopt;
   flow.original = *original;
   flow.reply = *reply;
+  flow.replied = (a.u32(CTA_STATUS) & IPS_SEEN_REPLY) != 0;
+  flow.timeout = a.u32(CTA_TIMEOUT);
+  const Attributes<CTA_PROTOINFO_MAX + 1> info(a.bytes(CTA_PROTOINFO));
+  flow.tcp_state = Attributes<CTA_PROTOINFO_TCP_MAX + 1>(info.bytes(CTA_PROTOINFO_TCP)).u8(CTA_PROTOINFO_TCP_STATE);
   return flow;
 }
 

@@ -58,6 +58,7 @@ bool is_known(uint32_t type) {
     case Type::Mark:
     case Type::CtState:
     case Type::CtDirection:
+    case Type::ClassId:
     case Type::CtStatus:
     case Type::Icmp6Type:
     case Type::DeviceGroup:

@@ -108,9 +108,13 @@ Instruction decode_hash(std::string_view data) {
 
 Instruction decode_dynset(std::string_view data) {
   const Attributes<NFTA_DYNSET_MAX + 1> a(data);
-  if (a.u32(NFTA_DYNSET_OP) != NFT_DYNSET_OP_UPDATE || a.has(NFTA_DYNSET_SREG_DATA) || a.has(NFTA_DYNSET_EXPR))
+  const uint32_t op = a.u32(NFTA_DYNSET_OP);
+  if ((op != NFT_DYNSET_OP_UPDATE && op != NFT_DYNSET_OP_DELETE) || a.has(NFTA_DYNSET_EXPR))
     return code::Foreign{"dynset"};
-  return code::Update{a.text(NFTA_DYNSET_SET_NAME), word_of(a.u32(NFTA_DYNSET_SREG_KEY)), a.u64(NFTA_DYNSET_TIMEOUT)};
+  code::Update update{a.text(NFTA_DYNSET_SET_NAME), word_of(a.u32(NFTA_DYNSET_SREG_KEY)), a.u64(NFTA_DYNSET_TIMEOUT)};
+  if (a.has(NFTA_DYNSET_SREG_DATA)) update.data = word_of(a.u32(NFTA_DYNSET_SREG_DATA));
+  update.remove = op == NFT_DYNSET_OP_DELETE;
+  return update;
 }
 
 Instruction decode_fib(std::string_view data) {

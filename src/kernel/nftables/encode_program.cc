@@ -127,8 +127,9 @@ struct Encoder {
   void operator()(const code::Update& i) const {
     Expression e(out, "dynset");
     out.text(NFTA_DYNSET_SET_NAME, i.set);
-    out.u32(NFTA_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
+    out.u32(NFTA_DYNSET_OP, i.remove ? NFT_DYNSET_OP_DELETE : NFT_DYNSET_OP_UPDATE);
     out.u32(NFTA_DYNSET_SREG_KEY, wire(i.from));
+    if (i.data) out.u32(NFTA_DYNSET_SREG_DATA, wire(*i.data));
     if (i.timeout_ms) out.u64(NFTA_DYNSET_TIMEOUT, i.timeout_ms);
   }
   void operator()(const code::Nat& i) const {

@@ -86,6 +86,8 @@ struct Update {
   std::string set;
   Register from = 0;
   uint64_t timeout_ms = 0;
+  std::optional<Register> data = std::nullopt;  // of a map
+  bool remove = false;                          // the element instead
   bool operator==(const Update&) const = default;
 };
 struct Nat {

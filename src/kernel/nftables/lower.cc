@@ -32,6 +32,7 @@ std::optional<Family> family_of(Field field) {
     case Field::NfProto:
     case Field::L4Proto:
     case Field::Mark:
+    case Field::Priority:
     case Field::IifName:
     case Field::OifName:
     case Field::IifGroup:
@@ -61,6 +62,7 @@ code::Instruction load_of(Field field, code::Register to) {
     case Field::NfProto: return code::LoadMeta{NFT_META_NFPROTO, to};
     case Field::L4Proto: return code::LoadMeta{NFT_META_L4PROTO, to};
     case Field::Mark: return code::LoadMeta{NFT_META_MARK, to};
+    case Field::Priority: return code::LoadMeta{NFT_META_PRIORITY, to};
     case Field::IifName: return code::LoadMeta{NFT_META_IIFNAME, to};
     case Field::OifName: return code::LoadMeta{NFT_META_OIFNAME, to};
     case Field::IifGroup: return code::LoadMeta{NFT_META_IIFGROUP, to};
@@ -163,10 +165,11 @@ class Lowering {
       if (mark.keep != 0xffffffff || mark.add)
         put(code::Bitwise{0, 0, bytes_of_number(mark.keep & ~mark.add), bytes_of_number(mark.add)});
     }
-    if (mark.target == SetMark::Target::Packet)
-      put(code::StoreMeta{NFT_META_MARK, 0});
-    else
-      put(code::StoreCt{NFT_CT_MARK, 0});
+    switch (mark.target) {
+      case SetMark::Target::Packet: put(code::StoreMeta{NFT_META_MARK, 0}); break;
+      case SetMark::Target::Priority: put(code::StoreMeta{NFT_META_PRIORITY, 0}); break;
+      case SetMark::Target::Connection: put(code::StoreCt{NFT_CT_MARK, 0}); break;
+    }
     return ok();
   }
   Status operator()(const Counter&) {
@@ -187,7 +190,14 @@ class Lowering {
   }
   Status operator()(const Update& update) {
     TRY(load_all(update.key));
-    put(code::Update{update.set, 0, update.timeout_ms});
+    code::Update code{.set = update.set, .from = 0, .timeout_ms = update.timeout_ms, .remove = update.remove};
+    if (update.data) {
+      uint32_t at = 0;
+      for (const auto& what : update.key) at += (bytes_of(what) + 3) / 4;
+      TRY(load(*update.data, at));
+      code.data = code::Register(at);
+    }
+    put(std::move(code));
     return ok();
   }
 

@@ -82,8 +82,13 @@ struct Printer {
     return text + (endpoint.port ? causeway::to_string(endpoint) : causeway::to_string(endpoint.ip));
   }
   std::string operator()(const SetMark& mark) const {
-    std::string text = mark.target == SetMark::Target::Packet ? "meta mark set " : "ct mark set ";
-    if (const auto* value = std::get_if<uint32_t>(&mark.to)) return text + fmt::format("0x{:08x}", *value);
+    using Target = SetMark::Target;
+    std::string text = mark.target == Target::Packet     ? "meta mark set "
+                       : mark.target == Target::Priority ? "meta priority set "
+                                                         : "ct mark set ";
+    if (const auto* value = std::get_if<uint32_t>(&mark.to))
+      return text + nftables::to_string(Tuple().number(*value),
+                                        {mark.target == Target::Priority ? Type::ClassId : Type::Mark});
     if (const auto* map = std::get_if<FromMap>(&mark.to)) return text + from(*map);
     text += nftables::to_string(std::get<Field>(mark.to));
     if ((mark.keep | mark.add) != 0xffffffff) text += fmt::format(" & 0x{:08x}", mark.keep | mark.add);
@@ -100,11 +105,13 @@ struct Printer {
     __builtin_unreachable();
   }
   std::string operator()(const Update& update) const {
-    std::string text = fmt::format("update @{} {{ {}", update.set, to_string(update.key));
+    std::string text =
+        fmt::format("{} @{} {{ {}", update.remove ? "delete" : "update", update.set, to_string(update.key));
     if (update.timeout_ms % 1000 == 0 && update.timeout_ms)
       text += fmt::format(" timeout {}s", update.timeout_ms / 1000);
     else if (update.timeout_ms)
       text += fmt::format(" timeout {}ms", update.timeout_ms);
+    if (update.data) text += fmt::format(" : {}", *update.data);
     return text + " }";
   }
 
@@ -134,6 +141,7 @@ std::string_view to_string(Field field) {
     case Field::NfProto: return "meta nfproto";
     case Field::L4Proto: return "meta l4proto";
     case Field::Mark: return "meta mark";
+    case Field::Priority: return "meta priority";
     case Field::IifName: return "iifname";
     case Field::OifName: return "oifname";
     case Field::IifGroup: return "iifgroup";
@@ -164,6 +172,7 @@ Type type_of(Field field) {
     case Field::L4Proto: return Type::Protocol;
     case Field::Mark:
     case Field::CtMark: return Type::Mark;
+    case Field::Priority: return Type::ClassId;
     case Field::IifName:
     case Field::OifName: return Type::Ifname;
     case Field::IifGroup:

@@ -18,6 +18,7 @@ enum class Field : uint8_t {
   NfProto,
   L4Proto,
   Mark,
+  Priority,  // of the packet, for queues
   IifName,
   OifName,
   IifGroup,
@@ -119,7 +120,7 @@ struct Nat {
 };
 // target = (source & mask) ^ value, as the kernel's bitwise has it; a plain value, another mark, or what a map says.
 struct SetMark {
-  enum class Target : uint8_t { Packet, Connection };  // meta mark, ct mark
+  enum class Target : uint8_t { Packet, Connection, Priority };  // meta mark, ct mark, meta priority
   Target target = Target::Packet;
   std::variant<uint32_t, Field, FromMap> to;  // Field::Mark or Field::CtMark
   // With a Field: keep only the bits of `keep`, then set those of `add`: "ct mark set meta mark & keep | add".
@@ -135,11 +136,14 @@ struct Reject {
   With with = With::PortUnreachable;
   bool operator==(const Reject&) const = default;
 };
-// Puts the fields into a dynamic set, or makes its timeout start again.
+// Puts the fields into a dynamic set, or makes its timeout start again; or takes them out.
 struct Update {
   std::vector<Selector> key;
   std::string set;
   uint64_t timeout_ms = 0;  // 0: the set's
+  // Of a map. What is there already keeps its own.
+  std::optional<Field> data = std::nullopt;
+  bool remove = false;
   bool operator==(const Update&) const = default;
 };
 

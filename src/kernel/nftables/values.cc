@@ -64,6 +64,11 @@ std::string address_kind(uint32_t kind) {
   return kind < kNames.size() ? kNames[kind] : std::to_string(kind);
 }
 
+std::string class_id(uint32_t id) {
+  if (id == 0) return "none";
+  return id >> 16 ? fmt::format("{:x}:{:x}", id >> 16, id & 0xffff) : fmt::format(":{:x}", id);
+}
+
 std::string icmp6_type(uint8_t type) {
   switch (type) {
     case 1: return "destination-unreachable";
@@ -100,6 +105,7 @@ std::string field_text(std::string_view bytes, Type type) {
     case Type::Protocol: return protocol_name(uint8_t(bytes[0]));
     case Type::Port: return std::to_string(uint8_t(bytes[0]) << 8 | uint8_t(bytes[1]));
     case Type::Mark: return fmt::format("0x{:08x}", host_order(bytes));
+    case Type::ClassId: return class_id(host_order(bytes));
     case Type::CtState: return states(host_order(bytes));
     case Type::CtDirection:
       return bytes[0] == 0 ? "original" : bytes[0] == 1 ? "reply" : std::to_string(uint8_t(bytes[0]));
@@ -121,6 +127,7 @@ std::string_view to_string(Type type) {
     case Type::Protocol: return "inet_proto";
     case Type::Port: return "inet_service";
     case Type::Mark: return "mark";
+    case Type::ClassId: return "classid";
     case Type::CtState: return "ct_state";
     case Type::CtDirection: return "ct_dir";
     case Type::CtStatus: return "ct_status";
@@ -143,6 +150,7 @@ uint32_t bytes_of(Type type) {
     case Type::Port: return 2;
     case Type::Ipv4:
     case Type::Mark:
+    case Type::ClassId:
     case Type::CtState:
     case Type::CtStatus:
     case Type::DeviceGroup:
@@ -156,6 +164,7 @@ uint32_t bytes_of(Type type) {
 bool is_host_order(Type type) {
   switch (type) {
     case Type::Mark:
+    case Type::ClassId:
     case Type::CtState:
     case Type::CtStatus:
     case Type::DeviceGroup:

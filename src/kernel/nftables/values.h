@@ -18,6 +18,7 @@ enum class Type : uint8_t {
   Protocol = 12,     // inet_proto, 1 byte
   Port = 13,         // inet_service
   Mark = 19,         // mark, 4 bytes in host order; also what a number (of numgen, jhash) is declared as
+  ClassId = 23,      // classid, 4 bytes in host order: of queues, what meta priority is
   CtState = 26,      // ct_state, bits of 4 bytes in host order
   CtDirection = 27,  // ct_dir, 1 byte
   CtStatus = 28,     // ct_status, bits of 4 bytes in host order

@@ -99,6 +99,12 @@ Section everything() {
   s.sets["all-ports4"] = {.key = {Type::Protocol, Type::Ipv4, Type::Port}, .data = {Type::Ipv4, Type::Port}};
   s.sets["all-ports6"] = {.key = {Type::Protocol, Type::Ipv6, Type::Port}, .data = {Type::Ipv6, Type::Port}};
   s.sets["all-slots"] = {.key = {Type::Mark}, .verdicts = true};
+  s.sets["all-endpoints"] = {.key = {Type::Ipv4, Type::Protocol, Type::Port, Type::Mark},
+                             .data = {Type::Ipv4, Type::Port}};
+  s.sets["all-numbers"] = {.key = {Type::Ipv4, Type::Mark}, .data = {Type::ClassId}};
+  s.sets["all-members"] = {.key = {Type::ClassId}, .data = {Type::Ipv4, Type::Port}};
+  s.sets["all-kept"] = {
+      .key = {Type::Ipv4, Type::Port}, .data = {Type::ClassId}, .dynamic = true, .has_timeout = true, .size = 999};
   s.sets["all-targets"] = {.key = {Type::Ipv4}, .data = {Type::Ipv4}};
   s.sets["all-verdicts"] = {.key = {Type::Ipv4, Type::Port}, .verdicts = true};
 
@@ -118,11 +124,16 @@ Section everything() {
   s.elements["all-ports6"] = {
       {Tuple().protocol(IPPROTO_TCP).ip(ip("fd00::1")).port(80), {.data = Tuple().ip(ip("fd00:1::5")).port(8080)}}};
   s.elements["all-slots"] = {{Tuple().number(0), {.data = go("all-other")}}, {Tuple().number(1), {.data = drop()}}};
+  s.elements["all-endpoints"] = {{Tuple().ip(ip("10.0.0.1")).protocol(IPPROTO_TCP).port(80).number(0),
+                                  {.data = Tuple().ip(ip("10.1.0.5")).port(8080)}}};
+  s.elements["all-numbers"] = {{Tuple().ip(ip("10.0.0.1")).number(0), {.data = Tuple().number(0xca000001)}}};
+  s.elements["all-members"] = {{Tuple().number(0xca000001), {.data = Tuple().ip(ip("10.1.0.5")).port(8080)}}};
   s.elements["all-targets"] = {{Tuple().ip(ip("10.0.0.1")), {.data = Tuple().ip(ip("10.1.0.5"))}}};
   s.elements["all-verdicts"] = {{Tuple().ip(ip("10.0.0.1")).port(80), {.data = jump("all-other")}}};
 
   const std::vector<Selector> ports4{Field::L4Proto, Field::IpDaddr, Field::ThDport};
   const std::vector<Selector> ports6{Field::L4Proto, Field::Ip6Daddr, Field::ThDport};
+  const std::vector<Selector> client{Field::IpSaddr, Field::ThDport};
   s.chains["all-dnat"] = {
       .base = Base{ChainType::Nat, Hook::Prerouting, kDstnat + 5},
       .rules = {
@@ -137,6 +148,18 @@ Section everything() {
             Nat{.family = Family::V6, .to = Endpoint{ip("fd00:1::5"), 8080}}}},
           {{Nat{.family = Family::V4, .to = FromMap{{Field::IpDaddr}, "all-targets"}}}},
           {{VerdictMap{{Random{.mod = 2}}, "all-slots"}}},
+          {{Nat{.family = Family::V4,
+                .to = FromMap{{Field::IpDaddr, Field::L4Proto, Field::ThDport, Random{.mod = 3}}, "all-endpoints"},
+                .with_port = true}}},
+          {{SetMark{.target = SetMark::Target::Priority, .to = FromMap{client, "all-kept"}},
+            Update{.key = client, .set = "all-kept", .timeout_ms = 30000, .data = Field::Priority},
+            Nat{.family = Family::V4, .to = FromMap{{Field::Priority}, "all-members"}, .with_port = true}}},
+          {{SetMark{.target = SetMark::Target::Priority,
+                    .to = FromMap{{Field::IpDaddr, Random{.mod = 3}}, "all-numbers"}},
+            Update{.key = client, .set = "all-kept", .data = Field::Priority, .remove = true},
+            Update{.key = client, .set = "all-kept", .timeout_ms = 30000, .data = Field::Priority},
+            Nat{.family = Family::V4, .to = FromMap{{Field::Priority}, "all-members"}, .with_port = true}}},
+          {{masked(Field::Priority, 0xff000000, 0xca000000), SetMark{.target = SetMark::Target::Priority, .to = 0u}}},
           {{differs(Field::IifName, Tuple().name("lo")), match(Field::IpDaddr, cidr("127.0.0.0/8")), drop()},
            "what nobody may send"},
       }};
