@@ -306,6 +306,9 @@ class Agent {
 
 Result<AgentOptions> complete(AgentOptions options) {
   if (options.node.empty()) options.node = TRY(host_name());
+  if (options.plane == fabric::Plane::Bpf && options.proxy_mode != "nftables")
+    return fail(Errc::Invalid, "--proxy-mode {} is a way of plane netfilter: leave it out, or choose --plane netfilter",
+                options.proxy_mode);
   if (options.plugin.empty()) options.plugin = TRY(beside_this_program(pod::kPluginName));
   return options;
 }

@@ -29,6 +29,10 @@ struct AgentOptions {
   datapath::PortRange node_ports{30000, 32767};
   bool services = true;  // Services are balanced by this agent: off beside kube-proxy
   service::Options service;
+  std::string proxy_mode = "nftables";  // of plane netfilter: nftables, iptables or ipvs
+  std::string ipvs_scheduler = "rr";
+  std::string cgroup;        // plane bpf: whose sockets are served; "" is the root of the v2 hierarchy
+  bool socket_hooks = true;  // plane bpf: translate at connect(); else every packet
   uint16_t vxlan_port = 4789;
   uint32_t vni = 1;
   uint32_t conntrack_entries = 32768;

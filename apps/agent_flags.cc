@@ -2,33 +2,11 @@
 
 #include "apps/agent.h"
 #include "apps/environment.h"
+#include "apps/flags.h"
 
 namespace causeway::apps {
 
 namespace {
-
-// A flag whose text `parse` turns into a value; its error is shown as it is.
-template <class T, class Parse>
-CLI::Option* parsed(CLI::App* app, const std::string& name, T& into, Parse parse, const std::string& help) {
-  return app->add_option_function<std::string>(
-      name,
-      [&into, parse, name](const std::string& text) {
-        auto value = parse(text);
-        if (!value) throw CLI::ValidationError(name, value.error().message());
-        into = std::move(*value);
-      },
-      help);
-}
-
-Result<std::vector<Cidr>> parse_cidrs(std::string_view text) {
-  std::vector<Cidr> cidrs;
-  while (!text.empty()) {
-    const size_t comma = text.find(',');
-    cidrs.push_back(TRY(Cidr::parse(text.substr(0, comma))));
-    text = comma == text.npos ? "" : text.substr(comma + 1);
-  }
-  return cidrs;
-}
 
 Result<std::vector<Cidr>> parse_cluster_cidrs(std::string_view text) {
   auto cidrs = TRY(parse_cidrs(text));
@@ -67,8 +45,10 @@ CLI::App* add_agent_command(CLI::App& program, AgentOptions& options) {
          "destinations outside of the cluster that see the Pods' own addresses");
   app->add_flag("--masquerade,!--no-masquerade", options.masquerade,
                 "Pods leave the cluster with the node's address (default: yes)");
-  parsed(app, "--node-port-range", options.node_ports, parse_ports, "ports that masquerade keeps free")
+  parsed(app, "--node-port-range", options.node_ports, parse_ports,
+         "ports of the nodes that Services may have; masquerade keeps them free")
       ->default_str("30000-32767");
+  add_service_flags(*app, options);
   app->add_option("--uplink", options.uplink,
                   "device to the other nodes (default: the one that has the Node's address)");
   app->add_option("--vxlan-port", options.vxlan_port, "UDP port, the same on all nodes")->capture_default_str();

@@ -133,11 +133,13 @@ Result<std::unique_ptr<Apiserver>> assemble(Loop& loop, const ApiserverOptions& 
   auto running = std::make_unique<Apiserver>(
       Apiserver{.loop = loop, .data = std::move(data), .credentials = std::move(credentials)});
   running->logs = apiserver::make_kubelet_log_source(loop, connect);
-  running->server = TRY(apiserver::Server::open(loop, {.store_path = running->data.store_path(),
-                                                       .users = running->credentials.users,
-                                                       .service_ranges = std::move(ranges),
-                                                       .advertise = std::move(advertise),
-                                                       .logs = running->logs.get()}));
+  running->server =
+      TRY(apiserver::Server::open(loop, {.store_path = running->data.store_path(),
+                                         .users = running->credentials.users,
+                                         .service_ranges = std::move(ranges),
+                                         .node_ports = {options.node_ports.first, options.node_ports.second},
+                                         .advertise = std::move(advertise),
+                                         .logs = running->logs.get()}));
   for (const Listen& listen : listens)
     running->listeners.push_back(TRY(http::Server::listen(
         loop,

@@ -1,7 +1,9 @@
 // `causeway apiserver`: the embedded API server, for one machine without a cluster.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ip.h"
@@ -19,7 +21,8 @@ struct ApiserverOptions {
   // "[USER@]FILE=URL": files to write, for people and components; the user is "admin" where none is named. Empty:
   // admin.kubeconfig in the data directory, with the URL of the first listener.
   std::vector<std::string> kubeconfigs;
-  std::vector<Cidr> service_ranges;  // one for each family, the default family first
+  std::vector<Cidr> service_ranges;                        // one for each family, the default family first
+  std::pair<uint16_t, uint16_t> node_ports{30000, 32767};  // first, last
   bool verbose = false;
 };
 

@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <cstdio>
 
 #include "apps/apiserver.h"
 
@@ -24,6 +25,14 @@ std::vector<Cidr> parse_ranges(std::string_view text) {
   return ranges;
 }
 
+std::pair<uint16_t, uint16_t> parse_ports(const std::string& text) {
+  int first = 0, last = 0;
+  char rest = 0;
+  if (std::sscanf(text.c_str(), "%d-%d%c", &first, &last, &rest) != 2 || first < 1 || last > 65535 || first > last)
+    throw CLI::ValidationError("--service-node-port-range", "\"" + text + "\" is no range such as 30000-32767");
+  return {static_cast<uint16_t>(first), static_cast<uint16_t>(last)};
+}
+
 }  // namespace
 
 CLI::App* add_apiserver_command(CLI::App& program, ApiserverOptions& options) {
@@ -38,6 +47,9 @@ CLI::App* add_apiserver_command(CLI::App& program, ApiserverOptions& options) {
       "--service-cluster-ip-range",
       [&options](const std::string& text) { options.service_ranges = parse_ranges(text); },
       "addresses of Services, one CIDR for each family (default: 10.96.0.0/16)");
+  app->add_option_function<std::string>(
+      "--service-node-port-range", [&options](const std::string& text) { options.node_ports = parse_ports(text); },
+      "FIRST-LAST: node ports of Services (default: 30000-32767)");
   app->add_flag("--verbose", options.verbose, "log more");
   return app;
 }

@@ -14,6 +14,17 @@ fabric::Options fabric_options(const AgentOptions& options) {
           .masquerade = options.masquerade};
 }
 
+service::Options service_options(const AgentOptions& options) {
+  service::Options out = options.service;
+  out.node_port_first = options.node_ports.first;
+  out.node_port_last = options.node_ports.last;
+  const bool bpf = options.plane == fabric::Plane::Bpf;
+  out.host_ports = bpf;
+  out.balancing = bpf;
+  out.schedulers = !bpf && options.proxy_mode == "ipvs";
+  return out;
+}
+
 Result<std::unique_ptr<NodePlane>> open_plane(const PlaneSetup& setup) {
   TRY(settle_plane(setup));
   switch (setup.options.plane) {

@@ -8,6 +8,7 @@
 #include "fabric/apply.h"
 #include "kernel/netlink/rtnetlink.h"
 #include "observe/endpoint.h"
+#include "service/apply.h"
 
 namespace causeway::apps {
 
@@ -16,6 +17,8 @@ class NodePlane {
   virtual ~NodePlane() = default;
 
   virtual fabric::Applier& fabric() = 0;
+  // nullptr: this agent balances no Services.
+  virtual service::Applier* service() { return nullptr; }
   // Everything that is fed from the model; the fabric first.
   virtual std::vector<cluster::Consumer*> consumers() = 0;
   // Why Pods cannot have ports of this node (hostPort); "" when they can.
@@ -39,5 +42,7 @@ Result<std::unique_ptr<NodePlane>> open_bpf_plane(const PlaneSetup& setup);
 Result<std::unique_ptr<NodePlane>> open_netfilter_plane(const PlaneSetup& setup);
 
 fabric::Options fabric_options(const AgentOptions& options);
+// With what follows from the plane.
+service::Options service_options(const AgentOptions& options);
 
 }  // namespace causeway::apps

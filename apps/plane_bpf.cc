@@ -84,6 +84,9 @@ class BpfPlane final : public NodePlane {
     if (!attached) return attached.error().message() + "\n";
     std::string out = datapath::to_string(datapath_->features()) + "\n";
     for (const auto& attachment : *attached) out += datapath::to_string(attachment) + "\n";
+    auto sockets = datapath_->attached_sockets();
+    if (!sockets) return out + sockets.error().message() + "\n";
+    for (const auto& attachment : *sockets) out += datapath::to_string(attachment) + "\n";
     return out;
   }
 

@@ -12,7 +12,7 @@ void put(ServerFixture& f, std::string_view name, std::string_view label = "x") 
               .status == 201);
 }
 
-// "a b | rv=9 more=1"
+// "a b | rv=13 more=1"
 std::string names(ServerFixture& f, std::string target) {
   auto tree = f.tree(std::move(target));
   if (tree.contains("code"))
@@ -29,7 +29,7 @@ std::string token(ServerFixture& f, std::string target) {
   return std::string(f.tree(std::move(target))["metadata"].at("continue").as_string());
 }
 
-// The events of a watch in short: "ADDED a@8, BOOKMARK @9".
+// The events of a watch in short: "ADDED a@12, BOOKMARK @13".
 std::string events(ServerFixture::Stream& stream) {
   std::string text;
   std::string body = stream.writer.take();
@@ -56,14 +56,14 @@ std::string events(ServerFixture::Stream& stream) {
 TEST_CASE("the pages of a list show one revision, whatever is written between them") {
   ServerFixture f;
   for (const char* name : {"a", "b", "c", "d", "e"}) put(f, name);
-  CHECK(names(f, std::string(kMaps) + "?limit=2") == "a b | rv=11 more=3");
+  CHECK(names(f, std::string(kMaps) + "?limit=2") == "a b | rv=15 more=3");
   const std::string next = token(f, std::string(kMaps) + "?limit=2");
   f.request("DELETE", std::string(kMaps) + "/c");
   put(f, "bb");
   put(f, "f");
-  CHECK(names(f, std::string(kMaps) + "?limit=2&continue=" + next) == "c d | rv=11 more=1");
-  CHECK(names(f, std::string(kMaps) + "?continue=" + next) == "c d e | rv=11");
-  CHECK(names(f, kMaps) == "a b bb d e f | rv=14");
+  CHECK(names(f, std::string(kMaps) + "?limit=2&continue=" + next) == "c d | rv=15 more=1");
+  CHECK(names(f, std::string(kMaps) + "?continue=" + next) == "c d e | rv=15");
+  CHECK(names(f, kMaps) == "a b bb d e f | rv=18");
   CHECK(names(f, std::string(kMaps) + "?continue=nonsense") == "400 BadRequest");
 }
 
@@ -77,7 +77,7 @@ TEST_CASE("a continue token that is too old comes back as 410 with one that goes
   CHECK(expired["code"] == 410);
   CHECK(expired["reason"] == "Expired");
   const std::string fresh(expired["metadata"].at("continue").as_string());
-  CHECK(names(f, std::string(kMaps) + "?continue=" + fresh) == "b bb c | rv=10");
+  CHECK(names(f, std::string(kMaps) + "?continue=" + fresh) == "b bb c | rv=14");
 }
 
 TEST_CASE("resourceVersion and resourceVersionMatch choose the state of a list") {
@@ -85,11 +85,11 @@ TEST_CASE("resourceVersion and resourceVersionMatch choose the state of a list")
   put(f, "a");                                     // 7
   put(f, "b");                                     // 8
   f.request("DELETE", std::string(kMaps) + "/a");  // 9
-  CHECK(names(f, std::string(kMaps) + "?resourceVersion=0") == "b | rv=9");
-  CHECK(names(f, std::string(kMaps) + "?resourceVersion=8&resourceVersionMatch=Exact") == "a b | rv=8");
-  CHECK(names(f, std::string(kMaps) + "?resourceVersion=8&resourceVersionMatch=NotOlderThan") == "b | rv=9");
-  CHECK(names(f, std::string(kMaps) + "?resourceVersion=8&limit=1") == "a | rv=8 more=1");
-  CHECK(names(f, std::string(kMaps) + "?resourceVersion=99") == "504 Timeout");
+  CHECK(names(f, std::string(kMaps) + "?resourceVersion=0") == "b | rv=13");
+  CHECK(names(f, std::string(kMaps) + "?resourceVersion=12&resourceVersionMatch=Exact") == "a b | rv=12");
+  CHECK(names(f, std::string(kMaps) + "?resourceVersion=12&resourceVersionMatch=NotOlderThan") == "b | rv=13");
+  CHECK(names(f, std::string(kMaps) + "?resourceVersion=12&limit=1") == "a | rv=12 more=1");
+  CHECK(names(f, std::string(kMaps) + "?resourceVersion=103") == "504 Timeout");
   CHECK(names(f, std::string(kMaps) + "?resourceVersion=x") == "400 BadRequest");
   CHECK(names(f, std::string(kMaps) + "?resourceVersionMatch=Exact") == "400 BadRequest");
 }
@@ -98,9 +98,9 @@ TEST_CASE("selectors choose by labels and fields, and refuse fields that the kin
   ServerFixture f;
   put(f, "a", "one");
   put(f, "b", "two");
-  CHECK(names(f, std::string(kMaps) + "?labelSelector=l%20in%20(two,three)") == "b | rv=8");
-  CHECK(names(f, std::string(kMaps) + "?labelSelector=l!%3Dtwo") == "a | rv=8");
-  CHECK(names(f, "/api/v1/configmaps?fieldSelector=metadata.name%3Db") == "b | rv=8");
+  CHECK(names(f, std::string(kMaps) + "?labelSelector=l%20in%20(two,three)") == "b | rv=12");
+  CHECK(names(f, std::string(kMaps) + "?labelSelector=l!%3Dtwo") == "a | rv=12");
+  CHECK(names(f, "/api/v1/configmaps?fieldSelector=metadata.name%3Db") == "b | rv=12");
   CHECK(f.message(f.request("GET", std::string(kMaps) + "?fieldSelector=spec.x%3Db")) ==
         "400 fieldSelector: field label not supported: spec.x (configmaps can be selected by metadata.name)");
 }
@@ -109,41 +109,41 @@ TEST_CASE("a watch begins where it is told to, and misses and doubles nothing") 
   ServerFixture f;
   put(f, "a");  // 7
   put(f, "b");  // 8
-  auto from_7 = f.open("GET", std::string(kMaps) + "?watch=true&resourceVersion=7");
+  auto from_7 = f.open("GET", std::string(kMaps) + "?watch=true&resourceVersion=11");
   auto from_any = f.open("GET", std::string(kMaps) + "?watch=1");
-  auto from_now = f.open("GET", std::string(kMaps) + "?watch=true&resourceVersion=8");
-  CHECK(events(*from_7) == "ADDED b@8");
-  CHECK(events(*from_any) == "ADDED a@7, ADDED b@8");
+  auto from_now = f.open("GET", std::string(kMaps) + "?watch=true&resourceVersion=12");
+  CHECK(events(*from_7) == "ADDED b@12");
+  CHECK(events(*from_any) == "ADDED a@11, ADDED b@12");
   CHECK(events(*from_now) == "");
   f.patch(std::string(kMaps) + "/a", "merge-patch+json", R"({"data":{"x":"y"}})");
   f.request("DELETE", std::string(kMaps) + "/b");
-  for (auto* stream : {&from_7, &from_any, &from_now}) CHECK(events(**stream) == "MODIFIED a@9, DELETED b@10");
+  for (auto* stream : {&from_7, &from_any, &from_now}) CHECK(events(**stream) == "MODIFIED a@13, DELETED b@14");
 }
 
 TEST_CASE("what leaves a selector is DELETED with the state that the client knew, what enters it ADDED") {
   ServerFixture f;
   put(f, "a", "in");  // 7
-  auto watch = f.open("GET", std::string(kMaps) + "?watch=true&labelSelector=l%3Din&resourceVersion=7");
+  auto watch = f.open("GET", std::string(kMaps) + "?watch=true&labelSelector=l%3Din&resourceVersion=11");
   f.patch(std::string(kMaps) + "/a", "merge-patch+json", R"({"metadata":{"labels":{"l":"out"}}})");
   CHECK(watch->writer.response.body.find(R"("l":"in")") != std::string::npos);
-  CHECK(events(*watch) == "DELETED a@8");
+  CHECK(events(*watch) == "DELETED a@12");
   f.patch(std::string(kMaps) + "/a", "merge-patch+json", R"({"data":{"k":"v"}})");
   CHECK(events(*watch) == "");
   f.patch(std::string(kMaps) + "/a", "merge-patch+json", R"({"metadata":{"labels":{"l":"in"}}})");
-  CHECK(events(*watch) == "ADDED a@10");
+  CHECK(events(*watch) == "ADDED a@14");
 }
 
 TEST_CASE("bookmarks come every minute to who asked, and before the end of the watch") {
   ServerFixture f;
   auto watch =
-      f.open("GET", std::string(kMaps) + "?watch=true&resourceVersion=6&allowWatchBookmarks=true&timeoutSeconds=90");
+      f.open("GET", std::string(kMaps) + "?watch=true&resourceVersion=10&allowWatchBookmarks=true&timeoutSeconds=90");
   f.loop.advance(59s);
   CHECK(events(*watch) == "");
   f.request("POST", "/api/v1/namespaces", R"({"metadata":{"name":"elsewhere"}})");
   f.loop.advance(2s);
-  CHECK(events(*watch) == "BOOKMARK @7");
+  CHECK(events(*watch) == "BOOKMARK @11");
   f.loop.advance(30s);
-  CHECK(events(*watch) == "BOOKMARK @7");
+  CHECK(events(*watch) == "BOOKMARK @11");
   CHECK(watch->ended.has_value());
 }
 
@@ -152,9 +152,9 @@ TEST_CASE("a streaming list ends with a marked bookmark") {
   put(f, "a");
   const std::string options = "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
   auto watch = f.open("GET", std::string(kMaps) + "?watch=true" + options);
-  CHECK(events(*watch) == "ADDED a@7, BOOKMARK @7 end");
+  CHECK(events(*watch) == "ADDED a@11, BOOKMARK @11 end");
   put(f, "b");
-  CHECK(events(*watch) == "ADDED b@8");
+  CHECK(events(*watch) == "ADDED b@12");
   CHECK(f.request("GET", std::string(kMaps) + "?watch=true&sendInitialEvents=true").status == 422);
 }
 
@@ -169,13 +169,13 @@ TEST_CASE("a watch from a forgotten revision is one ERROR with a Status of 410")
   CHECK(events(*f.open("GET", std::string(kMaps) + "?watch=true&resourceVersion=1000")) == "ERROR 410");
   auto ahead = f.open("GET", std::string(kMaps) + "?watch=true&resourceVersion=1000");
   CHECK(ahead->writer.response.body.contains("resource version 1000 is not of this server's store, which is at "));
-  CHECK(events(*f.open("GET", std::string(kMaps) + "?watch=true&resourceVersion=7")) == "");
+  CHECK(events(*f.open("GET", std::string(kMaps) + "?watch=true&resourceVersion=11")) == "");
 }
 
 TEST_CASE("a client that does not read holds up no writer and is disconnected") {
   ServerFixture f([](ServerOptions& options) { options.watch.behind_at_most = 50; });
-  auto slow = f.open("GET", std::string(kMaps) + "?watch=true&resourceVersion=6");
-  auto quick = f.open("GET", std::string(kMaps) + "?watch=true&resourceVersion=6");
+  auto slow = f.open("GET", std::string(kMaps) + "?watch=true&resourceVersion=10");
+  auto quick = f.open("GET", std::string(kMaps) + "?watch=true&resourceVersion=10");
   slow->writer.stalled = true;
   for (int i = 0; i < 60; ++i) put(f, fmt::format("m{:02}", i));
   f.loop.advance(10s);
@@ -183,7 +183,7 @@ TEST_CASE("a client that does not read holds up no writer and is disconnected") 
   CHECK(slow->ended->error().message() ==
         "watch of configmaps: the client is more than 50 changes behind; it is disconnected");
   CHECK(!quick->ended.has_value());
-  CHECK(events(*quick).ends_with("ADDED m59@66"));
+  CHECK(events(*quick).ends_with("ADDED m59@70"));
 }
 
 TEST_CASE("tables show the columns of the kind, in lists and watches") {
@@ -199,7 +199,7 @@ TEST_CASE("tables show the columns of the kind, in lists and watches") {
   CHECK(boost::json::serialize(list["rows"].as_array()[0].as_object()["cells"]) ==
         R"j(["web","0/1","CrashLoopBackOff","3 (60s ago)","0s","10.244.0.5","n1","<none>","<none>"])j");
   CHECK(list["columnDefinitions"].as_array().size() == 9);
-  auto watch = f.open("GET", "/api/v1/pods?watch=true&resourceVersion=7", "", table);
+  auto watch = f.open("GET", "/api/v1/pods?watch=true&resourceVersion=11", "", table);
   f.patch("/api/v1/namespaces/default/pods/web", "merge-patch+json", R"({"metadata":{"labels":{"a":"b"}}})");
   const std::string lines = watch->writer.take();
   CHECK(lines.find("columnDefinitions\":[{") == lines.rfind("columnDefinitions\":[{"));
@@ -248,7 +248,7 @@ TEST_CASE("deletecollection takes what the selector names") {
   put(f, "a", "one");
   put(f, "b", "two");
   CHECK(f.request("DELETE", std::string(kMaps) + "?labelSelector=l%3Done").status == 200);
-  CHECK(names(f, kMaps) == "b | rv=9");
+  CHECK(names(f, kMaps) == "b | rv=13");
 }
 
 }  // namespace

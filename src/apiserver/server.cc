@@ -55,14 +55,22 @@ Server::Server(Loop& loop, ServerOptions options, std::unique_ptr<Store> store)
       authenticator_(options_.users),
       random_(options_.seed ? *options_.seed : Random::fresh_seed()),
       addresses_(ranges_or_default(options_.service_ranges)),
+      ports_(options_.node_ports),
       scope_(loop) {
-  for (const auto& [key, object] : store_->shelf(kube::Service::kKind.plural).current())
-    addresses_.observe({.object = object});
-  store_->on_event([this](const Event& event) { addresses_.observe(event); });
+  service_objects_.emplace(context());
+  const auto observe = [this](const Event& event) {
+    addresses_.observe(event);
+    ports_.observe(event);
+    service_objects_->observe(event);
+  };
+  for (const kube::KindInfo& kind : {kube::Service::kKind, kube::ServiceCidr::kKind, kube::IpAddress::kKind})
+    for (const auto& [key, object] : store_->shelf(storage_of(kind_of(kind))).current()) observe({.object = object});
+  store_->on_event(observe);
 }
 
 Task<Status> Server::start() {
   CO_TRY(co_await bootstrap(context(), options_.advertise), "prepare a new cluster");
+  scope_.spawn("service objects", service_objects_->run());
   scope_.spawn("namespaces", empty_namespaces(context()));
   scope_.spawn("events", expire_events(context(), options_.event_lifetime));
   ready_ = true;

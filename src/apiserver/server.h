@@ -16,6 +16,7 @@
 #include "apiserver/auth.h"
 #include "apiserver/log_source.h"
 #include "apiserver/open_api.h"
+#include "apiserver/service_objects.h"
 #include "apiserver/watch.h"
 #include "apiserver/write.h"
 
@@ -26,7 +27,8 @@ struct ServerOptions {
   size_t threads = 1;                // 0: the disk is written on the loop
   std::vector<User> users;           // empty: everybody is let in
   std::vector<Cidr> service_ranges;  // one or two, of different families; empty: 10.96.0.0/16
-  std::vector<Endpoint> advertise;   // where the cluster reaches this server: the endpoints of the Service "kubernetes"
+  NodePortRange node_ports;
+  std::vector<Endpoint> advertise;  // where the cluster reaches this server: the endpoints of the Service "kubernetes"
   Retention retention;
   WatchLimits watch;
   Duration event_lifetime = std::chrono::hours(1);
@@ -56,7 +58,7 @@ class Server final : public http::Handler {
   Task<ApiResult<http::Response>> delete_collection(Call call, http::Request request);
   // What is no resource: health, version, discovery, OpenAPI.
   std::optional<http::Response> serve_root(const http::Request& request, const http::Target& target);
-  Context context() { return {loop_, *store_, random_, addresses_}; }
+  Context context() { return {loop_, *store_, random_, addresses_, ports_}; }
 
   Loop& loop_;
   ServerOptions options_;
@@ -64,6 +66,8 @@ class Server final : public http::Handler {
   Authenticator authenticator_;
   Random random_;
   ServiceAddresses addresses_;
+  NodePorts ports_;
+  std::optional<ServiceObjects> service_objects_;
   OpenApi open_api_;
   bool ready_ = false;
   Scope scope_;

@@ -1,6 +1,8 @@
 // For tests: a server on a virtual loop with its store in memory, and requests to it as one-liners.
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <boost/json.hpp>
 #include <functional>
 #include <memory>
@@ -55,8 +57,13 @@ class ServerFixture {
     if (change) change(options);
     server = *Server::open(loop, std::move(options));
     Scope scope(loop);
-    scope.spawn("start", server->start());
+    std::optional<Status> started;
+    scope.spawn("start", [](Server& server, std::optional<Status>& started) -> Task<void> {
+      started = co_await server.start();
+    }(*server, started));
     loop.run_ready();
+    REQUIRE(started.has_value());
+    REQUIRE_MESSAGE(started->has_value(), (*started ? "" : started->error().message()));
   }
 
   http::Response request(std::string method, std::string target, std::string body = {}, http::Headers headers = {}) {

@@ -28,16 +28,16 @@ TEST_CASE("create, read, update and delete keep the contract of resourceVersion"
   ServerFixture f;
   CHECK(
       f.post(kMaps, config_map("a", "1")) ==
-      R"(201 {"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":"default","uid":"U","creationTimestamp":"T","resourceVersion":"7"},"data":{"k":"1"}})");
+      R"(201 {"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":"default","uid":"U","creationTimestamp":"T","resourceVersion":"11"},"data":{"k":"1"}})");
   CHECK(f.message(f.request("POST", kMaps, config_map("a", "1"))) == "409 configmaps \"a\" already exists");
   CHECK(
-      f.put(std::string(kMaps) + "/a", R"({"metadata":{"name":"a","resourceVersion":"7"},"data":{"k":"2"}})") ==
-      R"(200 {"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","resourceVersion":"8","namespace":"default","uid":"U","creationTimestamp":"T"},"data":{"k":"2"}})");
+      f.put(std::string(kMaps) + "/a", R"({"metadata":{"name":"a","resourceVersion":"11"},"data":{"k":"2"}})") ==
+      R"(200 {"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","resourceVersion":"12","namespace":"default","uid":"U","creationTimestamp":"T"},"data":{"k":"2"}})");
   // The same again changes nothing and keeps the revision.
   CHECK(f.put(std::string(kMaps) + "/a", R"({"metadata":{"name":"a"},"data":{"k":"2"}})")
-            .find(R"("resourceVersion":"8")") != std::string::npos);
+            .find(R"("resourceVersion":"12")") != std::string::npos);
   CHECK(f.message(f.request("PUT", std::string(kMaps) + "/a",
-                            R"({"metadata":{"name":"a","resourceVersion":"7"},"data":{"k":"3"}})")) ==
+                            R"({"metadata":{"name":"a","resourceVersion":"11"},"data":{"k":"3"}})")) ==
         "409 Operation cannot be fulfilled on configmaps \"a\": the object has been modified; please apply your "
         "changes to the "
         "latest version and try again");
@@ -138,7 +138,7 @@ TEST_CASE("the status is written through its subresource only, and generation co
   CHECK(get()["metadata"].at("generation") == 1);
   CHECK(
       f.patch(deployments + "/web/scale", "merge-patch+json", R"({"spec":{"replicas":5}})") ==
-      R"(200 {"kind":"Scale","apiVersion":"autoscaling/v1","metadata":{"name":"web","namespace":"default","uid":"U","resourceVersion":"9","creationTimestamp":"T"},"spec":{"replicas":5},"status":{"replicas":2,"selector":"a=b"}})");
+      R"(200 {"kind":"Scale","apiVersion":"autoscaling/v1","metadata":{"name":"web","namespace":"default","uid":"U","resourceVersion":"13","creationTimestamp":"T"},"spec":{"replicas":5},"status":{"replicas":2,"selector":"a=b"}})");
   CHECK(get()["metadata"].at("generation") == 2);
   CHECK(get()["status"].at("replicas") == 2);
 }
@@ -216,6 +216,144 @@ TEST_CASE("Services get free addresses of their families, and give them back") {
   CHECK(f.request("POST", services,
                   R"({"metadata":{"name":"d"},"spec":{"clusterIP":"10.96.0.17","ports":[{"port":80}]}})")
             .status == 201);
+}
+
+TEST_CASE("each cluster IP has an IPAddress that says whose it is, and it goes with the Service") {
+  ServerFixture f;
+  const std::string addresses = "/apis/networking.k8s.io/v1/ipaddresses",
+                    services = "/api/v1/namespaces/default/services";
+  f.post(services, R"({"metadata":{"name":"a"},"spec":{"clusterIP":"10.96.0.50","ports":[{"port":80}]}})");
+  const auto made = f.tree(addresses + "/10.96.0.50");
+  CHECK(boost::json::serialize(made.at("spec")) ==
+        R"({"parentRef":{"group":"","resource":"services","namespace":"default","name":"a"}})");
+  CHECK(made.at("metadata").at("labels").at("ipaddress.kubernetes.io/managed-by") == "ipallocator.k8s.io");
+  f.remove(addresses + "/10.96.0.50");  // made again: the Service has it
+  CHECK(f.request("GET", addresses + "/10.96.0.50").status == 200);
+  f.remove(services + "/a");
+  CHECK(f.request("GET", addresses + "/10.96.0.50").status == 404);
+  // One that somebody else reserves is not given to a Service.
+  CHECK(f.request("POST", addresses, R"({"metadata":{"name":"10.96.0.60"},
+    "spec":{"parentRef":{"group":"gateway.networking.k8s.io","resource":"gateways","namespace":"infra","name":"edge"}}})")
+            .status == 201);
+  CHECK(f.message(f.request("POST", services,
+                            R"({"metadata":{"name":"b"},"spec":{"clusterIP":"10.96.0.60","ports":[{"port":80}]}})"))
+            .ends_with("provided IP is already allocated"));
+}
+
+TEST_CASE("ServiceCIDRs give more addresses, and stay until nothing has one of theirs") {
+  ServerFixture f([](ServerOptions& options) { options.service_ranges = {*Cidr::parse("10.96.0.0/29")}; });
+  const std::string ranges = "/apis/networking.k8s.io/v1/servicecidrs",
+                    services = "/api/v1/namespaces/default/services";
+  const auto ready = [&](std::string_view name) {
+    const auto range = f.tree(fmt::format("{}/{}", ranges, name));
+    const auto& condition = range.at("status").at("conditions").at(0);
+    return fmt::format("{} {}", std::string_view(condition.at("status").as_string()),
+                       std::string_view(condition.at("reason").as_string()));
+  };
+  CHECK(ready("kubernetes") == "True ");
+  CHECK(boost::json::serialize(f.tree(ranges + "/kubernetes").at("spec").at("cidrs")) == R"(["10.96.0.0/29"])");
+  for (int i = 0; i < 5; ++i)
+    CHECK(f.request("POST", services,
+                    fmt::format(R"({{"metadata":{{"name":"s{}"}},"spec":{{"ports":[{{"port":80}}]}}}})", i))
+              .status == 201);
+  const std::string one_more = R"({"metadata":{"name":"more"},"spec":{"ports":[{"port":80}]}})";
+  CHECK(f.message(f.request("POST", services, one_more))
+            .ends_with("failed to allocate IP: the range 10.96.0.0/29 is full"));
+  CHECK(f.request("POST", ranges, R"({"metadata":{"name":"extra"},"spec":{"cidrs":["10.97.0.0/24"]}})").status == 201);
+  CHECK(ready("extra") == "True ");
+  CHECK(f.request("POST", services, one_more).status == 201);
+  CHECK(std::string_view(f.tree(services + "/more").at("spec").at("clusterIP").as_string()).starts_with("10.97.0."));
+  f.remove(ranges + "/extra");
+  CHECK(ready("extra") == "False Terminating");
+  CHECK(f.request("POST", services, R"({"metadata":{"name":"late"},"spec":{"ports":[{"port":80}]}})").status == 422);
+  f.loop.advance(20s);
+  CHECK(f.request("GET", ranges + "/extra").status == 200);
+  f.remove(services + "/more");
+  f.loop.advance(12s);
+  CHECK(f.request("GET", ranges + "/extra").status == 404);
+}
+
+TEST_CASE("node ports are given, kept, refused twice and given back") {
+  ServerFixture f([](ServerOptions& options) { options.node_ports = {31000, 31003}; });
+  const std::string services = "/api/v1/namespaces/default/services";
+  const auto make = [&](std::string name, std::string spec) {
+    return f.request("POST", services, fmt::format(R"({{"metadata":{{"name":"{}"}},"spec":{{{}}}}})", name, spec));
+  };
+  const auto ports = [&](const std::string& name) {
+    std::string text;
+    const auto service = f.tree(services + "/" + name);
+    for (const auto& port : service.at("spec").at("ports").as_array())
+      text += port.as_object().contains("nodePort") ? fmt::format("{} ", port.at("nodePort").as_int64()) : "- ";
+    if (auto* health = service.at("spec").as_object().if_contains("healthCheckNodePort"))
+      text += fmt::format("health {}", health->as_int64());
+    return text;
+  };
+  // The same number by two protocols; a number of one's own choice.
+  CHECK(
+      make(
+          "a",
+          R"("type":"NodePort","ports":[{"name":"t","port":53,"nodePort":31001},{"name":"u","port":53,"protocol":"UDP"}])")
+          .status == 201);
+  CHECK(ports("a") == "31001 31001 ");
+  CHECK(
+      f.message(make("b", R"("type":"NodePort","ports":[{"port":80,"nodePort":31001}])")) ==
+      "422 Service \"b\" is invalid: spec.ports[0].nodePort: Invalid value: 31001: provided port is already allocated");
+  CHECK(f.message(make("b", R"("type":"NodePort","ports":[{"port":80,"nodePort":80}])")) ==
+        "422 Service \"b\" is invalid: spec.ports[0].nodePort: Invalid value: 80: provided port is not in the valid "
+        "range. The range of valid ports is 31000-31003");
+  CHECK(make("c", R"("type":"LoadBalancer","externalTrafficPolicy":"Local","ports":[{"port":80}])").status == 201);
+  CHECK(ports("c").find("health 31") != std::string::npos);
+  CHECK(make("d", R"("type":"NodePort","ports":[{"port":80}])").status == 201);
+  CHECK(f.message(make("e", R"("type":"NodePort","ports":[{"port":80}])")).ends_with("range 31000-31003 is full"));
+  CHECK(make("e", R"("type":"LoadBalancer","allocateLoadBalancerNodePorts":false,"ports":[{"port":80}])").status ==
+        201);
+  CHECK(ports("e") == "- ");
+  // An update that does not mention them keeps them; another type gives them back.
+  const auto before = ports("c");
+  f.put(
+      services + "/c",
+      R"({"metadata":{"name":"c"},"spec":{"type":"LoadBalancer","externalTrafficPolicy":"Local","ports":[{"port":81}]}})");
+  CHECK(ports("c") == before);
+  f.patch(services + "/c", "merge-patch+json", R"({"spec":{"type":"ClusterIP"}})");
+  CHECK(ports("c") == "- ");
+  CHECK(!f.tree(services + "/c").at("spec").as_object().contains("externalTrafficPolicy"));
+  CHECK(!f.tree(services + "/c").at("spec").as_object().contains("allocateLoadBalancerNodePorts"));
+  CHECK(make("f", R"("type":"NodePort","ports":[{"port":80}])").status == 201);
+  f.remove(services + "/a");
+  CHECK(make("g", R"("type":"NodePort","ports":[{"port":80,"nodePort":31001}])").status == 201);
+}
+
+TEST_CASE("a Service changes its type, and what the type has no use for goes") {
+  ServerFixture f;
+  const std::string services = "/api/v1/namespaces/default/services", web = services + "/web";
+  const auto patch = [&](std::string body) {
+    return f.request("PATCH", web, body, {{"Content-Type", "application/merge-patch+json"}});
+  };
+  const auto spec = [&] { return boost::json::serialize(f.tree(web).at("spec")); };
+  CHECK(f.request("POST", services,
+                  R"({"metadata":{"name":"web"},"spec":{"type":"ExternalName","externalName":"example.com"}})")
+            .status == 201);
+  CHECK(patch(R"({"spec":{"type":"ClusterIP","externalName":null,"ports":[{"port":80}]}})").status == 200);
+  CHECK(spec().find(R"("clusterIP":"10.96.)") != std::string::npos);
+  CHECK(patch(R"({"spec":{"type":"NodePort"}})").status == 200);
+  CHECK(spec().find("nodePort") != std::string::npos);
+  CHECK(patch(R"({"spec":{"type":"ExternalName","externalName":"example.com"}})").status == 200);
+  for (auto* field : {"nodePort", "clusterIP", "ipFamil", "externalTrafficPolicy"})
+    CHECK(spec().find(field) == std::string::npos);
+  CHECK(f.tree(web).at("spec").at("type") == "ExternalName");
+  // The status of a load balancer goes with the type.
+  CHECK(patch(R"({"spec":{"type":"LoadBalancer","externalName":null}})").status == 200);
+  CHECK(f.request("PATCH", web + "/status", R"({"status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.9"}]}}})",
+                  {{"Content-Type", "application/merge-patch+json"}})
+            .status == 200);
+  CHECK(boost::json::serialize(f.tree(web).at("status")) ==
+        R"({"loadBalancer":{"ingress":[{"ip":"192.0.2.9","ipMode":"VIP"}]}})");
+  CHECK(patch(R"({"spec":{"type":"ClusterIP"}})").status == 200);
+  CHECK(boost::json::serialize(f.tree(web).at("status")) == R"({"loadBalancer":{}})");
+  CHECK(f.message(f.request("PATCH", web + "/status", R"({"status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.9"}]}}})",
+                            {{"Content-Type", "application/merge-patch+json"}})) ==
+        "422 Service \"web\" is invalid: status.loadBalancer.ingress: Forbidden: may only be used when `spec.type` is "
+        "'LoadBalancer'");
 }
 
 TEST_CASE("server-side apply and unknown patches get a 415 that lists what is taken") {

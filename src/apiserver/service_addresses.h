@@ -1,6 +1,8 @@
-// Cluster IPs: every Service that needs one gets a free address of each range that it asks for.
+// Cluster IPs: every Service that needs one gets a free address of each family that it asks for, out of the ranges of
+// the flags and of the ServiceCIDR objects (KEP-1880).
 //
-// An address is taken while a visible Service has it, or while a write that will give it to one is under way.
+// An address is taken while a visible Service has it, while an IPAddress object that is not ours names it, or while a
+// write that will give it to a Service is under way.
 #pragma once
 
 #include <map>
@@ -15,16 +17,28 @@
 
 namespace causeway::apiserver {
 
+// The ServiceCIDR of the flags.
+inline constexpr const char* kDefaultServiceCidr = "kubernetes";
+inline constexpr const char* kServiceCidrFinalizer = "networking.k8s.io/service-cidr-finalizer";
+// IPAddresses of Services carry these.
+inline constexpr const char* kAddressFamilyLabel = "ipaddress.kubernetes.io/ip-family";
+inline constexpr const char* kAddressManagedByLabel = "ipaddress.kubernetes.io/managed-by";
+inline constexpr const char* kAddressManager = "ipallocator.k8s.io";
+
 class ServiceAddresses {
  public:
-  // One or two ranges, of different families; the first is the default family.
-  explicit ServiceAddresses(std::vector<Cidr> ranges) : ranges_(std::move(ranges)) {}
+  // One or two ranges of the flags, of different families; the first is the default family.
+  explicit ServiceAddresses(std::vector<Cidr> ranges) : flags_(std::move(ranges)) {}
 
-  const std::vector<Cidr>& ranges() const { return ranges_; }
+  const std::vector<Cidr>& flag_ranges() const { return flags_; }
   // The address of the Service `kubernetes`.
-  Ip first() const { return ranges_.front().address().plus(1); }
+  Ip first() const { return flags_.front().address().plus(1); }
+  // Out of which addresses of this family are given now. Ranges that are being deleted give none.
+  std::vector<Cidr> ranges(Family family) const;
+  // The Service that has the address, or null.
+  const Key* owner_of(const Ip& ip) const;
 
-  // Follows the Services of the store.
+  // Follows the Services, ServiceCIDRs and IPAddresses of the store.
   void observe(const Event& event);
 
   // Addresses of one write that is under way; returns them on destruction.
@@ -47,11 +61,21 @@ class ServiceAddresses {
   ApiResult<Hold> assign(json::object& service, const json::object* old);
 
  private:
-  bool is_free(const Ip& ip) const { return !used_.contains(ip) && !held_.contains(ip); }
+  struct Object {  // a ServiceCIDR
+    std::vector<Cidr> cidrs;
+    bool deleting = false;
+  };
+  void observe_service(const Event& event);
+  void observe_range(const Event& event);
+  void observe_address(const Event& event);
+  bool is_free(const Ip& ip) const { return !used_.contains(ip) && !held_.contains(ip) && !reserved_.contains(ip); }
   std::optional<Ip> find_free(const Cidr& range);
 
-  std::vector<Cidr> ranges_;
+  std::vector<Cidr> flags_;
+  std::map<std::string, Object> objects_;  // by name
   std::map<Ip, Key> used_;
+  std::set<Ip> reserved_;          // by IPAddress objects that somebody else made
+  std::map<Cidr, uint64_t> next_;  // offset to look at next: an address that was given back rests for a while
   std::set<Ip> held_;
 };
 

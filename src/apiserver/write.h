@@ -6,6 +6,7 @@
 
 #include "apiserver/body.h"
 #include "apiserver/filter.h"
+#include "apiserver/node_ports.h"
 #include "apiserver/random.h"
 #include "apiserver/request.h"
 #include "apiserver/service_addresses.h"
@@ -19,6 +20,7 @@ struct Context {
   Store& store;
   Random& random;
   ServiceAddresses& addresses;
+  NodePorts& ports;
 };
 
 // What a write made, and what its sender is warned of.
@@ -47,6 +49,14 @@ Task<ApiResult<Written>> delete_object(Context context, Call call, DeleteOptions
 Task<ApiResult<Written>> bind_pod(Context context, Call call, json::object binding, bool dry_run);
 
 // --- shared by the write_*.cc files
+
+// What a Service that is being written has been given, until it is stored.
+struct ServiceHold {
+  ServiceAddresses::Hold addresses;
+  NodePorts::Hold ports;
+};
+// Completes a Service: addresses, families, node ports. `old` is null for a new one. Errors: 422.
+ApiResult<ServiceHold> allocate(Context& context, json::object& service, const json::object* old);
 
 // The patched tree: `target` after the request's patch. Errors: 400, 415, 422.
 ApiResult<void> apply_patch(json::object& target, const http::Request& request, const kube::KindInfo& kind,

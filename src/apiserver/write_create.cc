@@ -1,6 +1,7 @@
 #include <boost/json.hpp>
 
 #include "apiserver/prepare.h"
+#include "apiserver/service_change.h"
 #include "apiserver/write.h"
 #include "kube/api/node.h"
 #include "kube/api/validation.h"
@@ -32,6 +33,13 @@ ApiResult<void> check_valid(const kube::KindInfo& kind, const json::object& obje
   for (const kube::FieldError& error : errors)
     causes.push_back(cause(std::string(kube::reason_of(error.type)), error.field, kube::body_of(error)));
   return invalid(kind, text_at(object, "metadata.name"), std::move(causes));
+}
+
+ApiResult<ServiceHold> allocate(Context& context, json::object& service, const json::object* old) {
+  ServiceHold hold;
+  hold.addresses = TRY(context.addresses.assign(service, old));
+  hold.ports = TRY(context.ports.assign(service, old, context.random));
+  return hold;
 }
 
 Task<ApiResult<ObjectPtr>> store_object(Context context, const Kind& kind, json::object tree, ObjectPtr previous,
@@ -67,14 +75,15 @@ Task<ApiResult<Written>> create_object(Context context, Call call, Body body, bo
   }
 
   kube::set_defaults(kind.info, object);
+  if (kind.info.kind == "Service") normalize_cluster_ips(object, nullptr);
   CO_TRY(check_valid(kind.info, object, kube::validate_create(kind.info, object)));
   if (kind.info.namespaced) CO_TRY(check_namespace(context.store, kind, call.ns, object));
   if (context.store.exists(resource, key())) {
     auto refusal = already_exists(kind.info, key().name);
     co_return refusal;
   }
-  ServiceAddresses::Hold hold;
-  if (kind.info.kind == "Service") hold = CO_TRY(context.addresses.assign(object, nullptr));
+  ServiceHold hold;
+  if (kind.info.kind == "Service") hold = CO_TRY(allocate(context, object, nullptr));
 
   for (std::string& warning : kube::warnings_for(kind.info, object)) body.warnings.push_back(std::move(warning));
   Written written{.status = 201, .warnings = std::move(body.warnings)};

@@ -1,6 +1,7 @@
 #include <boost/json.hpp>
 
 #include "apiserver/prepare.h"
+#include "apiserver/service_change.h"
 #include "apiserver/write.h"
 #include "kube/api/validation.h"
 
@@ -54,9 +55,12 @@ Task<ApiResult<Written>> commit_update(Context context, Call call, ObjectPtr old
   CO_TRY(check_preconditions(call, *old, updated));
   prepare_update(kind, call.subresource, old_tree, updated);
   kube::set_defaults(kind.info, updated);
-  ServiceAddresses::Hold hold;
-  if (kind.info.kind == "Service" && call.subresource.empty())
-    hold = CO_TRY(context.addresses.assign(updated, &old_tree));
+  ServiceHold hold;
+  if (kind.info.kind == "Service" && call.subresource.empty()) {
+    normalize_cluster_ips(updated, &old_tree);
+    settle_service_change(updated, old_tree);
+    hold = CO_TRY(allocate(context, updated, &old_tree));
+  }
   if (call.subresource == "status")
     CO_TRY(check_valid(kind.info, updated, kube::validate_status_update(kind.info, old_tree, updated)));
   else if (call.subresource.empty())

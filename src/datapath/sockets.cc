@@ -30,6 +30,11 @@ std::string_view to_string(SocketHook hook) {
   return "?";
 }
 
+std::string to_string(const SocketAttachment& attachment) {
+  return fmt::format("cgroup {} {}{}", attachment.cgroup, to_string(attachment.hook),
+                     attachment.current ? "" : " (old program)");
+}
+
 bpf_attach_type attach_type_of(SocketHook hook) {
   switch (hook) {
     case SocketHook::Getpeername4: return BPF_CGROUP_INET4_GETPEERNAME;

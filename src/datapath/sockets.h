@@ -42,6 +42,7 @@ struct SocketAttachment {
   bool current = false;  // the program of the present features
   auto operator<=>(const SocketAttachment&) const = default;
 };
+std::string to_string(const SocketAttachment& attachment);  // cgroup 1234 connect4
 
 class SocketPrograms {
  public:

@@ -55,7 +55,9 @@ std::vector<std::string> agent_argv(const AgentArguments& arguments) {
           "--attach",
           arguments.attach,
           "--cluster-cidr",
-          arguments.cluster_cidr};
+          arguments.cluster_cidr,
+          "--cgroup",
+          "/sys/fs/cgroup"};  // the node's part: each node serves its own processes' sockets
 }
 
 std::vector<std::string> clean_environment() {

@@ -70,7 +70,7 @@ class Files(unittest.TestCase):
         before = '# head\nkind: Namespace\n---\nkind: ConfigMap\nmetadata:\n  name: causeway\ndata:\n  CAUSEWAY_FABRIC: auto\n---\nkind: DaemonSet\n'
         after = stacks.with_values(before, checked(Options(stack='noproxy', fabric='vxlan')), Addresses(('ipv4',)))
         self.assertEqual(after, before.replace('  CAUSEWAY_FABRIC: auto\n', ''.join(f'  {line}\n' for line in (
-            'KUBERNETES_SERVICE_HOST: "172.30.0.2"', 'KUBERNETES_SERVICE_PORT: "6443"', 'CAUSEWAY_PLANE: "bpf"', 'CAUSEWAY_FABRIC: "vxlan"',
+            'KUBERNETES_SERVICE_HOST: "172.30.0.2"', 'KUBERNETES_SERVICE_PORT: "6443"', 'CAUSEWAY_SERVICES: "true"', 'CAUSEWAY_PLANE: "bpf"', 'CAUSEWAY_FABRIC: "vxlan"',
             'CAUSEWAY_CLUSTER_CIDR: "10.244.0.0/16"'))))
         with self.assertRaisesRegex(Refused, 'has 0 ConfigMaps'):
             stacks.with_values('kind: Namespace\n', checked(Options(stack='noproxy')), Addresses(('ipv4',)))

@@ -8,35 +8,72 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/file.h"
 
 namespace causeway::bpf {
 
-Result<std::string> cgroup_root_in(std::string_view mounts, bool (*is_root)(const std::string& path)) {
-  std::string part;
-  for (size_t start = 0; start < mounts.size();) {
-    const size_t end = std::min(mounts.find('\n', start), mounts.size());
-    const auto line = mounts.substr(start, end - start);
-    start = end + 1;
-    const size_t target = line.find(' ') + 1;
-    const size_t kind = line.find(' ', target) + 1;
-    if (!target || !kind || line.substr(kind, 8) != "cgroup2 ") continue;
-    std::string path(line.substr(target, kind - 1 - target));
-    if (is_root(path)) return path;
-    part = std::move(path);
+namespace {
+
+std::vector<std::string_view> fields_of(std::string_view line) {
+  std::vector<std::string_view> fields;
+  while (!line.empty()) {
+    const size_t end = std::min(line.find(' '), line.size());
+    fields.push_back(line.substr(0, end));
+    line.remove_prefix(std::min(end + 1, line.size()));
   }
+  return fields;
+}
+
+std::vector<std::string_view> lines_of(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    lines.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+}  // namespace
+
+Result<std::string> cgroup_root_in(std::string_view mountinfo, std::string_view cgroups,
+                                   bool (*is_top)(const std::string& path)) {
+  bool below = false;  // this process, the root of its cgroup namespace
+  for (auto line : lines_of(cgroups)) below = below || (line.starts_with("0::/") && line != "0::/");
+  std::string best, part;
+  size_t height = 0;
+  for (auto line : lines_of(mountinfo)) {
+    // id, parent, device, root, mount point, options, optional ones, "-", type ... (proc(5)). The root is told
+    // relative to our cgroup namespace: /.. for what is above it.
+    const auto fields = fields_of(line);
+    const auto dash = std::find(fields.begin(), fields.end(), "-");
+    if (fields.size() < 6 || dash == fields.end() || dash + 1 == fields.end() || dash[1] != "cgroup2") continue;
+    const std::string root(fields[3]), path(fields[4]);
+    const bool above = root.starts_with("/..");
+    if (!above && (root != "/" || (!below && !is_top(path)))) {
+      part = path;
+      continue;
+    }
+    if (const size_t up = above ? root.size() : 1; up > height) {
+      height = up;
+      best = path;
+    }
+  }
+  if (!best.empty()) return best;
   if (!part.empty())
     return fail(
         Errc::Unsupported,
-        "{} shows only a part of the cgroups, those of this container: give it the machine's (a hostPath volume of "
-        "/sys/fs/cgroup), or name the cgroup that is meant",
+        "{} shows only a part of the cgroups, those of this container: give it the machine's (a hostPath volume "
+        "of /sys/fs/cgroup), or name the cgroup that is meant",
         part);
   return fail(Errc::Unsupported, "no cgroup2 file system is mounted: mount -t cgroup2 none /sys/fs/cgroup");
 }
 
 Result<std::string> find_cgroup_root() {
-  // Only the root of all has no type (Documentation/admin-guide/cgroup-v2.rst, "cgroup.type").
-  return cgroup_root_in(TRY(read_file("/proc/self/mounts")),
+  // Only the top of all has no type (Documentation/admin-guide/cgroup-v2.rst, "cgroup.type").
+  return cgroup_root_in(TRY(read_file("/proc/self/mountinfo")), TRY(read_file("/proc/self/cgroup")),
                         [](const std::string& path) { return ::access((path + "/cgroup.type").c_str(), F_OK) != 0; });
 }
 

@@ -13,10 +13,12 @@
 
 namespace causeway::bpf {
 
-// The root of the cgroup2 hierarchy in a text like /proc/self/mounts, by `is_root`, which says of a mount whether it
-// shows all of the hierarchy: in a container's own cgroup namespace it begins at the container, and hooks there would
-// see nobody else. Unsupported: no mount is.
-Result<std::string> cgroup_root_in(std::string_view mounts, bool (*is_root)(const std::string& path));
+// Where all cgroups of this machine are seen. A container may see only its own: hooks there would serve nobody else. So
+// a mount counts that shows what is above our cgroup namespace (a hostPath volume), or else its root, when this process
+// is somewhere below that or `is_top` says that nothing is above it. `mountinfo` and `cgroups`: the files of
+// /proc/self. Unsupported: no mount is one.
+Result<std::string> cgroup_root_in(std::string_view mountinfo, std::string_view cgroups,
+                                   bool (*is_top)(const std::string& path));
 // The same, here and now.
 Result<std::string> find_cgroup_root();
 

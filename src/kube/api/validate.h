@@ -69,6 +69,7 @@ void deployment(FieldErrors& errors, const json::object& object);
 void replica_set(FieldErrors& errors, const json::object& object);
 void daemon_set(FieldErrors& errors, const json::object& object);
 void service(FieldErrors& errors, const json::object& object);
+void service_status(FieldErrors& errors, const json::object& object);
 void service_update(FieldErrors& errors, const json::object& old, const json::object& updated);
 void endpoint_slice(FieldErrors& errors, const json::object& object);
 void endpoints(FieldErrors& errors, const json::object& object);

@@ -13,6 +13,10 @@ namespace {
 
 bool headless(const json::object& spec) { return text_in(spec, "clusterIP") == "None"; }
 
+bool needs_health_port(const json::object& spec) {
+  return text_in(spec, "type") == "LoadBalancer" && text_in(spec, "externalTrafficPolicy") == "Local";
+}
+
 std::vector<std::string_view> texts(const json::array& list) {
   std::vector<std::string_view> found;
   for (const json::value& item : list)
@@ -139,6 +143,13 @@ void service(FieldErrors& errors, const json::object& object) {
   const json::object& spec = object_or_empty(object, "spec");
   Path path{"spec"};
   auto type = text_in(spec, "type");
+  const json::object& annotations = object_or_empty(object_or_empty(object, "metadata"), "annotations");
+  constexpr const char *kMode = "service.kubernetes.io/topology-mode",
+                       *kHints = "service.kubernetes.io/topology-aware-hints";
+  if (has(annotations, kMode) && has(annotations, kHints) &&
+      text_in(annotations, kMode) != text_in(annotations, kHints))
+    add_if_wrong(errors, Path{"metadata.annotations"}.key(kMode), text_in(annotations, kMode),
+                 fmt::format("must match annotations[{}] when both are specified", kHints));
   if (headless(spec) && (type == "LoadBalancer" || type == "NodePort"))
     errors.push_back(FieldError::invalid((path / "clusterIPs")[0].text, "None",
                                          fmt::format("may not be set to 'None' for {} services", type)));
@@ -182,6 +193,10 @@ void service(FieldErrors& errors, const json::object& object) {
   else if (!external.empty())
     errors.push_back(FieldError::invalid((path / "externalTrafficPolicy").text, json::value(external),
                                          "may only be set for externally-accessible services"));
+  if (auto port = integer_in(spec, "healthCheckNodePort").value_or(0); port != 0 && !needs_health_port(spec))
+    errors.push_back(
+        FieldError::invalid((path / "healthCheckNodePort").text, port,
+                            "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"));
   if (auto internal = text_in(spec, "internalTrafficPolicy"); !internal.empty())
     one_of(errors, path / "internalTrafficPolicy", internal, {"Cluster", "Local"});
   if (auto distribution = text_in(spec, "trafficDistribution"); !distribution.empty())
@@ -197,9 +212,41 @@ void service(FieldErrors& errors, const json::object& object) {
   }
 }
 
+void service_status(FieldErrors& errors, const json::object& object) {
+  const json::object& status = object_or_empty(object, "status");
+  const json::array& list = array_or_empty(object_or_empty(status, "loadBalancer"), "ingress");
+  const Path path{"status.loadBalancer.ingress"};
+  if (!list.empty() && text_in(object_or_empty(object, "spec"), "type") != "LoadBalancer") {
+    errors.push_back(FieldError::forbidden(path.text, "may only be used when `spec.type` is 'LoadBalancer'"));
+    return;
+  }
+  for (size_t i = 0; i < list.size(); ++i) {
+    const json::object* ingress = list[i].if_object();
+    if (!ingress) continue;
+    const Path at = path[i];
+    const auto ip = text_in(*ingress, "ip"), mode = text_in(*ingress, "ipMode"), host = text_in(*ingress, "hostname");
+    if (!ip.empty()) ip_address(errors, at / "ip", ip);
+    if (mode.empty() && !ip.empty())
+      errors.push_back(FieldError::required((at / "ipMode").text, "must be specified when `ip` is set"));
+    else if (!mode.empty() && ip.empty())
+      errors.push_back(FieldError::forbidden((at / "ipMode").text, "may not be specified when `ip` is not set"));
+    else if (!mode.empty())
+      one_of(errors, at / "ipMode", mode, {"Proxy", "VIP"});
+    if (host.empty()) continue;
+    add_if_wrong(errors, at / "hostname", host, check_dns1123_subdomain(host));
+    if (Ip::parse(host)) add_if_wrong(errors, at / "hostname", host, "must be a DNS name, not an IP address");
+  }
+}
+
 void service_update(FieldErrors& errors, const json::object& old, const json::object& updated) {
   const json::object& before = object_or_empty(old, "spec");
   const json::object& after = object_or_empty(updated, "spec");
+  if (needs_health_port(before) && needs_health_port(after))
+    immutable(errors, {"spec.healthCheckNodePort"}, find(before, "healthCheckNodePort"),
+              find(after, "healthCheckNodePort"));
+  if (text_in(before, "type") == "LoadBalancer" && text_in(after, "type") == "LoadBalancer")
+    immutable(errors, {"spec.loadBalancerClass"}, find(before, "loadBalancerClass"), find(after, "loadBalancerClass"),
+              "may not change once set");
   if (text_in(before, "type") == "ExternalName" || text_in(after, "type") == "ExternalName") return;
   auto first = [](const json::object& spec) {
     auto ips = texts(array_or_empty(spec, "clusterIPs"));

@@ -110,6 +110,13 @@ FieldErrors validate_status_update(const KindInfo& kind, const json::object& old
         ip_address(errors, (path / "podIPs")[index++], text_in(*entry, "ip"));
   }
   if (kind.group.empty() && kind.kind == "Node") node_update(errors, old, updated);
+  if (kind.group.empty() && kind.kind == "Service") {
+    // A stored fault is not this update's.
+    FieldErrors before;
+    service_status(before, old);
+    service_status(errors, updated);
+    std::erase_if(errors, [&](const FieldError& error) { return std::ranges::find(before, error) != before.end(); });
+  }
   return errors;
 }
 
