@@ -62,9 +62,10 @@ void add_service_flags(CLI::App& app, AgentOptions& options) {
       ->check(CLI::IsMember({"nftables", "iptables", "ipvs"}));
   app.add_option("--ipvs-scheduler", options.ipvs_scheduler, "of --proxy-mode ipvs, where a Service names none")
       ->capture_default_str();
-  app.add_option("--cgroup", options.cgroup,
-                 "plane bpf: a folder of a cgroup2 mount, whose processes' sockets are served (default: the root of the "
-                 "hierarchy)");
+  app.add_option(
+      "--cgroup", options.cgroup,
+      "plane bpf: a folder of a cgroup2 mount, whose processes' sockets are served (default: the root of the "
+      "hierarchy)");
   app.add_flag("--socket-hooks,!--no-socket-hooks", options.socket_hooks,
                "plane bpf: choose the endpoint at connect(); else for every packet (default: yes)");
 }
