@@ -69,7 +69,7 @@ Status remove_netfilter(const PlaneSetup& setup) {
   TRY(setup.net.apply_all(changes));
   auto nft = nftables::open_nftables();
   if (!nft) return ok();
-  for (const char* section : {"fabric", "hostport"}) {
+  for (const char* section : {"fabric", "hostport", "services"}) {
     const auto removal = nftables::removal(TRY((*nft)->observe(section)));
     if (!removal.empty()) TRY((*nft)->apply(removal), "table inet causeway");
   }

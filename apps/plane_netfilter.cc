@@ -6,12 +6,22 @@
 #include "kernel/conntrack/conntrack.h"
 #include "kernel/netns/netns.h"
 #include "pod/hostport/apply_nft.h"
+#include "service/apply_nft.h"
 
 namespace causeway::apps {
 
 namespace {
 
 constexpr Duration kLookAtOthersEvery = 60s;
+
+// Somebody else balances Services from now on. Connections that go by our rules go on: nf_conntrack translates them,
+// for as long as there is any chain of type nat, and host ports have some.
+Status give_back_services(nftables::Nftables& nft) {
+  const auto removal = nftables::removal(TRY(nft.observe(service::nft::kSection)));
+  if (removal.empty()) return ok();
+  log::info("Services are somebody else's now: removing ours from table inet causeway");
+  return nft.apply(removal);
+}
 
 class NetfilterPlane final : public NodePlane {
  public:
@@ -22,10 +32,20 @@ class NetfilterPlane final : public NodePlane {
         watch_(std::move(watch)),
         conntrack_(std::move(conntrack)),
         fabric_(fabric_options(setup.options), {setup.net, *nft_, netns::write_sysctl}),
-        host_ports_(*nft_, *conntrack_) {}
+        host_ports_(*nft_, *conntrack_) {
+    if (setup.options.services)
+      services_ = std::make_unique<service::NftApplier>(service_options(setup.options),
+                                                        service::NftDoors{*nft_, *conntrack_, netns::write_sysctl});
+  }
 
   fabric::Applier& fabric() override { return fabric_; }
-  std::vector<cluster::Consumer*> consumers() override { return {&fabric_, &host_ports_}; }
+  service::Applier* service() override { return services_.get(); }
+  // The guard of 127.0.0.0/8 comes with the host ports, before Services switch its routing on.
+  std::vector<cluster::Consumer*> consumers() override {
+    std::vector<cluster::Consumer*> all{&fabric_, &host_ports_};
+    if (services_) all.push_back(services_.get());
+    return all;
+  }
   std::string why_no_host_ports() const override { return ""; }
   void start(Scope& scope, cluster::Feed& feed) override {
     scope.spawn("nftables", repair(feed));
@@ -78,7 +98,8 @@ class NetfilterPlane final : public NodePlane {
 
   // What our sections shall be, as `nft list table inet causeway` prints them.
   std::string ruleset_page() {
-    return nftables::render(fabric_.section()) + nftables::render(pod::hostport::section_of(host_ports_.tables()));
+    return nftables::render(fabric_.section()) + nftables::render(pod::hostport::section_of(host_ports_.tables())) +
+           (services_ ? nftables::render(services_->section()) : "");
   }
 
   Loop& loop_;
@@ -88,6 +109,7 @@ class NetfilterPlane final : public NodePlane {
   std::unique_ptr<conntrack::Conntrack> conntrack_;
   fabric::NftApplier fabric_;
   pod::hostport::Applier host_ports_;
+  std::unique_ptr<service::NftApplier> services_;
 };
 
 }  // namespace
@@ -98,6 +120,7 @@ Result<std::unique_ptr<NodePlane>> open_netfilter_plane(const PlaneSetup& setup)
   TRY(fabric::probe_nat(*nft));
   auto watch = TRY(nftables::open_watch(setup.loop, nft->port()), "watch nf_tables");
   auto conntrack = TRY(conntrack::open_conntrack(), "plane netfilter needs nf_conntrack");
+  if (!setup.options.services) TRY(give_back_services(*nft), "remove the rules of Services");
   return std::make_unique<NetfilterPlane>(setup, std::move(nft), std::move(watch), std::move(conntrack));
 }
 
