@@ -22,10 +22,10 @@ struct Candidate {
 
 // Why no packet is sent there; "" if it may be.
 std::string_view unreachable(const Ip& ip) {
-  if (ip.is_unspecified()) return "unspecified";
-  if (ip.is_loopback()) return "loopback";
-  if (ip.is_link_local()) return "link-local";
-  if (ip.is_multicast()) return "multicast";
+  if (ip.is_unspecified()) return "an unspecified";
+  if (ip.is_loopback()) return "a loopback";
+  if (ip.is_link_local()) return "a link-local";
+  if (ip.is_multicast()) return "a multicast";
   return "";
 }
 
@@ -45,7 +45,7 @@ std::vector<Candidate> candidates_of(const cluster::Service& service, const clus
       for (const SliceEndpoint& endpoint : slice->endpoints) {
         if (const auto why = unreachable(endpoint.ip); !why.empty()) {
           refused.push_back(
-              fmt::format("endpoint {} of EndpointSlice {} is a {} address", endpoint.ip, slice->key.name, why));
+              fmt::format("endpoint {} of EndpointSlice {} is {} address", endpoint.ip, slice->key.name, why));
           continue;
         }
         const Endpoint at{endpoint.ip, to.port};

@@ -9,6 +9,7 @@
 #include "kube/api/codec.h"
 #include "pod/hostport/compile.h"
 #include "pod/record.h"
+#include "service/desired.h"
 
 namespace causeway::test {
 
@@ -63,18 +64,23 @@ struct World {
   fabric::Options options;
   std::optional<fabric::Desired> desired;
   std::map<pod::hostport::Key, pod::hostport::Tables> host_ports;
-  cluster::ChangeSet for_fabric, for_host_ports;  // not compiled yet
+  service::Options service_options;
+  std::optional<service::Desired> services;
+  cluster::ChangeSet for_fabric, for_host_ports, for_services;  // not compiled yet
   uint64_t attached = 0;
 
   void take_changes() {
     const auto changes = model.take_changes();
     for_fabric.merge(changes);
     for_host_ports.merge(changes);
+    for_services.merge(changes);
   }
 
   Status node(const std::string& text) {
     cluster::NodeFacts facts;
     options = {};
+    service_options = {};
+    services.reset();
     for (const std::string& line : lines_of(text)) {
       const auto words = words_of(line);
       if (words[0] == "name") {
@@ -100,12 +106,41 @@ struct World {
         options.cluster_cidrs.push_back(TRY(Cidr::parse(words.at(1))));
       } else if (words[0] == "non-masquerade-cidr") {
         options.non_masquerade_cidrs.push_back(TRY(Cidr::parse(words.at(1))));
+      } else if (words[0] == "services") {
+        for (size_t i = 1; i < words.size(); ++i) TRY(service_word(words[i]));
       } else {
         return fail(Errc::Invalid, "node: unknown word \"{}\"", words[0]);
       }
     }
     model.set_facts(std::move(facts));
     if (!desired) desired.emplace(options);
+    return ok();
+  }
+
+  Status service_word(const std::string& word) {
+    service::Options& o = service_options;
+    const auto equals = word.find('=');
+    const std::string name = word.substr(0, equals), value = equals == word.npos ? "" : word.substr(equals + 1);
+    if (name == "host-ports")
+      o.host_ports = true;
+    else if (name == "masquerade-all")
+      o.masquerade_all = true;
+    else if (name == "no-external-ips")
+      o.external_ips = false;
+    else if (name == "no-balancing")
+      o.balancing = false;
+    else if (name == "all-addresses")
+      o.node_ports_on_primary = false;
+    else if (name == "no-localhost")
+      o.node_ports_on_localhost = false;
+    else if (name == "proxy-name")
+      o.proxy_name = value;
+    else if (name == "node-port-addresses")
+      o.node_ports_on_primary = false, o.node_port_addresses.push_back(TRY(Cidr::parse(value)));
+    else if (name == "service-cidr")
+      o.service_cidrs.push_back(TRY(Cidr::parse(value)));
+    else
+      return fail(Errc::Invalid, "services: unknown word \"{}\"", word);
     return ok();
   }
 
@@ -120,6 +155,12 @@ struct World {
         model.put(cluster::project(TRY(kube::decode<kube::Pod>(json))));
       else if (kind == "Namespace")
         model.put(cluster::project(TRY(kube::decode<kube::Namespace>(json))));
+      else if (kind == "Service")
+        model.put(cluster::project(TRY(kube::decode<kube::Service>(json))));
+      else if (kind == "EndpointSlice")
+        model.put(cluster::project(TRY(kube::decode<kube::EndpointSlice>(json))));
+      else if (kind == "ServiceCIDR")
+        model.put(cluster::project(TRY(kube::decode<kube::ServiceCidr>(json))));
       else
         return fail(Errc::Invalid, "objects: no scenario uses kind \"{}\" yet", kind);
     }
@@ -129,8 +170,19 @@ struct World {
   Status remove(const std::string& text) {
     for (const std::string& line : lines_of(text)) {
       const auto words = words_of(line);
-      if (words.size() != 2 || words[0] != "Node") return fail(Errc::Invalid, "delete: \"{}\"", line);
-      model.remove_node(words[1]);
+      if (words.size() != 2) return fail(Errc::Invalid, "delete: \"{}\"", line);
+      const auto slash = words[1].find('/');
+      const std::string ns = words[1].substr(0, slash), name = slash == words[1].npos ? "" : words[1].substr(slash + 1);
+      if (words[0] == "Node")
+        model.remove_node(words[1]);
+      else if (words[0] == "Service")
+        model.remove(cluster::ServiceKey{ns, name});
+      else if (words[0] == "EndpointSlice")
+        model.remove(cluster::SliceKey{ns, name});
+      else if (words[0] == "ServiceCIDR")
+        model.remove_service_cidr(words[1]);
+      else
+        return fail(Errc::Invalid, "delete: \"{}\"", line);
     }
     return ok();
   }
@@ -145,6 +197,7 @@ struct World {
       a.host_mac = Mac{{0x0a, 0x58, 0, 0, 0, 1}};
       a.pod_mac = Mac{{0x0a, 0x58, 0, 0, 0, 2}};
       a.generation = ++attached;
+      a.netns_cookie = attached;
       for (size_t i = 4; i < words.size(); ++i) {
         if (words[i].find('/') == std::string::npos) {
           a.addresses.push_back(TRY(Ip::parse(words[i])));
@@ -171,6 +224,35 @@ struct World {
     const std::string step = render(desired->tables()), full = render(fabric::compile(model, options));
     if (step != full) return fail(Errc::Internal, "compiled step by step:\n{}\ncompiled in full:\n{}", step, full);
     return full;
+  }
+
+  Status unhealthy(const std::string& text) {
+    for (const std::string& line : lines_of(text)) {
+      const auto words = words_of(line);
+      const auto slash = words.at(0).find('/');
+      std::set<Endpoint> endpoints;
+      for (size_t i = 1; i < words.size(); ++i) {
+        const auto colon = words[i].rfind(':');
+        endpoints.insert(
+            {TRY(Ip::parse(words[i].substr(0, colon))), static_cast<uint16_t>(std::stoul(words[i].substr(colon + 1)))});
+      }
+      model.set_unhealthy({words[0].substr(0, slash), words[0].substr(slash + 1)}, std::move(endpoints));
+    }
+    return ok();
+  }
+
+  // Only what Services themselves make: `everything` adds the node's own addresses, ranges and clients.
+  Result<std::string> service(bool everything) {
+    using cluster::Source;
+    for (Source source : {Source::Nodes, Source::Services, Source::EndpointSlices}) model.set_synced(source);
+    take_changes();
+    if (!services) services.emplace(service_options);
+    services->update(std::exchange(for_services, {}), model);
+    service::Tables step = services->tables(), full = service::compile(model, service_options);
+    if (step != full)
+      return fail(Errc::Internal, "compiled step by step:\n{}\ncompiled in full:\n{}", render(step), render(full));
+    if (!everything) full.node_addresses = {}, full.clients = {}, full.ranges = {};
+    return render(full);
   }
 
   Result<std::string> hostport() {
@@ -224,6 +306,12 @@ Result<Scenario> run_scenario(const Scenario& scenario) {
       TRY(world.detach(section.text));
     else if (section.name == "fabric")
       section.text = TRY(world.fabric());
+    else if (section.name == "unhealthy")
+      TRY(world.unhealthy(section.text));
+    else if (section.name == "service")
+      section.text = TRY(world.service(false));
+    else if (section.name == "service all")
+      section.text = TRY(world.service(true));
     else if (section.name == "hostport")
       section.text = TRY(world.hostport());
     else

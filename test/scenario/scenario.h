@@ -6,11 +6,14 @@
 //   uplink eth0 index 2 mtu 1500 192.0.2.1/24
 //   fabric auto
 //   cluster-cidr 10.244.0.0/16
+//   services WORD...               options of Services: host-ports, masquerade-all, no-external-ips ...
 //   -- objects --                  YAML or JSON documents: created or changed
 //   -- delete --                   one "Kind [namespace/]name" a line
 //   -- attach --                   one "container pod dev IFINDEX ADDRESS... [HOST-PORTS]" a line:
 //   80:8080/tcp@10.0.0.1,...
 //   -- detach --                   one container a line
+//   -- unhealthy --                "NS/SERVICE ADDRESS:PORT..." a line: what the node's probes found
+//   -- service --                  what render(service::Tables) must print now, of Services; "service all": of all
 //   -- fabric --                   what render(fabric::Tables) must print now
 //   -- hostport --                 what render(pod::hostport::Tables) must print now
 //
