@@ -6,6 +6,7 @@
 #include "fabric/apply_bpf.h"
 #include "fabric/sysctls.h"
 #include "kernel/bpf/pins.h"
+#include "service/apply_bpf.h"
 
 namespace causeway::apps {
 
@@ -18,7 +19,9 @@ Result<datapath::Features> features_of(const AgentOptions& options) {
                               .overlay = options.fabric != fabric::Mode::HostGw,
                               .vxlan_port = options.vxlan_port,
                               .vni = options.vni,
-                              .masquerade = options.masquerade};
+                              .masquerade = options.masquerade,
+                              .services = options.services,
+                              .socket_hooks = options.services && options.socket_hooks};
   if (!options.cluster_cidrs.empty()) {
     const auto families = fabric::families_of(options.cluster_cidrs);
     features.ipv4 = families.v4;
@@ -38,23 +41,61 @@ class BpfPlane final : public NodePlane {
         datapath_(std::move(datapath)),
         hooks_(fabric::hooks_of(*datapath_)),
         fabric_(fabric_options(setup.options), {datapath_->pods(), datapath_->routes(), datapath_->peers(),
-                                                datapath_->uplinks(), *hooks_, setup.net}) {}
+                                                datapath_->uplinks(), *hooks_, setup.net}) {
+    if (setup.options.services) service_.emplace(service_options(setup.options), service_doors(), &prober_);
+  }
 
   fabric::Applier& fabric() override { return fabric_; }
-  std::vector<cluster::Consumer*> consumers() override { return {&fabric_}; }
-  std::string why_no_host_ports() const override {
-    return "host ports of the bpf plane come with Services; a node with --plane netfilter has them, a Pod with "
-           "hostNetwork needs none";
+  service::Applier* service() override { return service_ ? &*service_ : nullptr; }
+  std::vector<cluster::Consumer*> consumers() override {
+    if (!service_) return {&fabric_};
+    return {&fabric_, &*service_};
   }
-  void start(Scope& scope, cluster::Feed&) override { scope.spawn("conntrack", sweep_conntrack()); }
+  std::string why_no_host_ports() const override {
+    return service_ ? "" : "on plane bpf they are rows of Services, which are off here (--no-services)";
+  }
+  void start(Scope& scope, cluster::Feed& feed) override {
+    feed_ = &feed;
+    tell_health();
+    scope.spawn("conntrack", sweep_conntrack());
+  }
 
   void describe(observe::Endpoint& endpoint) override {
     endpoint.add([this] { return metrics(); });
     endpoint.add_page("/hooks", [this] { return hooks_page(); });
     endpoint.add_page("/counters", [this] { return counters_page(); });
+    endpoint.add_page("/probes", [this] { return prober_.render(); });
   }
 
  private:
+  service::BpfDoors service_doors() {
+    datapath::Datapath& maps = *datapath_;
+    return {loop_,
+            maps.services(),
+            maps.slots(),
+            maps.backends(),
+            maps.backend_connections(),
+            maps.node_addresses(),
+            maps.service_ranges(),
+            maps.source_ranges(),
+            maps.clients(),
+            [&maps](const service::MapRoom& room) {
+              return maps.reserve_services({room.services, room.slots, room.backends, room.source_ranges});
+            }};
+  }
+
+  // What probes found goes into the model, once the feed is there, and never while it is being compiled.
+  void found_unhealthy(const cluster::ServiceKey& service, std::set<Endpoint> endpoints) {
+    found_.insert_or_assign(service, std::move(endpoints));
+    telling_ = loop_.call_after(Duration(0), [this] { tell_health(); });
+  }
+  void tell_health() {
+    if (!feed_ || found_.empty()) return;
+    for (auto& [service, endpoints] : found_) feed_->model().set_unhealthy(service, std::move(endpoints));
+    found_.clear();
+    feed_->touch();
+  }
+
   Task<Status> sweep_conntrack() {
     for (;;) {
       CO_TRY(co_await loop_.sleep(kSweepEvery));
@@ -105,6 +146,14 @@ class BpfPlane final : public NodePlane {
   std::unique_ptr<datapath::Datapath> datapath_;
   std::unique_ptr<fabric::HookPort> hooks_;
   fabric::BpfApplier fabric_;
+  cluster::Feed* feed_ = nullptr;  // from start() on
+  std::map<cluster::ServiceKey, std::set<Endpoint>> found_;
+  std::unique_ptr<Timer> telling_;
+  std::unique_ptr<service::ProbeDoor> probe_door_ = service::open_probe_door(loop_);
+  service::Prober prober_{
+      loop_, *probe_door_,
+      [this](const cluster::ServiceKey& of, std::set<Endpoint> unhealthy) { found_unhealthy(of, std::move(unhealthy)); }};
+  std::optional<service::BpfApplier> service_;  // none: --no-services
   WorkerPool sweeper_{loop_, 1};  // a large conntrack takes longer than an ADD may wait
 };
 
@@ -114,7 +163,8 @@ Result<std::unique_ptr<NodePlane>> open_bpf_plane(const PlaneSetup& setup) {
   TRY(bpf::mount_bpffs("/sys/fs/bpf"), "mount a bpffs on /sys/fs/bpf");
   auto datapath = TRY(datapath::Datapath::open({.pins = setup.options.pins + "/v" + std::to_string(abi::ABI_VERSION),
                                                 .features = TRY(features_of(setup.options)),
-                                                .conntrack_entries = setup.options.conntrack_entries}),
+                                                .conntrack_entries = setup.options.conntrack_entries,
+                                                .cgroup = setup.options.cgroup}),
                       "data path");
   return std::make_unique<BpfPlane>(setup, std::move(datapath));
 }

@@ -11,6 +11,12 @@ void BpfApplier::changed(const cluster::ChangeSet& changes, const cluster::Model
   for (Source source : {Source::Services, Source::EndpointSlices, Source::Nodes, Source::Attachments})
     complete_ = complete_ && model.synced(source);
   desired_.update(changes, model);
+  for (const ProbeKey& key : desired_.probes.dirty()) {
+    if (!prober_) break;
+    const auto* row = desired_.probes.find(key);
+    prober_->set(key, {key.port.ns, key.port.name}, row ? &row->value : nullptr);
+  }
+  desired_.probes.clean();
 }
 
 Task<Result<std::vector<Failure>>> BpfApplier::apply() {

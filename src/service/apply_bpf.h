@@ -3,12 +3,15 @@
 
 #include "service/apply.h"
 #include "service/bpf_maps.h"
+#include "service/prober.h"
 
 namespace causeway::service {
 
 class BpfApplier final : public Applier {
  public:
-  BpfApplier(Options options, BpfDoors doors) : desired_(std::move(options)), maps_(std::move(doors), desired_) {}
+  // `prober`: told which endpoints to ask; null: none.
+  BpfApplier(Options options, BpfDoors doors, Prober* prober = nullptr)
+      : desired_(std::move(options)), maps_(std::move(doors), desired_), prober_(prober) {}
 
   void changed(const cluster::ChangeSet& changes, const cluster::Model& model) override;
   Task<Result<std::vector<cluster::Failure>>> apply() override;
@@ -23,6 +26,7 @@ class BpfApplier final : public Applier {
  private:
   Desired desired_;
   BpfMaps maps_;
+  Prober* prober_;
   bool complete_ = false;
 };
 
