@@ -48,8 +48,8 @@ def start(one):
         one.wait_ready(name)
     STATE['nodes'] = [next(a['address'] for a in node['status']['addresses'] if a['type'] == 'InternalIP')
                       for node in one.api('GET', '/api/v1/nodes')['items']]
-    spec = service(one, 'web', [{'name': 'http', 'port': 80, 'targetPort': 8080},
-                                {'name': 'echo', 'port': 53, 'protocol': 'UDP', 'targetPort': 9000}], type='NodePort')
+    spec = service(one, 'web', [{'name': 'http', 'port': 80, 'targetPort': 8080, 'nodePort': 30080},
+                                {'name': 'echo', 'port': 53, 'protocol': 'UDP', 'targetPort': 9000, 'nodePort': 30053}], type='NodePort')
     STATE['vip'], STATE['http'], STATE['echo'] = spec['clusterIP'], spec['ports'][0]['nodePort'], spec['ports'][1]['nodePort']
     until('both endpoints answer', 20, lambda: set(answers(one, 'client-1', f'{spec["clusterIP"]}:80', 20, check=False)) == {'web-1', 'web-2'})
     until('on the other node too', 20, lambda: set(answers(one, 'client-2', f'{spec["clusterIP"]}:80', 20, check=False)) == {'web-1', 'web-2'})
