@@ -2,6 +2,7 @@
 // Host side of a Pod's veth, ingress: everything the Pod sends. Is it really the Pod's, and where does it go?
 #include "lib/forward.h"
 #include "lib/guard.h"
+#include "lib/path_run.h"
 
 enum { AF_INET_ = 2, AF_INET6_ = 10 };
 
@@ -76,16 +77,25 @@ int from_pod(struct __sk_buff* ctx) {
   if (unlikely(p.ttl <= 1)) return to_stack(ctx);  // which answers with "time exceeded", or is the destination
 
   struct pod_value* pod = find_pod(NET_THIS_CLUSTER, &p.dst);
+  struct route_value* route = pod ? NULL : find_route(NET_THIS_CLUSTER, &p.dst);
+  if (config.services) {
+    __u32 marks = marks_of(ifindex), ask = marks & SERVICE_MARK_BACKEND ? ASK_FLOW : 0;
+    if (!pod && may_be_service(route)) ask |= marks & SERVICE_MARK_CLIENT ? ASK_SERVICE | ASK_FLOW : ASK_SERVICE;
+    if (path_is_stale(ctx, &p)) ask |= ASK_PEER;
+    if (ask) {
+      int verdict = service_path(ctx, &p, ask);
+      if (verdict != STEP_NONE) return verdict;
+    }
+  }
   if (pod) return decrement_ttl(ctx, &p) ? deliver(ctx, pod, AT_INGRESS) : drop(ctx, DROP_WRITE_FAILED);
 
-  struct route_value* route = find_route(NET_THIS_CLUSTER, &p.dst);
   if (!route) return to_outside(ctx, &p);
   switch (route->kind) {
     case ROUTE_OVERLAY:
       if (!config.overlay) return to_stack(ctx);
       break;
     case ROUTE_NATIVE: break;
-    case ROUTE_LOCAL_PODS: return answer(ctx, &p, 0, 0, AT_INGRESS);
+    case ROUTE_LOCAL_PODS: return answer(ctx, &p, NO_HOST, 0, AT_INGRESS);
     default: return to_stack(ctx);
   }
   if (unlikely(!fits(ctx, &p, route->mtu))) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // A device that leads out of the node, ingress: what other nodes and the outside send. Ours is VXLAN of known nodes,
 // what is for a Pod of this node, and replies to what left with the node's address; the rest is the stack's.
-#include "lib/forward.h"
+#include "lib/path_run.h"
 
 // To a Pod of this node, from the wire or out of the tunnel.
 static __always_inline int to_pod(struct __sk_buff* ctx, const struct packet* p, const struct pod_value* pod) {
@@ -9,13 +9,18 @@ static __always_inline int to_pod(struct __sk_buff* ctx, const struct packet* p,
   return decrement_ttl(ctx, p) ? deliver(ctx, pod, AT_INGRESS) : drop(ctx, DROP_WRITE_FAILED);
 }
 
-// Out of the tunnel: a Pod of this node or the node itself. Nothing is carried on from here.
-cold int from_tunnel(struct __sk_buff* ctx, struct packet* p) {
-  struct pod_value* pod = find_pod(NET_THIS_CLUSTER, &p->dst);
-  if (likely(pod)) return to_pod(ctx, p, pod);
-  struct route_value* route = find_route(NET_THIS_CLUSTER, &p->dst);
-  if (route && route->kind == ROUTE_THIS_NODE) return to_stack(ctx);
-  return answer(ctx, p, 0, CTX_READ(ctx, ifindex), AT_INGRESS);
+// What to ask about a packet that came from the wire or out of the tunnel.
+static __always_inline __u32 ask_about(struct __sk_buff* ctx, const struct packet* p, const struct pod_value* pod,
+                                       const struct route_value* route, bool tunnelled) {
+  // A Pod's own flows to Services that have rows: their endpoints answer it.
+  if (pod) return config.services && marks_of(pod->ifindex) & SERVICE_MARK_CLIENT ? ASK_FLOW : 0;
+  if (tunnelled && !(route && route->kind == ROUTE_THIS_NODE)) return 0;
+  __u32 ask = config.services ? ASK_FLOW | ASK_SERVICE | ASK_OUTSIDE : 0;
+  if (!config.masquerade) return ask;
+  __u32 ifindex = CTX_READ(ctx, ifindex);
+  struct uplink_value* uplink = bpf_map_lookup_elem(&uplinks, &ifindex);
+  if (uplink && addr_equal(&p->dst, p->family == 4 ? &uplink->addr4 : &uplink->addr6)) ask |= ASK_FLOW | ASK_MASQUERADE;
+  return ask;
 }
 
 // Worth asking whether it comes from outside? An established TCP connection never is: the Pod's replies keep its row
@@ -41,78 +46,36 @@ global int note_inbound(struct __sk_buff* ctx, struct packet* p) {
   return 0;
 }
 
-// An ICMP error about a packet that left with the node's address: back to what its sender knows.
-cold int error_to_masqueraded(struct __sk_buff* ctx, struct packet* p) {
-  struct quoted q;
-  struct ct_key answers;
-  if (!read_quoted(ctx, p, NET_THIS_CLUSTER, &q)) return NEXT;
-  struct ct_value* row = find_quoted(&q, &answers);
-  if (!row || !(row->flags & CT_F_REWRITE_DST)) return NEXT;
-  struct ip_addr to = row->to_dst;
-  __be16 port = row->to_dport;
-  bool own = row->flags & CT_F_NODE;
-  if (rewrite_quoted(ctx, p, &q, SOURCE, &to, port)) return drop(ctx, DROP_WRITE_FAILED);
-  count(ctx, COUNT_UNMASQUERADED);
-  if (own) return NEXT;
-  struct flow flow = {.kind = FLOW_PLAIN};
-  if (rewrite(ctx, p, &flow, TARGET, &to, 0)) return drop(ctx, DROP_WRITE_FAILED);
-  struct pod_value* pod = find_pod(NET_THIS_CLUSTER, &p->dst);
-  return pod ? to_pod(ctx, p, pod) : drop(ctx, DROP_NO_POD);
-}
-
-enum { TO_NODE_ICMP_ERROR = 0x100 };  // no verdict: the caller asks error_to_masqueraded(), whose stack is deep
-
-// To one of the node's addresses: is it the reply to something masqueraded?
-global int to_node(struct __sk_buff* ctx, struct packet* p) {
-  if (!p) return DROP;
-  struct flow flow;
-  if (!find_transport(ctx, p)) return NEXT;
-  flow_of(ctx, p, NET_THIS_CLUSTER, &flow);
-  switch (flow.kind) {
-    case FLOW_MALFORMED:
-    case FLOW_EARLY: return NEXT;
-    case FLOW_ICMP_ERROR: return TO_NODE_ICMP_ERROR;
-  }
-  struct ct_value* row = ct_find(&flow, now_seconds());
-  if (!row || !(row->flags & CT_F_REWRITE_DST)) return NEXT;
-  struct ip_addr to = row->to_dst;
-  __be16 port = row->to_dport;
-  bool own = row->flags & CT_F_NODE;
-  if (own && port == flow.key.dport) return NEXT;
-  if (rewrite(ctx, p, &flow, TARGET, &to, port)) return drop(ctx, DROP_WRITE_FAILED);
-  if (own) return NEXT;
-  count(ctx, COUNT_UNMASQUERADED);
-  struct pod_value* pod = find_pod(NET_THIS_CLUSTER, &p->dst);
-  return pod ? to_pod(ctx, p, pod) : drop(ctx, DROP_NO_POD);
-}
-
 SEC("tc")
 int uplink_ingress(struct __sk_buff* ctx) {
   struct packet p;
   if (parse(ctx, &p) != PARSE_OK) return NEXT;
+  bool tunnelled = false;
   if (config.overlay && p.proto == IPPROTO_UDP) {
     switch (decapsulate(ctx, &p)) {
       case DECAP_NO: break;
-      case DECAP_DONE: return from_tunnel(ctx, &p);
+      case DECAP_DONE: tunnelled = true; break;
       case DECAP_DROP: return DROP;
     }
   }
   struct pod_value* pod = find_pod(NET_THIS_CLUSTER, &p.dst);
+  struct route_value* route = pod || !tunnelled ? NULL : find_route(NET_THIS_CLUSTER, &p.dst);
+  __u32 ask = ask_about(ctx, &p, pod, route, tunnelled);
+  if (ask) {
+    int verdict = service_path(ctx, &p, ask);
+    if (verdict != STEP_NONE) return verdict;
+  }
   if (pod) {
-    if (config.masquerade && may_open(ctx, &p) && !find_route(NET_THIS_CLUSTER, &p.src)) {
+    if (!tunnelled && config.masquerade && may_open(ctx, &p) && !find_route(NET_THIS_CLUSTER, &p.src)) {
       __u32 reason = note_inbound(ctx, &p);
       if (reason) return drop(ctx, reason);
     }
     return to_pod(ctx, &p, pod);
   }
-  if (!config.masquerade) return NEXT;
-  __u32 ifindex = CTX_READ(ctx, ifindex);
-  struct uplink_value* uplink = bpf_map_lookup_elem(&uplinks, &ifindex);
-  if (uplink && addr_equal(&p.dst, p.family == 4 ? &uplink->addr4 : &uplink->addr6)) {
-    int verdict = to_node(ctx, &p);
-    return verdict == TO_NODE_ICMP_ERROR ? error_to_masqueraded(ctx, &p) : verdict;
-  }
-  return NEXT;
+  if (!tunnelled) return NEXT;
+  // Out of the tunnel: a Pod of this node or the node itself. Nothing is carried on from here.
+  if (route && route->kind == ROUTE_THIS_NODE) return to_stack(ctx);
+  return answer(ctx, &p, NO_HOST, CTX_READ(ctx, ifindex), AT_INGRESS);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

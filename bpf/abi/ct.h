@@ -36,7 +36,15 @@ enum ct_flags {
   CT_F_RESET = 1u << 6,
   CT_F_NODE = 1u << 7,    /* opened by the node itself: replies go to the stack */
   CT_F_INBOUND = 1u << 8, /* opened from outside to a Pod's own address: replies leave untranslated */
+  /* Of flows to Services: */
+  CT_F_OUTSIDE = 1u << 9,    /* opened neither by a Pod of this node nor by the node */
+  CT_F_COUNTED = 1u << 10,   /* counts in `backend_connections` of its backend */
+  CT_F_RETRY = 1u << 11,     /* while unanswered it may go to another backend; CT_TRIES_SHIFT: how often it did */
+  CT_F_AGAIN = 1u << 12,     /* `backend` refused: the client's next SYN goes to another one; no twin */
+  CT_F_ABANDONED = 1u << 13, /* a backend that was left: what it still says is dropped; no twin */
 };
+
+enum { CT_TRIES_SHIFT = 24, CT_TRIES_MAX = 8 };
 
 /* Lifetimes after the last packet, in seconds, as kube-proxy sets the kernel's; the kernel's own defaults otherwise. */
 enum {
@@ -59,7 +67,7 @@ struct ct_value {
   __u32 expires; /* seconds of CLOCK_MONOTONIC; the pair is gone when both rows are past */
   __u32 created; /* seconds of CLOCK_MONOTONIC */
   __u32 flags;   /* enum ct_flags; the twin has the same, but for CT_F_REPLY and the rewrites */
-  __u32 service; /* reserved for Services: id, backend and the backend's generation when the flow began */
+  __u32 service; /* 0, or id of the Service's port; backend and the backend's generation when the flow began */
   __u32 backend;
   __u32 generation;
   __u32 policy_epoch; /* reserved for policy: verdict {allow, deny, redirect}, redirect target, rule */

@@ -233,6 +233,15 @@ enum client_flags {
   CLIENT_F_PER_PACKET = 1u << 0, /* the socket hooks leave this Pod alone: sandboxes, virtual machines, meshes */
 };
 
+/* Map `service_marks` (array, written by the programs) -> __u32: who takes part in flows of the per-packet path; only
+ * their packets are looked up in conntrack. By the ifindex of the Pod's veth modulo SERVICE_MARKS, 0 for the node
+ * itself: a wrong hit costs a look-up and nothing else. Never cleared. */
+enum { SERVICE_MARKS = 8192 };
+enum service_mark {
+  SERVICE_MARK_CLIENT = 1u << 0,  /* opened flows */
+  SERVICE_MARK_BACKEND = 1u << 1, /* is an endpoint of some */
+};
+
 /* Maps `service_ranges` (LPM trie -> __u32 1): where Service addresses come from; an address without a Service there is
  * dropped. `source_ranges` (LPM trie -> __u32 1): who may use the Service `id`. */
 struct range_key {

@@ -37,6 +37,11 @@ cold void ct_remove_pair(const struct ct_key* key, const struct ct_value* value)
   bpf_map_delete_elem(&conntrack, &own);
 }
 
+static __always_inline bool ct_is_closed(__u32 flags) {
+  __u32 fins = CT_F_FIN_FORWARD | CT_F_FIN_REPLY;
+  return flags & CT_F_RESET || (flags & fins) == fins;
+}
+
 static __always_inline __u32 ct_lifetime(__u8 proto, __u32 flags) {
   if (proto == IPPROTO_TCP) {
     __u32 fins = flags & (CT_F_FIN_FORWARD | CT_F_FIN_REPLY);
@@ -67,7 +72,7 @@ static __always_inline void ct_touch(struct ct_value* value, const struct flow* 
   bool reply = flags & CT_F_REPLY;
   if (reply) state |= CT_F_SEEN_REPLY;
   if (flow->key.proto == IPPROTO_TCP && flow->kind == FLOW_PORTS) {
-    bool closed = state & CT_F_RESET || (state & CT_F_FIN_FORWARD && state & CT_F_FIN_REPLY);
+    bool closed = ct_is_closed(state);
     if (flow->tcp_flags & TCP_FIN) state |= reply ? CT_F_FIN_REPLY : CT_F_FIN_FORWARD;
     if (flow->tcp_flags & TCP_RST) state |= CT_F_RESET;
     /* The tuple is used again: a new connection in the old row. */
@@ -83,15 +88,21 @@ static __always_inline void ct_touch(struct ct_value* value, const struct flow* 
     value->expires = expires;
 }
 
-/* The live row of this packet's flow, touched; NULL: none. */
-static __always_inline struct ct_value* ct_find(const struct flow* flow, __u32 now) {
-  struct ct_value* value = bpf_map_lookup_elem(&conntrack, &flow->key);
+/* The live row of this packet's flow; NULL: none. */
+static __always_inline struct ct_value* ct_lookup(const struct ct_key* key, __u32 now) {
+  struct ct_value* value = bpf_map_lookup_elem(&conntrack, key);
   if (!value) return NULL;
-  if (unlikely(value->expires <= now) && !ct_pair_alive(&flow->key, value, now)) {
-    ct_remove_pair(&flow->key, value);
+  if (unlikely(value->expires <= now) && !ct_pair_alive(key, value, now)) {
+    ct_remove_pair(key, value);
     return NULL;
   }
-  ct_touch(value, flow, now);
+  return value;
+}
+
+/* The same, touched. */
+static __always_inline struct ct_value* ct_find(const struct flow* flow, __u32 now) {
+  struct ct_value* value = ct_lookup(&flow->key, now);
+  if (value) ct_touch(value, flow, now);
   return value;
 }
 
@@ -110,7 +121,7 @@ struct evict_walk {
 static __attribute__((unused)) long evict_one(void* map, struct ct_key* key, struct ct_value* value,
                                               struct evict_walk* walk) {
   bool dead = value->expires <= walk->now && !ct_pair_alive(key, value, walk->now);
-  bool closing = value->flags & CT_F_RESET || (value->flags & CT_F_FIN_FORWARD && value->flags & CT_F_FIN_REPLY);
+  bool closing = ct_is_closed(value->flags);
   bool unanswered = !(value->flags & (CT_F_SEEN_REPLY | CT_F_INBOUND | CT_F_NODE));
   if (!dead && !closing && !unanswered) return 0;
   ct_remove_pair(key, value);

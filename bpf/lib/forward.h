@@ -103,16 +103,9 @@ cold bool node_address(__u32 ifindex, __u8 family, struct ip_addr* out) {
   return !addr_is_none(out);
 }
 
-/* Answers with an ICMP error, which finds its own way to the sender: a Pod here, the node, another node, or out by the
- * device that it came from. `mtu`: what would fit, 0: there is no such Pod. `ifindex`: the uplink that was to carry it.
- */
-global int answer(struct __sk_buff* ctx, struct packet* p, __u32 mtu, __u32 ifindex, enum where where) {
-  if (!p) return DROP;
-  struct ip_addr from;
-  /* In the node's name, but not to itself: the kernel drops what comes in from its own address. */
-  if (!node_address(ifindex, p->family, &from) || addr_equal(&from, &p->src)) from = p->dst;
-  count(ctx, mtu ? COUNT_TOO_BIG : COUNT_UNREACHABLE);
-  if (!make_answer(ctx, p, mtu, &from)) return DROP;
+/* A packet that was turned round finds its own way to its sender: a Pod here, the node, another node, or out by the
+ * device that it came from. */
+static __always_inline int send_back(struct __sk_buff* ctx, const struct packet* p, enum where where) {
   struct pod_value* pod = find_pod(NET_THIS_CLUSTER, &p->dst);
   if (pod) return deliver(ctx, pod, where);
   __u32 device = CTX_READ(ctx, ifindex);
@@ -122,6 +115,20 @@ global int answer(struct __sk_buff* ctx, struct packet* p, __u32 mtu, __u32 ifin
   if (where == AT_EGRESS) return bpf_redirect(device, BPF_F_INGRESS); /* the node's own socket sent it */
   mark_done(ctx);
   return bpf_redirect_neigh(device, NULL, 0, 0);
+}
+
+/* Answers with an ICMP error. `complaint`: what is wrong (icmp.h), or the MTU that would fit. `ifindex`: the uplink
+ * that was to carry the packet. */
+global int answer(struct __sk_buff* ctx, struct packet* p, __u32 complaint, __u32 ifindex, enum where where) {
+  if (!p) return DROP;
+  struct ip_addr from;
+  /* In the node's name, but not to itself: the kernel drops what comes in from its own address. That a port is closed
+   * says who has the address. */
+  if (complaint == NO_PORT || !node_address(ifindex, p->family, &from) || addr_equal(&from, &p->src)) from = p->dst;
+  if (complaint == NO_HOST) count(ctx, COUNT_UNREACHABLE);
+  if (complaint >= COMPLAINTS) count(ctx, COUNT_TOO_BIG);
+  if (!make_answer(ctx, p, complaint, &from)) return DROP;
+  return send_back(ctx, p, where);
 }
 
 #endif

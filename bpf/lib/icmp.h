@@ -27,9 +27,35 @@ static __always_inline bool may_answer(struct __sk_buff* ctx, const struct packe
   return classify_icmp(p->proto, type) == ICMP_REQUEST || classify_icmp(p->proto, type) == ICMP_REPLY;
 }
 
-/* Turns the packet into the error about itself, from `from` to its sender: too big, or unreachable when `mtu` is 0. The
- * Ethernet header is turned round. False: the packet must not or cannot be answered (and may be damaged: drop it). */
-cold bool make_answer(struct __sk_buff* ctx, struct packet* p, __u32 mtu, const struct ip_addr* from) {
+/* What is wrong with a packet; everything above: too big, this many bytes would fit. */
+enum complaint { NO_HOST = 0, NO_PORT = 1, EXPIRED = 2, COMPLAINTS = 3 };
+
+/* Type and code of the error: RFC 792, RFC 1191, RFC 4443. */
+static __always_inline __u16 type_of(__u8 family, __u32 complaint) {
+  bool v4 = family == 4;
+  switch (complaint) {
+    case NO_HOST: return v4 ? ICMP4_UNREACHABLE | 1 << 8 : ICMP6_UNREACHABLE | 3 << 8;
+    case NO_PORT: return v4 ? ICMP4_UNREACHABLE | 3 << 8 : ICMP6_UNREACHABLE | 4 << 8;
+    case EXPIRED: return v4 ? ICMP4_TIME : ICMP6_TIME;
+  }
+  return v4 ? ICMP4_UNREACHABLE | 4 << 8 : ICMP6_TOO_BIG;
+}
+
+/* The Ethernet header turned round. */
+static __always_inline bool turn_frame(struct __sk_buff* ctx) {
+  void *data = ctx_data(ctx), *end = ctx_end(ctx);
+  struct ethhdr* eth = data;
+  if ((void*)(eth + 1) > end) return false;
+  __u8 was[6];
+  __builtin_memcpy(was, eth->h_dest, 6);
+  __builtin_memcpy(eth->h_dest, eth->h_source, 6);
+  __builtin_memcpy(eth->h_source, was, 6);
+  return true;
+}
+
+/* Turns the packet into the error about itself, from `from` to its sender, and the Ethernet header round. False: the
+ * packet must not or cannot be answered (and may be damaged: drop it). */
+cold bool make_answer(struct __sk_buff* ctx, struct packet* p, __u32 complaint, const struct ip_addr* from) {
   if (!may_answer(ctx, p)) return false;
   __u8 family = p->family;
   __u32 length = CTX_READ(ctx, len);
@@ -54,14 +80,10 @@ cold bool make_answer(struct __sk_buff* ctx, struct packet* p, __u32 mtu, const 
   if (quote < IP4_LEN) return false;
   asm volatile("" : "+r"(quote));
   if (quote > QUOTE_MAX || bpf_skb_load_bytes(ctx, at + 8, icmp.quote, quote)) return false;
-  if (family == 4) {
-    icmp.type = ICMP4_UNREACHABLE;
-    icmp.code = mtu ? 4 : 1; /* fragmentation needed (RFC 1191) : host unreachable */
-  } else {
-    icmp.type = mtu ? ICMP6_TOO_BIG : ICMP6_UNREACHABLE;
-    icmp.code = mtu ? 0 : 3; /* address unreachable */
-  }
-  if (mtu) icmp.info = bpf_htonl(mtu);
+  __u16 type = type_of(family, complaint);
+  icmp.type = type;
+  icmp.code = type >> 8;
+  if (complaint >= COMPLAINTS) icmp.info = bpf_htonl(complaint);
   __u32 payload = 8 + quote;
   __u64 sum = bpf_csum_diff(NULL, 0, (__be32*)&icmp, sizeof(icmp), 0); /* beyond the quote: zeros */
 
@@ -97,14 +119,7 @@ cold bool make_answer(struct __sk_buff* ctx, struct packet* p, __u32 mtu, const 
   icmp.checksum = fold(sum);
   if (bpf_skb_store_bytes(ctx, at, &icmp, 8, BPF_F_RECOMPUTE_CSUM)) return false;
 
-  void *data = ctx_data(ctx), *end = ctx_end(ctx);
-  struct ethhdr* eth = data;
-  if ((void*)(eth + 1) > end) return false;
-  __u8 was[6];
-  __builtin_memcpy(was, eth->h_dest, 6);
-  __builtin_memcpy(eth->h_dest, eth->h_source, 6);
-  __builtin_memcpy(eth->h_source, was, 6);
-  return true;
+  return turn_frame(ctx);
 }
 
 /* The packet that an ICMP error quotes. */
@@ -179,8 +194,8 @@ static __always_inline struct ct_value* find_quoted(const struct quoted* q, stru
 
 /* Changes one side of the quoted packet, and with it the error's checksum. The quoted IPv4 header's checksum is kept,
  * so the header's sum does not change; a quoted transport checksum is not: nobody verifies it. */
-cold long rewrite_quoted(struct __sk_buff* ctx, const struct packet* outer, const struct quoted* q, enum side side,
-                         const struct ip_addr* to, __be16 to_port) {
+static __always_inline long rewrite_quoted(struct __sk_buff* ctx, const struct packet* outer, const struct quoted* q,
+                                           enum side side, const struct ip_addr* to, __be16 to_port) {
   const struct ip_addr* from = side == SOURCE ? &q->p.src : &q->p.dst;
   __be16 from_port = side == SOURCE ? q->flow.key.sport : q->flow.key.dport;
   __s64 difference = address_difference(from, to);
@@ -191,6 +206,15 @@ cold long rewrite_quoted(struct __sk_buff* ctx, const struct packet* outer, cons
   if (bpf_l4_csum_replace(ctx, checksum, from_port, to_port, 2)) return -1;
   __u32 where = q->p.transport + (q->flow.kind == FLOW_ECHO ? 4 : side == SOURCE ? 0 : 2);
   return bpf_skb_store_bytes(ctx, where, &to_port, 2, 0);
+}
+
+cold long rewrite_quoted_source(struct __sk_buff* ctx, const struct packet* outer, const struct quoted* q,
+                                const struct ip_addr* to, __be16 port) {
+  return rewrite_quoted(ctx, outer, q, SOURCE, to, port);
+}
+cold long rewrite_quoted_target(struct __sk_buff* ctx, const struct packet* outer, const struct quoted* q,
+                                const struct ip_addr* to, __be16 port) {
+  return rewrite_quoted(ctx, outer, q, TARGET, to, port);
 }
 
 #endif

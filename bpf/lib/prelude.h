@@ -29,6 +29,7 @@ const volatile struct datapath_config config = {
     .ipv6 = 1,
     .overlay = 1,
     .masquerade = 1,
+    .services = 1,
     .vni = 1,
     .vxlan_port = 4789,
     .nat_ports = {{1024, 29999}, {61000, 65535}, {1, 0}, {1, 0}},

@@ -109,8 +109,9 @@ Fd tcp_connect(const Ns& ns, Ip address, uint16_t port, uint16_t from_port) {
   return fd;
 }
 
-Seen talk_tcp(const Ns& client, const Ns& server, Ip address, uint16_t port, size_t bytes, uint16_t from_port) {
-  Fd listener = tcp_listener(server, any(address.family()), port);
+Seen talk_tcp(const Ns& client, const Ns& server, Ip address, uint16_t port, size_t bytes, uint16_t from_port,
+              uint16_t at_port) {
+  Fd listener = tcp_listener(server, any(address.family()), at_port ? at_port : port);
   if (!listener) return {.error = fmt::format("listen: {}", std::strerror(errno))};
   Fd ours = tcp_connect(client, address, port, from_port);
   if (!ours) return {.error = fmt::format("connect: {}", std::strerror(errno))};
@@ -147,8 +148,9 @@ std::optional<Datagram> receive_udp(const Fd& socket, std::chrono::milliseconds 
   return Datagram{std::move(payload), from.endpoint()};
 }
 
-Seen talk_udp(const Ns& client, const Ns& server, Ip address, uint16_t port, size_t bytes, uint16_t from_port) {
-  Fd theirs = udp_socket(server, any(address.family()), port);
+Seen talk_udp(const Ns& client, const Ns& server, Ip address, uint16_t port, size_t bytes, uint16_t from_port,
+              uint16_t at_port) {
+  Fd theirs = udp_socket(server, any(address.family()), at_port ? at_port : port);
   Fd ours = udp_socket(client, any(address.family()), from_port);
   if (!theirs || !ours) return {.error = fmt::format("bind: {}", std::strerror(errno))};
   std::string payload(bytes, 'u');

@@ -17,10 +17,13 @@ struct Seen {
   bool ok() const { return error.empty(); }
 };
 
-// Connects, exchanges `bytes` in both directions, closes. `from_port` 0: the kernel chooses.
-Seen talk_tcp(const Ns& client, const Ns& server, Ip address, uint16_t port, size_t bytes = 1, uint16_t from_port = 0);
+// Connects, exchanges `bytes` in both directions, closes. `from_port` 0: the kernel chooses; `at_port`: where the
+// server listens, 0: `port`.
+Seen talk_tcp(const Ns& client, const Ns& server, Ip address, uint16_t port, size_t bytes = 1, uint16_t from_port = 0,
+              uint16_t at_port = 0);
 // One datagram and its echo.
-Seen talk_udp(const Ns& client, const Ns& server, Ip address, uint16_t port, size_t bytes = 16, uint16_t from_port = 0);
+Seen talk_udp(const Ns& client, const Ns& server, Ip address, uint16_t port, size_t bytes = 16, uint16_t from_port = 0,
+              uint16_t at_port = 0);
 // An echo request and its reply; `id` 0: the kernel chooses.
 bool ping(const Ns& client, Ip address, uint16_t id = 0, size_t bytes = 56);
 

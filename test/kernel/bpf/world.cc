@@ -242,6 +242,9 @@ void World::open_plane(Node& node, const Setup& setup) {
   uint32_t uplink = ifindex(node.ns, "eth0");
   must(node.plane->uplinks().put(
       uplink, abi::uplink_value{.addr4 = datapath::to_abi(node.ip4), .addr6 = datapath::to_abi(node.ip6)}));
+  if (setup.services)
+    for (const auto& own : {node.ip4, node.ip6})
+      must(node.plane->node_addresses().put(datapath::to_abi(own), uint32_t{abi::NODE_ADDRESS_NODE_PORTS}));
   must(node.plane->attach_uplink(IfIndex{uplink}));
 }
 

@@ -57,8 +57,8 @@ struct Setup {
   int pod_mtu = 0;  // 0: what the overlay leaves (1430)
   std::vector<datapath::PortRange> nat_ports = {};
   bool track_node_flows = false;
-  bool wire = false;  // only a and b, joined by one veth: no bridge, router, outside
-  bool services = false;
+  bool wire = false;               // only a and b, joined by one veth: no bridge, router, outside
+  bool services = false;           // the per-packet path; the tables of Services are the test's
   std::string socket_cgroup = "";  // where the socket hooks of node a attach; "": none
   bool programs = true;  // false: nothing of the bpf plane, and no routes between nodes; Pods' links are of their group
 };
