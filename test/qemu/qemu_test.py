@@ -1,8 +1,10 @@
-"""qemu_test.py BUILD PROGRAM…: boots Debian 12's own kernel (6.1: the oldest that we promise) in qemu and runs the kernel tests
-there: every program loads and is verified, hooks are attached by clsact, packets take every path, CNI connects Pods.
+"""qemu_test.py BUILD [--with iptables] PROGRAM…: boots Debian 12's own kernel (6.1: the oldest that we promise) in qemu and runs
+kernel tests there. --with iptables adds iptables, IP sets and IPVS with all its schedulers: what many kernels are built without.
 
 The machine is made of an initial file system and nothing else: the tests, what they execute, the libraries these name, the
 kernel's modules, busybox. The kernel is unpacked from its Debian package into the cache; nothing of it is installed here."""
+import argparse
+import fcntl
 import os
 import pathlib
 import re
@@ -18,7 +20,14 @@ CACHE = pathlib.Path(os.environ.get('CAUSEWAY_CACHE') or
 # What the tests make: veth, bridge, filters, tunnels; dummy and tun devices; unix and packet sockets are built in or here.
 MODULES = ('veth', 'bridge', 'vxlan', 'dummy', 'tun', 'sch_ingress', 'cls_bpf', 'sch_tbf', 'sch_fq', 'sch_fq_codel', 'cls_matchall',
            'act_gact', 'af_packet', 'nf_tables', 'nft_chain_nat', 'sctp', 'overlay')
-PROGRAMS = ('ip', 'tc', 'ping')
+PROGRAMS = ('ip', 'tc', 'ping', 'nft')
+# Services by iptables and by IPVS. crc32c_generic first: conntrack and IPVS look for it without naming it.
+IPTABLES_MODULES = ('crc32c_generic', 'nf_conntrack_netlink', 'nft_compat', 'ip_set_hash_ip', 'ip_set_hash_net', 'ip_set_hash_ipport',
+                    'ip_set_hash_ipportip', 'ip_set_hash_ipportnet', 'xt_set', 'xt_mark', 'xt_nat', 'xt_tcpudp', 'xt_MASQUERADE', 'xt_conntrack',
+                    'xt_comment', 'xt_statistic', 'xt_devgroup', 'xt_addrtype', 'ipt_REJECT', 'ip6t_REJECT', 'iptable_nat', 'ip6table_nat',
+                    'iptable_filter', 'ip6table_filter', 'iptable_mangle', 'ip6table_mangle', 'ip_vs',
+                    *(f'ip_vs_{name}' for name in ('rr', 'wrr', 'lc', 'wlc', 'lblc', 'lblcr', 'sh', 'dh', 'sed', 'nq', 'mh', 'fo', 'ovf')))
+IPTABLES_PROGRAMS = tuple(f'{family}tables{action}' for family in ('ip', 'ip6') for action in ('', '-save', '-restore'))
 DOCTEST = re.compile(r'test cases:\s*\d+\s*\|\s*(\d+) passed\s*\|\s*(\d+) failed')
 LIMIT = 1500  # s; 4 minutes by software emulation on two cores
 
@@ -42,7 +51,27 @@ def kernel():
     return tree / f'boot/vmlinuz-{release}', tree, release
 
 
-def file_system(build, programs, tree, release, path):
+def add_programs(image, names):
+    """Those of /bin are made of several names of one program: they stay links."""
+    for name in names:
+        found = subprocess.run(['sh', '-c', f'PATH=/sbin:/usr/sbin:/bin:/usr/bin command -v {name}'], capture_output=True, text=True).stdout.strip()
+        if not found:
+            sys.exit(f'qemu: there is no program {name}: install it (iptables, nftables, iproute2, iputils-ping)')
+        real = os.path.realpath(found)
+        if os.path.basename(real) == name:
+            image.program(real, f'/bin/{name}')
+            continue
+        image.program(real, f'/bin/{os.path.basename(real)}')
+        image.link(f'/bin/{name}', os.path.basename(real))
+
+
+def add_iptables(image):
+    add_programs(image, IPTABLES_PROGRAMS)
+    for extension in pathlib.Path('/usr/lib/x86_64-linux-gnu/xtables').glob('lib*.so'):
+        image.program(extension)
+
+
+def file_system(build, programs, parts, tree, release, path):
     image = Initramfs()
     image.file('/init', (HERE / 'init.sh').read_bytes(), 0o755)
     image.program('/bin/busybox')
@@ -50,16 +79,17 @@ def file_system(build, programs, tree, release, path):
     image.file('/etc/hostname', b'qemu\n')
     for folder in ('/proc', '/sys', '/dev', '/tmp', '/run', '/var/run', '/etc/cni/net.d', '/opt/cni/bin'):
         image.folder(folder)
-    for name in PROGRAMS:
-        found = subprocess.run(['sh', '-c', f'PATH=/sbin:/usr/sbin:/bin:/usr/bin command -v {name}'], capture_output=True, text=True).stdout.strip()
-        image.program(os.path.realpath(found), f'/bin/{name}')
+    add_programs(image, PROGRAMS)
+    if 'iptables' in parts:
+        add_iptables(image)
     for name in programs:
         found, = [p for p in build.glob(f'test/**/{name}') if p.is_file()]
         image.program(found, f'/tests/{name}')
     # Programs that the tests execute are compiled in by their path.
-    for extra in ('test/kernel/pod/pod_test_agent', 'apps/causeway-cni'):
-        image.program(build / extra)
-    missing = image.modules(tree, release, MODULES)
+    if 'pod_kernel' in programs:
+        for extra in ('test/kernel/pod/pod_test_agent', 'apps/causeway-cni'):
+            image.program(build / extra)
+    missing = image.modules(tree, release, (IPTABLES_MODULES if 'iptables' in parts else ()) + MODULES)
     if missing:
         print(f'qemu: kernel {release} has no {" ".join(missing)}')
     image.write(path)
@@ -98,11 +128,18 @@ def run(machine, programs):
 
 
 def main():
-    build, programs = pathlib.Path(sys.argv[1]), sys.argv[2:]
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument('build', type=pathlib.Path)
+    arguments.add_argument('--with', dest='parts', action='append', default=[], choices=['iptables'])
+    arguments.add_argument('programs', nargs='+')
+    given = arguments.parse_args()
+    build, programs = given.build.resolve(), given.programs
     subprocess.run(['ninja', '-C', build, *programs], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     image, tree, release = kernel()
-    initrd = file_system(build, programs, tree, release, build / 'qemu-initrd.cpio')
+    initrd = file_system(build, programs, given.parts, tree, release, build / f'qemu-{os.getpid()}.cpio')
     print(f'qemu: initial file system of {initrd.stat().st_size >> 20} MB')
+    turn = open(CACHE / 'machine.lock', 'w')
+    fcntl.flock(turn, fcntl.LOCK_EX)  # an emulated machine is slow enough alone
     machine = boot(image, initrd)
     late = threading.Timer(LIMIT, machine.kill)
     late.start()
@@ -112,6 +149,7 @@ def main():
         late.cancel()
         machine.kill()
         machine.wait()
+        initrd.unlink()
     print(f'{passed} passed, {failed} failed')
     return 1 if failed or not passed else 0
 

@@ -76,7 +76,7 @@ std::optional<std::pair<ServiceKey, Service>> decode_service(const nlmsghdr* mes
   if (!ip) return std::nullopt;
   Service service{.scheduler = a.text(IPVS_SVC_ATTR_SCHED_NAME)};
   if (const auto flags = host<ip_vs_flags>(a, IPVS_SVC_ATTR_FLAGS)) {
-    service.flags = flags->flags & (kFallback | kHashPort);
+    service.flags = flags->flags & (kFallback | kHashPort | kOurs);
     if (flags->flags & IP_VS_SVC_F_PERSISTENT)
       service.persistence = host<uint32_t>(a, IPVS_SVC_ATTR_TIMEOUT).value_or(0);
   }

@@ -28,6 +28,8 @@ std::string to_string(const ServiceKey& key);  // "10.96.0.1:80/tcp"
 // Bits of Service::flags that mean something to a scheduler (IP_VS_SVC_F_SCHED1 ...).
 inline constexpr uint32_t kFallback = 0x8;   // sh, mh: another destination when the chosen one has weight 0
 inline constexpr uint32_t kHashPort = 0x10;  // sh, mh: the source's port counts too
+// One that no scheduler reads: a service with it is ours, after a restart too. Others' (keepalived's) are left alone.
+inline constexpr uint32_t kOurs = 0x20;
 
 struct Service {
   std::string scheduler = "rr";  // 1-15 bytes; the kernel loads its module ip_vs_NAME

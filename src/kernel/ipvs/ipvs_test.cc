@@ -27,7 +27,7 @@ int command(const std::string& bytes) { return uint8_t(bytes[sizeof(nlmsghdr)]);
 TEST_CASE("a service is written as the kernel lists it") {
   const std::vector<std::pair<ServiceKey, Service>> cases = {
       {kWeb, {.scheduler = "rr"}},
-      {kDns, {.scheduler = "wlc", .persistence = 10800}},
+      {kDns, {.scheduler = "wlc", .persistence = 10800, .flags = kOurs}},
       {{ip("2001:db8::1"), 65535, IPPROTO_SCTP}, {.scheduler = "mh", .persistence = 1, .flags = kFallback | kHashPort}},
   };
   for (const auto& [key, service] : cases) {

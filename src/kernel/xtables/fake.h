@@ -15,7 +15,8 @@ class FakeXtables final : public Xtables {
   FakeXtables() {
     for (const Family family : {Family::V4, Family::V6}) {
       for (const char* chain : {"PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"}) tables[{family, "nat"}].chains[chain];
-      for (const char* chain : {"INPUT", "FORWARD", "OUTPUT"}) tables[{family, "filter"}].chains[chain];
+      for (const char* chain : {"INPUT", "FORWARD", "OUTPUT"})
+        for (const char* table : {"filter", "mangle"}) tables[{family, table}].chains[chain];
     }
   }
   Result<Table> save(Family family, const std::string& table) override {
