@@ -28,6 +28,8 @@ void add_spec(CLI::App* app, lab::Spec& spec) {
   app->add_option("--fabric", spec.fabric, "node to node: auto, vxlan or host-gw")->capture_default_str();
   app->add_option("--attach", spec.attach, "how plane bpf attaches programs: auto, tcx or clsact")
       ->capture_default_str();
+  app->add_option("--agent-flag", spec.agent_flags,
+                  "a further flag of every node's agent, as in --agent-flag=--proxy-mode=iptables; may be repeated");
   app->add_option("--pod-cidr", spec.pod_cidrs,
                   "addresses of Pods, one range for each family (default: 10.244.0.0/16, fd10:244::/56)")
       ->delimiter(',');
@@ -76,6 +78,7 @@ void add_hidden(CLI::App* lab, Chosen& chosen) {
         app->add_option("--fabric", options.fabric);
         app->add_option("--attach", options.attach);
         app->add_option("--cluster-cidr", options.cluster_cidr);
+        app->add_option("--agent-flag", options.agent_flags);
       },
       [](const lab::NodeletOptions& options) { return lab::run_nodelet(options); })
       ->group("");

@@ -301,6 +301,7 @@ class Keeper {
       argv.push_back("--address");
       argv.push_back(to_string(ip));
     }
+    for (const std::string& flag : plan_.spec.agent_flags) argv.push_back("--agent-flag=" + flag);
     return spawn({.argv = argv,
                   .env = clean_environment(),
                   .clone_flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC,

@@ -142,6 +142,10 @@ Result<Plan> plan(const Spec& spec) {
     return fail(Errc::Invalid, "--plane {}: give bpf or netfilter", spec.plane);
   if (spec.attach != "auto" && spec.attach != "tcx" && spec.attach != "clsact")
     return fail(Errc::Invalid, "--attach {}: give auto, tcx or clsact", spec.attach);
+  for (const std::string& flag : spec.agent_flags)
+    if (!flag.starts_with("--") || flag.find('\n') != flag.npos)
+      return fail(Errc::Invalid, "--agent-flag {}: give --NAME=VALUE or --NAME, as `causeway agent --help` has them",
+                  flag);
   if (spec.attach != "auto" && spec.plane == "netfilter")
     return fail(Errc::Invalid, "--attach {}: plane netfilter attaches no programs", spec.attach);
   if (spec.fabric == "host-gw" && spec.nodes > 2)
@@ -213,6 +217,7 @@ std::string encode(const Spec& spec) {
       spec.nodes, spec.ip_family, spec.plane, spec.fabric, spec.attach, spec.node_mask_v4, spec.node_mask_v6);
   for (const auto& range : spec.pod_cidrs) out += fmt::format("pod-cidr={}\n", range);
   for (const auto& range : spec.service_cidrs) out += fmt::format("service-cidr={}\n", range);
+  for (const auto& flag : spec.agent_flags) out += fmt::format("agent-flag={}\n", flag);
   return out;
 }
 
@@ -247,6 +252,8 @@ Result<Spec> decode_spec(std::string_view text) {
       out.pod_cidrs.push_back(value);
     else if (key == "service-cidr")
       out.service_cidrs.push_back(value);
+    else if (key == "agent-flag")
+      out.agent_flags.push_back(value);
   }
   return out;
 }

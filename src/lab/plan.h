@@ -26,6 +26,7 @@ struct Spec {
   std::string attach = "auto";             // auto | tcx | clsact; of plane bpf
   std::vector<std::string> pod_cidrs;      // one for each family; empty: 10.244.0.0/16 and fd10:244::/56
   std::vector<std::string> service_cidrs;  // empty: 10.96.0.0/16 and fd10:96::/112
+  std::vector<std::string> agent_flags;    // further flags of every node's agent ("--proxy-mode=iptables")
   int node_mask_v4 = 24;
   int node_mask_v6 = 64;
   bool operator==(const Spec&) const = default;

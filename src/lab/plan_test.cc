@@ -85,6 +85,7 @@ TEST_CASE("a lab's registration reads back") {
                   .fabric = "vxlan",
                   .attach = "clsact",
                   .pod_cidrs = {"10.1.0.0/16", "fd01::/56"},
+                  .agent_flags = {"--proxy-mode=iptables", "--masquerade-all"},
                   .node_mask_v4 = 26};
   CHECK(*decode_spec(encode(spec)) == spec);
 }

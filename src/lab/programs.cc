@@ -42,22 +42,24 @@ std::vector<std::string> controller_argv(const std::string& programs, const Path
 std::string cluster_cidr(const Plan& plan) { return joined(plan.pod_cidrs); }
 
 std::vector<std::string> agent_argv(const AgentArguments& arguments) {
-  return {std::string(kProgramFolder) + "/causeway",
-          "agent",
-          "--node",
-          arguments.node,
-          "--kubeconfig",
-          "/etc/causeway/kubeconfig",
-          "--plane",
-          arguments.plane,
-          "--fabric",
-          arguments.fabric,
-          "--attach",
-          arguments.attach,
-          "--cluster-cidr",
-          arguments.cluster_cidr,
-          "--cgroup",
-          "/sys/fs/cgroup"};  // the node's part: each node serves its own processes' sockets
+  std::vector<std::string> argv{std::string(kProgramFolder) + "/causeway",
+                                "agent",
+                                "--node",
+                                arguments.node,
+                                "--kubeconfig",
+                                "/etc/causeway/kubeconfig",
+                                "--plane",
+                                arguments.plane,
+                                "--fabric",
+                                arguments.fabric,
+                                "--attach",
+                                arguments.attach,
+                                "--cluster-cidr",
+                                arguments.cluster_cidr,
+                                "--cgroup",
+                                "/sys/fs/cgroup"};  // the node's part: each node serves its own processes' sockets
+  argv.insert(argv.end(), arguments.flags.begin(), arguments.flags.end());
+  return argv;
 }
 
 std::vector<std::string> clean_environment() {

@@ -19,6 +19,7 @@ std::vector<std::string> controller_argv(const std::string& programs, const Path
 // What differs from agent to agent, in the words of its flags.
 struct AgentArguments {
   std::string node, plane, fabric, attach, cluster_cidr;
+  std::vector<std::string> flags;  // the user's
 };
 // Paths as a node sees them.
 std::vector<std::string> agent_argv(const AgentArguments& arguments);

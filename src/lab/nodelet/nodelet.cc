@@ -88,7 +88,8 @@ class Nodelet {
                                       .plane = options_.plane,
                                       .fabric = options_.fabric,
                                       .attach = options_.attach,
-                                      .cluster_cidr = options_.cluster_cidr}),
+                                      .cluster_cidr = options_.cluster_cidr,
+                                      .flags = options_.agent_flags}),
                   .env = clean_environment(),
                   .cgroup_fd = cgroup.get(),
                   .descriptors = {{1, 1}, {2, 2}}});

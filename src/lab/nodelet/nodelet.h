@@ -13,7 +13,8 @@ struct NodeletOptions {
   std::string plane = "bpf";
   std::string fabric = "auto";
   std::string attach = "auto";
-  std::string cluster_cidr;  // handed to the agent
+  std::string cluster_cidr;              // handed to the agent
+  std::vector<std::string> agent_flags;  // so are these
 };
 
 // Runs for ever: the node ends with it. Returns an exit status when it cannot start.
