@@ -12,6 +12,7 @@
 #include "apps/agent_pages.h"
 #include "apps/plane.h"
 #include "apps/program.h"
+#include "apps/proxy.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "cluster/feed/snapshot_writer.h"
@@ -110,12 +111,20 @@ class Agent {
         public_(observe::Endpoint::Audience::Public),
         private_(observe::Endpoint::Audience::All),
         scope_(loop) {
-    for (cluster::Consumer* consumer : ground_.plane->consumers()) feed_.add(*consumer);
+    service::Applier* services = ground_.plane->service();
+    if (services)
+      face_ = make_proxy_face(loop_, *services, model_, events_, options_, [this] { return proxy_metrics(); });
+    for (cluster::Consumer* consumer : ground_.plane->consumers())
+      feed_.add(consumer == services && face_ ? face_->consumer() : *consumer);
     feed_.add(snapshot_);
     const AgentParts parts{model_, feed_, watches_, ground_.plane->fabric(), options_.plane, cni_};
     for (observe::Endpoint* endpoint : {&public_, &private_}) {
       describe(*endpoint, parts);
       ground_.plane->describe(*endpoint);
+      if (face_) {
+        endpoint->add_page("/proxy", [this] { return face_->render(); });
+        endpoint->add(observe::Check{"proxy-servers", [this] { return face_->trouble(); }});
+      }
       endpoint->add(observe::Check{"node", [this] { return waiting_for_; }});
       endpoint->add(observe::Check{"cni-configuration", [this] { return announcer_.trouble(); }});
       endpoint->add(observe::Check{"node-condition", [this] { return announcer_.condition_trouble(); }});
@@ -124,6 +133,9 @@ class Agent {
 
   Task<Status> run() {
     CO_TRY(listen_observers());
+    if (face_) face_->start();
+    if (face_ && options_.proxy_bind_hard && !face_->trouble().empty())
+      co_return fail(Errc::Io, "bindAddressHardFail: {}", face_->trouble());
     CO_TRY(announcer_.start());
     if (auto nodes = cluster::load_snapshot(options_.run + "/nodes")) {
       for (const cluster::Node& node : *nodes) model_.put(node);
@@ -261,6 +273,11 @@ class Agent {
     }
   }
 
+  // What kube-proxy's own server shows: its metrics, and the process's.
+  std::string proxy_metrics() const {
+    return observe::render_metrics({[this] { return face_->metrics(); }, observe::process_metrics});
+  }
+
   Status listen_observers() {
     if (!options_.observe.empty()) {
       const auto colon = options_.observe.rfind(':');
@@ -287,6 +304,7 @@ class Agent {
   http::Client http_;
   kube::Client api_;
   cluster::Model model_;
+  std::unique_ptr<service::proxy::Face> face_;  // nullptr: no Services. Outlives the feed, which applies through it
   cluster::Feed feed_;
   cluster::SnapshotWriter snapshot_;
   cluster::Watches watches_;
@@ -305,6 +323,7 @@ class Agent {
 };
 
 Result<AgentOptions> complete(AgentOptions options) {
+  TRY(take_kube_proxy_config(options));
   if (options.node.empty()) options.node = TRY(host_name());
   if (options.plane == fabric::Plane::Bpf && options.proxy_mode != "nftables")
     return fail(Errc::Invalid, "--proxy-mode {} is a way of plane netfilter: leave it out, or choose --plane netfilter",

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "async/loop.h"
 #include "base/ip.h"
 #include "datapath/features.h"
 #include "fabric/options.h"
@@ -33,6 +34,12 @@ struct AgentOptions {
   std::string ipvs_scheduler = "rr";
   std::string cgroup;        // plane bpf: whose sockets are served; "" is the root of the v2 hierarchy
   bool socket_hooks = true;  // plane bpf: translate at connect(); else every packet
+  // What load balancers and monitoring ask of a kube-proxy; ADDRESS:PORT, "" is off.
+  std::string healthz_address = "0.0.0.0:10256";
+  std::string metrics_address = "127.0.0.1:10249";
+  std::string kube_proxy_config;     // a KubeProxyConfiguration to take over; "": none
+  Duration proxy_sync_period = 30s;  // a change of Services that waits for twice as long makes /healthz fail
+  bool proxy_bind_hard = false;      // no start without these two servers
   uint16_t vxlan_port = 4789;
   uint32_t vni = 1;
   uint32_t conntrack_entries = 32768;

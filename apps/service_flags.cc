@@ -1,4 +1,5 @@
 #include "apps/flags.h"
+#include "service/proxy/config.h"
 
 namespace causeway::apps {
 
@@ -57,6 +58,21 @@ void add_service_flags(CLI::App& app, AgentOptions& options) {
          "ranges of Service addresses beside those of ServiceCIDR objects: an address that no Service has is dropped");
   app.add_flag("--masquerade-all,!--no-masquerade-all", service.masquerade_all,
                "endpoints see the node's address even from Pods (default: no)");
+  const auto address = [](const std::string& text) {
+    auto parsed = service::proxy::parse_bind_address(text, 0);
+    return text.empty() || parsed ? std::string() : parsed.error().message();
+  };
+  app.add_option(
+         "--healthz-bind-address", options.healthz_address,
+         "address of kube-proxy's /healthz and /livez, of both families where it is 0.0.0.0 or [::]; empty is off")
+      ->capture_default_str()
+      ->check(address);
+  app.add_option("--metrics-bind-address", options.metrics_address,
+                 "address of kube-proxy's /metrics, /proxyMode and /configz; empty is off")
+      ->capture_default_str()
+      ->check(address);
+  app.add_option("--kube-proxy-config", options.kube_proxy_config,
+                 "a KubeProxyConfiguration: what it names is taken in place of flags (docs/kube-proxy.md)");
   app.add_option("--proxy-mode", options.proxy_mode, "how plane netfilter balances: nftables, iptables or ipvs")
       ->capture_default_str()
       ->check(CLI::IsMember({"nftables", "iptables", "ipvs"}));

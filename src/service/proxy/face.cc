@@ -33,7 +33,7 @@ Face::Face(Loop& loop, Applier& applier, const cluster::Model& model, kube::Even
       model_(model),
       events_(events),
       options_(std::move(options)),
-      state_(options_.mode, loop.wall_now()),
+      state_(options_.mode, loop.wall_now(), options_.patience),
       checks_(loop, state_, options_.services,
               [this](const cluster::ServiceKey& service, uint16_t port, const Error& error) {
                 events_.record(reference_to(service), kube::EventType::Warning, "FailedToStartServiceHealthcheck",

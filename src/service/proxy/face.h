@@ -11,7 +11,8 @@ namespace causeway::service::proxy {
 struct FaceOptions {
   Mode mode = Mode::Bpf;
   Options services;
-  std::optional<Endpoint> health;  // absent: no such server
+  Duration patience = State::kPatience;  // a change that waits for longer is unhealthy
+  std::optional<Endpoint> health;        // absent: no such server
   std::optional<Endpoint> metrics;
   std::function<std::string()> exposition;  // text of /metrics
   std::string configuration;                // JSON of /configz
