@@ -25,7 +25,7 @@ class NftApplier final : public Applier {
 
   void changed(const cluster::ChangeSet& changes, const cluster::Model& model) override;
   Task<Result<std::vector<cluster::Failure>>> apply() override;
-  void forget() override { observed_ = false; }
+  void forget() override { look_ = true; }
 
   const Desired& desired() const override { return desired_; }
   uint64_t writes() const override { return writes_; }
@@ -41,6 +41,7 @@ class NftApplier final : public Applier {
   void set_complete() { complete_ = ranges_complete_ = true; }
 
  private:
+  Status look();
   Status observe_and_apply();
   Status apply_dirty();
   Status send(const nftables::Transaction& transaction);
@@ -56,6 +57,8 @@ class NftApplier final : public Applier {
   bool complete_ = false;  // all Services and EndpointSlices are known: until then nothing is touched
   bool ranges_complete_ = false;
   bool observed_ = false;
+  bool look_ = false;    // whether others changed anything is to be asked
+  uint32_t others_ = 0;  // their transactions, when the kernel was observed
   bool localhost_ = false;
   uint64_t writes_ = 0;
   uint64_t ended_flows_ = 0;

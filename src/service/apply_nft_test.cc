@@ -172,6 +172,10 @@ TEST_CASE("a transaction that fails is an error, and the next try looks at the k
   bench.nft.fault = {};
   CHECK(bench.apply() == "");
   CHECK(bench.applier.differences().value().empty());
+  const size_t listed = bench.nft.observations;
+  bench.applier.forget();
+  CHECK(bench.apply() == "");
+  CHECK(bench.nft.observations == listed);  // nobody else wrote anything: nothing is listed
   bench.nft.flush();
   bench.applier.forget();
   CHECK(bench.apply() == "");

@@ -13,12 +13,16 @@ class FakeNftables final : public Nftables {
   Result<Observed> observe(std::string_view section) override;
   Status apply(const Transaction& transaction) override;
   Result<std::vector<ForeignDrop>> foreign_drops() override { return others; }
+  Result<uint32_t> foreign_commits() override { return foreign_; }
   uint32_t port() const override { return 1; }
 
   // The whole table as `nft list` would print it; "" when it is empty.
   std::string render() const;
   // What `nft flush ruleset` does.
-  void flush() { state_ = {}; }
+  void flush() {
+    state_ = {};
+    ++foreign_;
+  }
 
   // Every change that was applied with success, printed; one transaction after the other.
   std::vector<std::string> log;
@@ -30,6 +34,7 @@ class FakeNftables final : public Nftables {
 
  private:
   Section state_{.name = "all"};
+  uint32_t foreign_ = 0;
 };
 
 }  // namespace causeway::nftables

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "kernel/netlink/socket.h"
+#include "kernel/nftables/attributes.h"
 #include "kernel/nftables/decode.h"
 #include "kernel/nftables/encode.h"
 
@@ -71,6 +72,31 @@ class KernelNftables final : public Nftables {
     return found;
   }
 
+  Result<uint32_t> foreign_commits() override { return TRY(generation()) - first_generation_ - commits_; }
+
+  // The kernel counts every commit.
+  Result<uint32_t> generation() {
+    Writer out;
+    const uint32_t sequence = socket_.next_sequence();
+    out.begin(uint16_t(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN), NLM_F_ACK, sequence, NFPROTO_UNSPEC, 0);
+    out.end();
+    uint32_t generation = 0;
+    int failure = 0;
+    netlink::Socket::Answers answers;
+    answers.on_message = [&](const nlmsghdr* message) {
+      generation = Attributes<NFTA_GEN_MAX + 1>(body_of(message)).u32(NFTA_GEN_ID);
+    };
+    answers.on_end = [&](uint32_t, int error, std::string) { failure = error; };
+    TRY(socket_.send(out.data()), "ask for the generation of nf_tables");
+    TRY(socket_.receive(sequence, sequence, answers), "ask for the generation of nf_tables");
+    if (failure) return fail_errno(failure, "ask for the generation of nf_tables");
+    return generation;
+  }
+  Status remember_generation() {
+    first_generation_ = TRY(generation());
+    return ok();
+  }
+
   Status apply(const Transaction& transaction) override {
     if (transaction.empty()) return ok();
     const auto batch = TRY(encode(transaction, [this] { return socket_.next_sequence(); }), "nftables");
@@ -89,6 +115,7 @@ class KernelNftables final : public Nftables {
         "nftables: {} changes: what became of them is not known", transaction.size());
     if (outcome && !acknowledged && !batch.sent.empty())
       return fail(Errc::Io, "nftables: {} changes: the kernel did not answer", transaction.size());
+    if (outcome) ++commits_;
     return outcome;
   }
 
@@ -155,12 +182,15 @@ class KernelNftables final : public Nftables {
   }
 
   netlink::Socket socket_;
+  uint32_t first_generation_ = 0, commits_ = 0;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Nftables>> open_nftables() {
-  return std::make_unique<KernelNftables>(TRY(netlink::Socket::open(NETLINK_NETFILTER)));
+  auto door = std::make_unique<KernelNftables>(TRY(netlink::Socket::open(NETLINK_NETFILTER)));
+  TRY(door->remember_generation());
+  return door;
 }
 
 Result<std::unique_ptr<Nftables>> open_nftables_in(int netns_fd) {

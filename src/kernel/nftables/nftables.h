@@ -36,6 +36,9 @@ class Nftables {
   virtual Status apply(const Transaction& transaction) = 0;
   // Of every table but ours, sorted.
   virtual Result<std::vector<ForeignDrop>> foreign_drops() = 0;
+  // How many transactions others committed in this namespace since the door was opened, whatever their table: while it
+  // stays the same, the kernel holds what was observed and applied here. Costs one question, not a list.
+  virtual Result<uint32_t> foreign_commits() = 0;
   // Netlink port of this door: what it changed itself is no news to a watch.
   virtual uint32_t port() const = 0;
 };
