@@ -150,11 +150,11 @@ class BpfPlane final : public NodePlane {
   std::map<cluster::ServiceKey, std::set<Endpoint>> found_;
   std::unique_ptr<Timer> telling_;
   std::unique_ptr<service::ProbeDoor> probe_door_ = service::open_probe_door(loop_);
-  service::Prober prober_{
-      loop_, *probe_door_,
-      [this](const cluster::ServiceKey& of, std::set<Endpoint> unhealthy) { found_unhealthy(of, std::move(unhealthy)); }};
+  service::Prober prober_{loop_, *probe_door_, [this](const cluster::ServiceKey& of, std::set<Endpoint> unhealthy) {
+                            found_unhealthy(of, std::move(unhealthy));
+                          }};
   std::optional<service::BpfApplier> service_;  // none: --no-services
-  WorkerPool sweeper_{loop_, 1};  // a large conntrack takes longer than an ADD may wait
+  WorkerPool sweeper_{loop_, 1};                // a large conntrack takes longer than an ADD may wait
 };
 
 }  // namespace

@@ -43,9 +43,9 @@ class SocketDoor final : public ProbeDoor {
       if (error) co_return fail_errno(error, "connect");
     }
     if (probe.http_path.empty()) co_return ok();
-    const std::string request =
-        fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: causeway-probe\r\nAccept: */*\r\nConnection: close\r\n\r\n",
-                    probe.http_path, at);
+    const std::string request = fmt::format(
+        "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: causeway-probe\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+        probe.http_path, at);
     if (::send(fd, request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size()))
       co_return fail_errno(errno, "send the request");
     // "HTTP/1.1 200": the rest does not matter.

@@ -45,8 +45,7 @@ Task<Status> Prober::watch(ProbeKey key, Watched& watched) {
     watched.trouble = answer ? "" : answer.error().message();
     watched.failures = answer ? 0 : watched.failures + 1;
     watched.successes = answer ? watched.successes + 1 : 0;
-    const bool healthy =
-        watched.healthy ? watched.failures < probe.failures : watched.successes >= probe.successes;
+    const bool healthy = watched.healthy ? watched.failures < probe.failures : watched.successes >= probe.successes;
     if (healthy != watched.healthy) {
       watched.healthy = healthy;
       auto& unhealthy = unhealthy_[watched.service];
