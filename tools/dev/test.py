@@ -227,7 +227,9 @@ def main():
     if options.list:
         for test in tests if options.names else [t for t in select(list(PRESET_OF), options.preset)[0]]:
             print(f'{test.group:9}{test.name:32} build/{test.preset}')
-        return 0
+        # A name that is a folder with a table of its cells shows it.
+        tables = [ROOT / 'test' / name / 'grid.py' for name in options.names]
+        return max((subprocess.run([sys.executable, table, '--list']).returncode for table in tables if table.exists()), default=0)
     runner = Runner(extra)
     start = time.monotonic()
     for group in sorted({t.group for t in tests}):
