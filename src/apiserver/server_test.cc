@@ -269,6 +269,9 @@ TEST_CASE("ServiceCIDRs give more addresses, and stay until nothing has one of t
   f.loop.advance(20s);
   CHECK(f.request("GET", ranges + "/extra").status == 200);
   f.remove(services + "/more");
+  // What happens meanwhile does not make it forget.
+  f.loop.advance(2s);
+  f.remove(services + "/s0");
   f.loop.advance(12s);
   CHECK(f.request("GET", ranges + "/extra").status == 404);
 }

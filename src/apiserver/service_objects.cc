@@ -105,10 +105,11 @@ void ServiceObjects::observe(const Event& event) {
 }
 
 Task<Status> ServiceObjects::run() {
+  bool waiting = false;  // for time to pass; whatever else happens meanwhile
   while (true) {
     while (!addresses_.empty()) co_await settle_address(addresses_.extract(addresses_.begin()).value());
-    bool waiting = false;
-    if (std::exchange(ranges_, false)) {
+    if (std::exchange(ranges_, false) || waiting) {
+      waiting = false;
       std::vector<std::string> names;
       for (const auto& [key, object] : context_.store.shelf(storage_of(range_kind())).current())
         names.push_back(key.name);

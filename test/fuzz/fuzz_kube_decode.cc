@@ -27,8 +27,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   switch (data[0] % 8) {
     case 0: round_trip<Pod>(text); break;
     case 1: round_trip<Node>(text); break;
-    case 2: round_trip<EndpointSlice>(text); break;
-    case 3: round_trip<Service>(text); break;
+    case 2:
+      round_trip<EndpointSlice>(text);
+      round_trip<Endpoints>(text);
+      break;
+    case 3:
+      round_trip<Service>(text);
+      round_trip<ServiceCidr>(text);
+      round_trip<IpAddress>(text);
+      break;
     case 4: round_trip<NetworkPolicy>(text); break;
     case 5: round_trip<Deployment>(text); break;
     case 6: (void)decode_list_items<Pod>(std::string(text), [](Pod&&) {}); break;

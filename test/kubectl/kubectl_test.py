@@ -344,6 +344,59 @@ def case_two_servers_on_one_directory_are_refused(k, _):
     contains(done.stderr, f"another API server (pid {k.server.process.pid}) uses the data directory {k.server.data}")
 
 
+def case_services_are_exposed_typed_and_given_addresses(k, _):
+    applied(k)
+    equal(k("expose", "deployment", "web", "--name=front", "--port=80", "--target-port=8080", "--type=NodePort"), "service/front exposed\n")
+    front = json.loads(k("get", "service", "front", "-o", "json"))["spec"]
+    port = front["ports"][0]["nodePort"]
+    assert 30000 <= port <= 32767, port
+    contains(columns(k("get", "svc", "front", "-o", "wide")), f"front NodePort {front['clusterIP']} <none> 80:{port}/TCP AGE app=web")
+    contains(columns(k("get", "ipaddress", front["clusterIP"])), f"{front['clusterIP']} services/{k.namespace}/front AGE")
+    contains(columns(k("get", "servicecidrs")), "NAME CIDRS AGE\nkubernetes 10.96.0.0/16 AGE")
+    contains(k("get", "servicecidr", "kubernetes", "-o", "jsonpath={.status.conditions[0].type}={.status.conditions[0].status}"), "Ready=True")
+    contains(columns(k("get", "endpoints,endpointslices", "-n", "default")), "endpoints/kubernetes")
+    contains(k.refused("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "twin"},
+             "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": port}]}})), "provided port is already allocated")
+    contains(k.refused("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "low"},
+             "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 80}]}})), "The range of valid ports is 30000-32767")
+    # The load balancer's address comes through the status subresource.
+    k("patch", "service", "front", "-p", '{"spec":{"type":"LoadBalancer"}}')
+    contains(columns(k("get", "svc", "front")), "front LoadBalancer", "<pending>")
+    k("patch", "service", "front", "--subresource=status", "--type=merge", "-p", '{"status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.80"}]}}}')
+    contains(columns(k("get", "svc", "front")), f" 192.0.2.80 80:{port}/TCP")
+    k("patch", "service", "front", "-p", '{"spec":{"type":"ClusterIP"}}')
+    contains(columns(k("get", "svc", "front")), f"front ClusterIP {front['clusterIP']} <none> 80/TCP")
+    # A name may start with a digit (1.36), an address asked for may be the tenth.
+    k("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "1st"}, "spec": {"ports": [{"port": 80}]}}))
+    k("delete", "service", "1st")
+    contains(columns(k("describe", "service", "front")), "Type: ClusterIP", f"IP: {front['clusterIP']}")
+
+
+def case_endpoints_and_slices_take_only_addresses_that_can_be_reached(k, _):
+    endpoints = {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "db"},
+                 "subsets": [{"addresses": [{"ip": "10.9.0.1"}, {"ip": "10.9.0.2"}], "ports": [{"port": 5432}]}]}
+    k("create", "-f", "-", stdin=json.dumps(endpoints))
+    contains(columns(k("get", "endpoints", "db")), "NAME ENDPOINTS AGE\ndb 10.9.0.1:5432,10.9.0.2:5432 AGE")
+    for bad, why in {"127.0.0.1": "loopback", "169.254.1.1": "link-local", "224.0.0.5": "multicast"}.items():
+        endpoints["metadata"]["name"], endpoints["subsets"][0]["addresses"] = "bad", [{"ip": bad}]
+        contains(k.refused("create", "-f", "-", stdin=json.dumps(endpoints)), why)
+        contains(k.refused("create", "-f", "-", stdin=json.dumps({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+                 "metadata": {"name": "bad"}, "addressType": "IPv4", "endpoints": [{"addresses": [bad]}], "ports": []})), why)
+
+
+def case_a_servicecidr_adds_addresses_and_ends_when_nobody_has_one(k, _):
+    name = f"extra-{k.namespace}"
+    net = f"10.{100 + sum(map(ord, k.namespace)) % 100}.7.0/24"
+    k("create", "-f", "-", stdin=json.dumps({"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {"name": name}, "spec": {"cidrs": [net]}}))
+    equal(k("wait", "--for=condition=Ready", "servicecidr/" + name, "--timeout=5s"), f"servicecidr.networking.k8s.io/{name} condition met\n")
+    k("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "there"},
+      "spec": {"clusterIP": net.replace(".0/24", ".9"), "ports": [{"port": 80}]}}))
+    k("delete", "servicecidr", name, "--wait=false")
+    equal(k("wait", "--for=condition=Ready=false", "servicecidr/" + name, "--timeout=5s"), f"servicecidr.networking.k8s.io/{name} condition met\n")
+    k("delete", "service", "there")
+    equal(k("wait", "--for=delete", "servicecidr/" + name, "--timeout=20s"), f"servicecidr.networking.k8s.io/{name} condition met\n")
+
+
 def peers(source):
     found = []
     for name in ["kubectl-1.34", "kubectl-1.36"]:
