@@ -6,6 +6,33 @@
 #include "control/pod_template.h"
 
 namespace causeway::control {
+namespace {
+
+// The annotations that tell a ReplicaSet the Deployment's size, as members of a JSON object.
+std::string size_annotations(const kube::Deployment& deployment) {
+  const auto all = set_annotations(deployment, 0);
+  return fmt::format(R"("{}":"{}","{}":"{}")", kDesiredAnnotation, all.at(kDesiredAnnotation), kMostAnnotation,
+                     all.at(kMostAnnotation));
+}
+// Whether the set carries the Deployment's own annotations; those that say sizes are scale()'s.
+bool is_told(const kube::Deployment& deployment, const kube::ReplicaSet& set) {
+  auto own = set_annotations(deployment, 0);
+  for (const char* key : {kRevisionAnnotation, kDesiredAnnotation, kMostAnnotation}) own.erase(key);
+  return std::ranges::all_of(own, [&](const auto& annotation) {
+    const auto found = set.metadata.annotations.find(annotation.first);
+    return found != set.metadata.annotations.end() && found->second == annotation.second;
+  });
+}
+bool has_size(const kube::Deployment& deployment, const kube::ReplicaSet& set) {
+  const auto all = set_annotations(deployment, 0);
+  return std::ranges::all_of(std::initializer_list<const char*>{kDesiredAnnotation, kMostAnnotation},
+                             [&](const char* key) {
+                               const auto found = set.metadata.annotations.find(key);
+                               return found != set.metadata.annotations.end() && found->second == all.at(key);
+                             });
+}
+
+}  // namespace
 
 Deployments::Deployments(Loop& loop, kube::Client& api, kube::Cache<kube::Deployment>& deployments,
                          kube::Cache<kube::ReplicaSet>& sets, kube::EventRecorder& events)
@@ -71,7 +98,8 @@ Task<Status> Deployments::reconcile(kube::Ref ref) {
   } else if (current) {
     const bool again = revision_of(current->metadata) < newest;  // rolled back to an older template
     const int64_t revision = again ? newest + 1 : std::max<int64_t>(revision_of(current->metadata), 1);
-    if (again || revision_of(deployment.metadata) != revision || revision_of(current->metadata) != revision)
+    if (again || revision_of(deployment.metadata) != revision || revision_of(current->metadata) != revision ||
+        !is_told(deployment, *current))
       CO_TRY(co_await annotate(deployment, *current, revision));
   }
 
@@ -81,6 +109,11 @@ Task<Status> Deployments::reconcile(kube::Ref ref) {
   for (const auto& set : owned) {
     if (auto to = plan.scale.find(set.metadata.name); to != plan.scale.end())
       CO_TRY(co_await scale(deployment, set, to->second));
+    else if (set.spec.replicas.value_or(1) > 0 && !has_size(deployment, set))
+      CO_TRY(co_await api_.patch<kube::ReplicaSet>(
+          kube::ref_of(set.metadata), kube::PatchType::Merge,
+          fmt::format(R"({{"metadata":{{"resourceVersion":"{}","annotations":{{{}}}}}}})",
+                      set.metadata.resource_version, size_annotations(deployment))));
     if (std::ranges::find(plan.remove, set.metadata.name) != plan.remove.end()) {
       auto gone = co_await api_.remove<kube::ReplicaSet>(kube::ref_of(set.metadata), {.uid = set.metadata.uid});
       if (!gone && gone.error().code() != Errc::NotFound) co_return gone;
@@ -101,7 +134,7 @@ Task<Status> Deployments::create_set(const kube::Deployment& deployment, int64_t
   kube::ReplicaSet set;
   set.metadata.name = deployment.metadata.name + "-" + hash;
   set.metadata.ns = deployment.metadata.ns;
-  set.metadata.annotations[kRevisionAnnotation] = std::to_string(revision);
+  set.metadata.annotations = set_annotations(deployment, revision);
   set.metadata.owner_references = {{.api_version = "apps/v1",
                                     .kind = "Deployment",
                                     .name = deployment.metadata.name,
@@ -143,8 +176,8 @@ Task<Status> Deployments::scale(const kube::Deployment& deployment, const kube::
   const int32_t before = set.spec.replicas.value_or(1);
   auto scaled = co_await api_.patch<kube::ReplicaSet>(
       kube::ref_of(set.metadata), kube::PatchType::Merge,
-      fmt::format(R"({{"metadata":{{"resourceVersion":"{}"}},"spec":{{"replicas":{}}}}})",
-                  set.metadata.resource_version, replicas));
+      fmt::format(R"({{"metadata":{{"resourceVersion":"{}","annotations":{{{}}}}},"spec":{{"replicas":{}}}}})",
+                  set.metadata.resource_version, size_annotations(deployment), replicas));
   if (!scaled) co_return fail(std::move(scaled.error()));
   events_.record(deployment, kube::EventType::Normal, "ScalingReplicaSet",
                  fmt::format("Scaled {} replica set {} from {} to {}", replicas > before ? "up" : "down",
@@ -152,11 +185,17 @@ Task<Status> Deployments::scale(const kube::Deployment& deployment, const kube::
   co_return ok();
 }
 
+// The revision on both, and on the set what the Deployment is annotated with (its change-cause).
 Task<Status> Deployments::annotate(const kube::Deployment& deployment, const kube::ReplicaSet& current,
                                    int64_t revision) {
   const auto patch = fmt::format(R"({{"metadata":{{"annotations":{{"{}":"{}"}}}}}})", kRevisionAnnotation, revision);
-  if (revision_of(current.metadata) != revision)
-    CO_TRY(co_await api_.patch<kube::ReplicaSet>(kube::ref_of(current.metadata), kube::PatchType::Merge, patch));
+  if (revision_of(current.metadata) != revision || !is_told(deployment, current)) {
+    std::string members;
+    for (const auto& [key, value] : set_annotations(deployment, revision))
+      members += fmt::format("{}{}:{}", members.empty() ? "" : ",", kube::json_quote(key), kube::json_quote(value));
+    CO_TRY(co_await api_.patch<kube::ReplicaSet>(kube::ref_of(current.metadata), kube::PatchType::Merge,
+                                                 fmt::format(R"({{"metadata":{{"annotations":{{{}}}}}}})", members)));
+  }
   if (revision_of(deployment.metadata) != revision)
     CO_TRY(co_await api_.patch<kube::Deployment>(kube::ref_of(deployment.metadata), kube::PatchType::Merge, patch));
   co_return ok();

@@ -20,6 +20,60 @@ int32_t scaled(const std::optional<kube::IntOrString>& value, int32_t replicas, 
   return int32_t(up ? (product + 99) / 100 : product / 100);
 }
 
+int32_t number_in(const kube::ObjectMeta& meta, const char* key, int32_t fallback) {
+  const auto found = meta.annotations.find(key);
+  if (found == meta.annotations.end()) return fallback;
+  int32_t number = fallback;
+  std::from_chars(found->second.data(), found->second.data() + found->second.size(), number);
+  return number;
+}
+
+// A change of the size in the middle of a rollout, or while it is paused (deployment/sync.go, scale): true when there
+// was one. A single active set takes all of it; several share it by their sizes, the largest takes the rest.
+bool rescale(const kube::Deployment& deployment, const kube::ReplicaSet& current,
+             const std::vector<const kube::ReplicaSet*>& old, std::map<std::string, int32_t>& scale) {
+  const int32_t replicas = deployment.spec.replicas.value_or(1);
+  std::vector<const kube::ReplicaSet*> active;
+  if (wanted(current) > 0) active.push_back(&current);
+  for (const auto* set : old)
+    if (wanted(*set) > 0) active.push_back(set);
+  const bool changed = std::ranges::any_of(
+      active, [&](const auto* set) { return number_in(set->metadata, kDesiredAnnotation, replicas) != replicas; });
+  if (!changed) return false;
+  if (active.size() == 1) {
+    // Alone: also when it is an old one whose successor has not begun.
+    if (wanted(*active[0]) != replicas) scale[active[0]->metadata.name] = replicas;
+    return true;
+  }
+  const int32_t most = replicas > 0 ? replicas + rollout_limits(deployment).surge : 0;
+  int32_t total = 0;
+  for (const auto* set : active) total += wanted(*set);
+  const int32_t to_add = most - total;
+  std::ranges::sort(active, [&](const auto* a, const auto* b) {
+    if (wanted(*a) != wanted(*b)) return wanted(*a) > wanted(*b);
+    const bool newer = revision_of(a->metadata) > revision_of(b->metadata);
+    return to_add > 0 ? newer : revision_of(a->metadata) < revision_of(b->metadata);
+  });
+  int32_t added = 0;
+  std::map<std::string, int32_t> sizes;
+  for (const auto* set : active) {
+    const int32_t before = number_in(set->metadata, kMostAnnotation, deployment.status.replicas);
+    int32_t share = 0;
+    if (replicas == 0)
+      share = -wanted(*set);
+    else if (before > 0)
+      share = int32_t((int64_t(wanted(*set)) * most + before / 2) / before) - wanted(*set);
+    share = to_add > 0 ? std::clamp(share, 0, to_add - added) : std::clamp(share, to_add - added, 0);
+    added += share;
+    sizes[set->metadata.name] = wanted(*set) + share;
+  }
+  auto& largest = sizes[active[0]->metadata.name];
+  largest = std::max(0, largest + to_add - added);
+  for (const auto* set : active)
+    if (sizes[set->metadata.name] != wanted(*set)) scale[set->metadata.name] = sizes[set->metadata.name];
+  return true;
+}
+
 // Upstream's rolling update (deployment/rolling.go): grow the current one as far as maxSurge allows; shrink the old
 // ones, unhealthy Pods first, as far as maxUnavailable allows.
 void roll(const kube::Deployment& deployment, const kube::ReplicaSet& current,
@@ -114,6 +168,16 @@ int64_t revision_of(const kube::ObjectMeta& meta) {
   return revision;
 }
 
+kube::StringMap set_annotations(const kube::Deployment& deployment, int64_t revision) {
+  auto annotations = deployment.metadata.annotations;
+  annotations.erase("kubectl.kubernetes.io/last-applied-configuration");
+  const int32_t replicas = deployment.spec.replicas.value_or(1);
+  annotations[kRevisionAnnotation] = std::to_string(revision);
+  annotations[kDesiredAnnotation] = std::to_string(replicas);
+  annotations[kMostAnnotation] = std::to_string(replicas + rollout_limits(deployment).surge);
+  return annotations;
+}
+
 RolloutPlan plan_rollout(const kube::Deployment& deployment, const kube::ReplicaSet* current,
                          const std::vector<const kube::ReplicaSet*>& old, kube::Time now) {
   RolloutPlan plan;
@@ -170,7 +234,9 @@ RolloutPlan plan_rollout(const kube::Deployment& deployment, const kube::Replica
   }
 
   if (deployment.metadata.deletion_timestamp || !current) return plan;
-  if (deployment.spec.paused) {
+  if (rescale(deployment, *current, old, plan.scale)) {
+    // The rollout goes on from the new sizes.
+  } else if (deployment.spec.paused) {
     // Only the size may change while paused.
     if (old.empty() || status.replicas == status.updated_replicas)
       if (wanted(*current) != replicas) plan.scale[current->metadata.name] = replicas;

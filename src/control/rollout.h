@@ -31,6 +31,12 @@ RolloutPlan plan_rollout(const kube::Deployment& deployment, const kube::Replica
                          const std::vector<const kube::ReplicaSet*>& old, kube::Time now);
 
 inline constexpr const char* kRevisionAnnotation = "deployment.kubernetes.io/revision";
+// On ReplicaSets: the Deployment's size, and with its surge, when the set was last scaled. A Deployment that differs
+// has been scaled since: the sets of a rollout share the difference by their sizes.
+inline constexpr const char* kDesiredAnnotation = "deployment.kubernetes.io/desired-replicas";
+inline constexpr const char* kMostAnnotation = "deployment.kubernetes.io/max-replicas";
+// What a ReplicaSet is annotated with: what the Deployment is (its change-cause), the revision, and the two above.
+kube::StringMap set_annotations(const kube::Deployment& deployment, int64_t revision);
 int64_t revision_of(const kube::ObjectMeta& meta);  // 0: none
 
 }  // namespace causeway::control

@@ -77,6 +77,23 @@ TEST_CASE("scaling down takes the new size at once, and limits are never both ze
   CHECK(rollout_limits(deployment(1)).surge == 1);
 }
 
+TEST_CASE("a size that changes in the middle of a rollout is shared by the sets' sizes") {
+  auto web = deployment(20);
+  web.spec.strategy.rolling_update = {.max_unavailable = 2, .max_surge = 5};
+  auto now = set("new", 5, 5, 5), before = set("old", 10, 10, 10);
+  for (auto* one : {&now, &before}) one->metadata.annotations = {{kDesiredAnnotation, "10"}, {kMostAnnotation, "15"}};
+  // 15 of at most 25: ten more, two thirds of them for the larger set.
+  CHECK(text(plan_rollout(web, &now, {&before}, kNow)) == "new=8 old=17 ");
+  web.spec.replicas = 4;
+  CHECK(text(plan_rollout(web, &now, {&before}, kNow)) == "new=3 old=6 ");
+  web.spec.replicas = 0;
+  CHECK(text(plan_rollout(web, &now, {&before}, kNow)) == "new=0 old=0 ");
+  // Paused, the size changes all the same.
+  web.spec.paused = true;
+  web.spec.replicas = 20;
+  CHECK(text(plan_rollout(web, &now, {&before}, kNow)) == "new=8 old=17 ");
+}
+
 TEST_CASE("a rollout that does not move past its deadline says so") {
   auto web = deployment(1);
   auto now = set("new", 1, 1, 0);
