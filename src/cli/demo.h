@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/api.h"
 #include "cli/enter.h"
 #include "kube/client/client.h"
 
@@ -17,6 +18,7 @@ struct World {
   std::vector<kube::Node> nodes;
   std::vector<kube::Pod> pods;         // Ready, with a network of their own
   std::vector<const kube::Pod*> free;  // of these, those that no NetworkPolicy selects
+  std::vector<kube::Service> services;
 };
 
 struct Check {
@@ -29,5 +31,9 @@ using Report = std::function<void(const Check&)>;
 Task<Result<World>> observe_world(kube::Client& api, lab::LabState state);
 // Runs all checks, each family of the lab for itself; returns how many failed.
 int run_checks(const World& world, const Report& report);
+// Those of Services, by cluster IP, node port and with affinity; returns how many failed.
+int run_service_checks(const World& world, const Report& report);
+// Replaces all Pods of shop/web while clients keep asking it, by cluster IP and from outside.
+Check check_rolling_update(Api& api, const World& world);
 
 }  // namespace causeway::cli

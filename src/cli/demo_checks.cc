@@ -6,6 +6,7 @@
 
 #include "cli/ask.h"
 #include "cli/demo.h"
+#include "cli/tally.h"
 #include "kube/api/selector.h"
 
 namespace causeway::cli {
@@ -14,11 +15,6 @@ namespace {
 namespace json = boost::json;
 using Clock = std::chrono::steady_clock;
 constexpr int kLimitMs = 3000;
-
-std::string text_of(const json::value& value, std::string_view key) {
-  auto* found = value.is_object() ? value.as_object().if_contains(key) : nullptr;
-  return found != nullptr && found->is_string() ? std::string(found->as_string()) : "";
-}
 
 // "10.0.0.1:80" or "[::1]:80" without its port.
 std::string host_of(std::string endpoint) {
@@ -39,20 +35,6 @@ std::optional<uint16_t> port_of(const kube::Pod& pod, bool udp) {
       if (port.protocol != "SCTP" && (port.protocol == "UDP") == udp) return static_cast<uint16_t>(port.container_port);
   return std::nullopt;
 }
-
-// A group of questions of one kind: counts, and the first thing that went wrong.
-struct Tally {
-  int asked = 0, wrong = 0;
-  std::string first;
-  void count(const std::string& problem) {
-    ++asked;
-    if (problem.empty()) return;
-    if (wrong++ == 0) first = problem;
-  }
-  std::string problem() const {
-    return wrong == 0 ? "" : fmt::format("{} of {} failed, first: {}", wrong, asked, first);
-  }
-};
 
 // "" when the answer comes from `pod` and has seen us as `source`.
 std::string judge(const Result<std::string>& answer, const std::string& from, const kube::Pod& pod,
@@ -310,6 +292,7 @@ Task<Result<World>> observe_world(kube::Client& api, lab::LabState state) {
   for (auto& pod : CO_TRY(co_await api.list<kube::Pod>()).items)
     if (kube::is_ready(pod) && !pod.spec.host_network && !pod.metadata.deletion_timestamp)
       world.pods.push_back(std::move(pod));
+  world.services = CO_TRY(co_await api.list<kube::Service>()).items;
   const auto policies = CO_TRY(co_await api.list<kube::NetworkPolicy>());
   std::vector<std::pair<std::string, kube::Selector>> selected;
   for (const auto& policy : policies.items)

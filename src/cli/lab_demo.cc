@@ -105,10 +105,15 @@ Result<int> demo(const DemoOptions& options, Steps& steps) {
       "{} Pods with a network of their own on {} nodes; {} of them are selected by a NetworkPolicy and asked only what "
       "it allows:\n",
       world.pods.size(), world.nodes.size(), world.pods.size() - world.free.size());
-  return run_checks(world, [&](const Check& check) {
+  const auto report = [&](const Check& check) {
     steps.say(check.text, check.problem.empty(), check.seconds);
     if (!check.problem.empty()) fmt::print("   {}\n", check.problem);
-  });
+  };
+  int failed = run_checks(world, report) + run_service_checks(world, report);
+  const auto rolled = check_rolling_update(api, world);
+  report(rolled);
+  if (!rolled.problem.empty()) ++failed;
+  return failed;
 }
 
 void say_goodbye(const lab::Spec& spec) {
@@ -122,7 +127,9 @@ void say_goodbye(const lab::Spec& spec) {
       "  kubectl get pods -A -o wide\n"
       "  kubectl describe pod network-optimized\n"
       "  kubectl logs deployment/web -n shop -c web\n"
+      "  kubectl get services,endpointslices -n shop\n"
       "  kubectl scale deployment/api -n shop --replicas 6\n"
+      "  kubectl rollout restart deployment/web -n shop\n"
       "  causeway lab exec{} shop/POD -- ip addr\n"
       "  causeway lab exec{} node-1 -- causeway workload connect POD-ADDRESS:8080\n"
       "  causeway lab status{}\n"

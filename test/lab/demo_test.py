@@ -19,6 +19,9 @@ def test_demo_passes_every_check_and_leaves_nothing():
     for line in ['Pod to Pod on one node', 'Pod to Pod across nodes of one subnet', 'Pod to Pod across subnets',
                  'node to Pod on it', 'node to Pod on other nodes', 'Pod to its node', 'Pod to other nodes',
                  'Pod to a host outside of the cluster', 'containers of one Pod over lo',
+                 'every Pod to a Service by its cluster IP:', 'every Pod to a Service by its cluster IP, by UDP',
+                 'every node to a Service by its cluster IP', 'to the node port of every node',
+                 'ClientIP affinity: a Pod stays with one endpoint', 'rolling update of 3 Pods', 'none failed',
                  'pod/network-optimized not run: forbidden sysctl', 'no matches for kind "PodSecurityPolicy"']:
         assert line in done.stdout, f'the demo did not say: {line}'
     if FAMILY == 'dual':

@@ -12,7 +12,7 @@ int usage(FILE* out, int status) {
   std::fputs(
       "causeway workload serve [--pod NAME] [--namespace NAME] [--node NAME] [--container NAME] [--port N[/udp]]...\n"
       "    answers HTTP on each TCP port (JSON: Pod, node, peer address, headers; the path /status/503 answers 503)\n"
-      "    and echoes on each UDP port, until SIGTERM\n"
+      "    and echoes on each UDP port, until SIGTERM; the environment variable LINGER_MS: and so long after it\n"
       "causeway workload connect [--udp] [--count N] [--interval MS] [--timeout MS] [--quiet] HOST:PORT[/PATH]\n"
       "    sends requests one after the other, prints the answers, counts and loss; exit status 1 when one was lost\n"
       "causeway workload connect --udp --rate N --seconds S [--json] HOST:PORT\n"

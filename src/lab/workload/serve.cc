@@ -7,6 +7,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -52,9 +53,17 @@ std::pair<std::string_view, std::string_view> header_of(std::string_view line) {
   return {line.substr(0, colon), value};
 }
 
+long monotonic_ms() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
+}
+
 class Server {
  public:
-  explicit Server(const Identity& identity) : identity_(identity) {}
+  explicit Server(const Identity& identity) : identity_(identity) {
+    if (const char* text = getenv("LINGER_MS")) linger_ms_ = std::clamp(std::atol(text), 0l, 600'000l);
+  }
 
   int run(const std::vector<Port>& ports) {
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
@@ -123,12 +132,25 @@ class Server {
   int loop() {
     epoll_event events[64];
     for (;;) {
-      const int count = epoll_wait(epoll_, events, 64, connections_.empty() ? -1 : 10'000);
+      int wait_ms = connections_.empty() ? -1 : 10'000;
+      if (end_at_ != 0) {
+        const long left = end_at_ - monotonic_ms();
+        if (left <= 0) return 0;
+        wait_ms = static_cast<int>(left);
+      }
+      const int count = epoll_wait(epoll_, events, 64, wait_ms);
       now_ = time(nullptr);
       if (count == 0) close_idle();
       for (int i = 0; i < count; ++i) {
         const int fd = events[i].data.fd;
-        if (fd == signals_) return 0;
+        if (fd == signals_) {
+          signalfd_siginfo ignored;
+          (void)!read(signals_, &ignored, sizeof ignored);
+          // Goes on serving until every node knows that it goes: what well-behaved servers do on SIGTERM.
+          if (linger_ms_ == 0) return 0;
+          if (end_at_ == 0) end_at_ = monotonic_ms() + linger_ms_;
+          continue;
+        }
         if (listeners_.contains(fd)) {
           accept_all(fd);
         } else if (auto udp = datagrams_.find(fd); udp != datagrams_.end()) {
@@ -290,6 +312,7 @@ class Server {
   const Identity& identity_;
   int epoll_ = -1;
   int signals_ = -1;
+  long linger_ms_ = 0, end_at_ = 0;  // after SIGTERM; end_at_: 0 until then
   time_t now_ = time(nullptr);
   std::unordered_map<int, int> listeners_;  // descriptor to port
   std::unordered_map<int, int> datagrams_;
