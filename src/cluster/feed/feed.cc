@@ -41,15 +41,15 @@ void Feed::start() {
   flush();
 }
 
-// Hands what changed to every consumer.
-void Feed::flush() {
+// Hands what changed to every consumer; `awake` is at it already.
+void Feed::flush(const Runner* awake) {
   collecting_.reset();
   if (!started_) return;
   ChangeSet changes = model_.take_changes();
   for (Runner& runner : runners_) {
     runner.pending.merge(changes);
     runner.pending_generation = changes.generation;
-    runner.wake();
+    if (&runner != awake) runner.wake();
   }
 }
 
@@ -72,6 +72,9 @@ Task<void> Feed::run(Runner& runner) {
     auto work = co_await runner.work.next();
     if (!work) co_return;
     runner.retry.reset();
+    // A consumer must not see a model that is ahead of its changes: one that is complete already, while the objects
+    // that made it so are still to come, would have it delete them.
+    if (model_.changed()) flush(&runner);
     const Generation target = runner.pending_generation;
     if (!runner.pending.empty()) runner.consumer.changed(std::exchange(runner.pending, {}), model_);
     auto failures = co_await runner.consumer.apply();

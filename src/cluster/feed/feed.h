@@ -64,7 +64,7 @@ class Feed {
   struct Runner;
   struct Waiter;
 
-  void flush();
+  void flush(const Runner* awake = nullptr);
   void wake_waiters();
   Task<void> run(Runner& runner);
 

@@ -70,6 +70,18 @@ TEST_CASE("changes of a watch are collected, then compiled and applied once") {
   CHECK(w.feed.acknowledged() == w.model.generation());
 }
 
+TEST_CASE("a consumer never sees a model that is ahead of its changes") {
+  World w;
+  w.feed.start();  // its first work waits for the loop, and meanwhile the journal is read
+  w.model.put(attachment("c1"));
+  w.model.set_synced(Source::Attachments);
+  w.loop.run_ready();
+  CHECK(w.fake.log == std::vector<std::string>{"changed nodes=0 attachments=1", "apply"});
+  w.loop.advance(1s);
+  CHECK(w.fake.log.size() == 2);
+  CHECK(w.feed.acknowledged() == w.model.generation());
+}
+
 TEST_CASE("an attachment is answered when every consumer has applied it, and not before") {
   World w;
   Fake slow(w.loop);
