@@ -102,7 +102,16 @@ class BpfPlane final : public NodePlane {
       const auto swept =
           CO_TRY(co_await sweeper_.run([datapath = datapath_.get()] { return datapath->sweep_conntrack(); }));
       if (!swept) log::warning("sweep conntrack: {}", swept.error().message());
+      if (service_ && service_->maps().counts_connections()) CO_TRY(co_await count_connections());
     }
+  }
+  // For least connections: flows that ended without a last packet are still counted.
+  Task<Status> count_connections() {
+    const auto open =
+        CO_TRY(co_await sweeper_.run([datapath = datapath_.get()] { return datapath->open_connections(); }));
+    const Status counted = open ? service_->maps().count_connections(*open) : fail(Error(open.error()));
+    if (!counted) log::warning("count connections of endpoints: {}", counted.error().message());
+    co_return ok();
   }
 
   std::vector<observe::Metric> metrics() const {

@@ -71,6 +71,22 @@ Status copy_conntrack(const ConntrackMap& from, ConntrackMap& to) {
   return status;
 }
 
+Result<std::map<uint32_t, uint32_t>> open_connections(const bpf::Table<abi::ct_key, abi::ct_value>& table,
+                                                      uint32_t now) {
+  std::map<uint32_t, uint32_t> open;
+  Status status;
+  TRY(table.each([&](const abi::ct_key& key, const abi::ct_value& value) {
+    if (!status || !(value.flags & abi::CT_F_COUNTED) || value.flags & abi::CT_F_REPLY) return;
+    auto over = is_over(table, key, value, now);
+    if (!over)
+      status = fail(std::move(over.error()));
+    else if (!*over)
+      ++open[value.backend];
+  }));
+  if (!status) return fail(std::move(status.error()));
+  return open;
+}
+
 Result<std::optional<ConntrackMap>> resize_conntrack(const std::string& map_folder, uint32_t entries) {
   auto path = map_folder + "/conntrack";
   auto pinned = bpf::open_pin(path);

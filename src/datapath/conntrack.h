@@ -1,6 +1,7 @@
 // Conntrack seen from the agent: pairs, expiry, and a map of another size that takes over the live flows.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,6 +26,11 @@ Result<bool> is_over(const bpf::Table<abi::ct_key, abi::ct_value>& table, const 
 
 // Removes the rows of pairs that are over; how many. Holds some thousand rows in memory, not the map.
 Result<size_t> sweep(ConntrackMap& map, uint32_t now);
+
+// Open flows by the number of their backend: those that count in `backend_connections` (CT_F_COUNTED). What expired
+// without a last packet was never taken off there.
+Result<std::map<uint32_t, uint32_t>> open_connections(const bpf::Table<abi::ct_key, abi::ct_value>& table,
+                                                      uint32_t now);
 
 // When a conntrack map of another size is pinned: a new one takes its pin, with its live rows. Returns the old one,
 // which programs use until they are replaced; none when the size is the same or there is no map.

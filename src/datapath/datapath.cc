@@ -377,6 +377,10 @@ Result<std::map<abi::counter_reason, Counter>> Datapath::counters() const {
   return result;
 }
 
+Result<std::map<uint32_t, uint32_t>> Datapath::open_connections() const {
+  return datapath::open_connections(*impl_->conntrack, monotonic_seconds());
+}
+
 Result<size_t> Datapath::sweep_conntrack() { return sweep(*impl_->conntrack, monotonic_seconds()); }
 
 Status Datapath::remove_all(const std::string& pins) {

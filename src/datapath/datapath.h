@@ -134,6 +134,8 @@ class Datapath {
   // Removes expired pairs of conntrack; the number of rows removed. Correctness does not need it (expiry is lazy), room
   // does. May run on another thread than the rest: it takes 0.1 s for 512k rows.
   Result<size_t> sweep_conntrack();
+  // Open flows by the number of their backend (conntrack.h); on another thread, as the sweep.
+  Result<std::map<uint32_t, uint32_t>> open_connections() const;
 
   // Removes every link, program and map of the pin folder: the node is left as if we had never been there.
   static Status remove_all(const std::string& pins);

@@ -163,6 +163,11 @@ uint32_t BpfMaps::id_of(const PortId& port) const {
   return it == ports_.end() ? 0 : it->second.header.id;
 }
 
+bool BpfMaps::counts_connections() const {
+  return std::ranges::any_of(
+      ports_, [](const auto& port) { return port.second.header.algorithm == Algorithm::LeastConnections; });
+}
+
 Status BpfMaps::count_connections(const std::map<uint32_t, uint32_t>& open) {
   for (const auto& [id, port] : ports_) {
     if (port.header.algorithm != Algorithm::LeastConnections) continue;

@@ -61,6 +61,8 @@ class BpfMaps {
   // "default/web:http -> 10.244.1.5:80"; empty for a number that is nobody's.
   std::string name_of(uint32_t backend) const;
   uint32_t id_of(const PortId& port) const;  // 0: none
+  // Whether anybody balances by open flows.
+  bool counts_connections() const;
   // Corrects the counts of open flows: `open` by number, from conntrack.
   Status count_connections(const std::map<uint32_t, uint32_t>& open);
 

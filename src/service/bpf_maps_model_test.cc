@@ -1,5 +1,7 @@
 // The maps under random changes, deaths of the agent in the middle, and full maps: after every single write each
 // Service is whole, and in the end the maps say what the tables say.
+#include <doctest/doctest.h>
+
 #include <random>
 
 #include "service/bpf_maps_world.h"

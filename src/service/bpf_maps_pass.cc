@@ -294,16 +294,29 @@ struct BpfMaps::Pass {
   void sync(std::string_view name, Rows<K, V>& rows, bool puts, bool may, bpf::Table<MapKey, MapValue>& table,
             KeyOf key_of, ValueOf value_of) {
     if (!may) return;
-    for (const K& key : std::set<K>(rows.dirty())) {
+    std::vector<K> keys;
+    std::vector<std::pair<MapKey, MapValue>> put;
+    std::vector<MapKey> remove;
+    for (const K& key : rows.dirty()) {
       const auto* row = rows.find(key);
       if ((row != nullptr) != puts) continue;
-      const Status written = row ? table.put(key_of(key), value_of(row->value)) : table.remove(key_of(key));
+      keys.push_back(key);
+      if (row)
+        put.emplace_back(key_of(key), value_of(row->value));
+      else
+        remove.push_back(key_of(key));
+    }
+    if (keys.empty()) return;
+    const bool all = (puts ? table.put(put) : table.remove(remove)).has_value();
+    for (size_t i = 0; i < keys.size(); ++i) {
+      const Status written = all ? ok() : puts ? table.put(put[i].first, put[i].second) : table.remove(remove[i]);
       if (written) {
         ++self.writes_;
-        rows.clean(key);
+        rows.clean(keys[i]);
       } else {
-        fail_object(row ? to_string(row->owner) : fmt::format("{} {}", name, key),
-                    Error(written.error()).with("{} {}", name, key));
+        const auto* row = rows.find(keys[i]);
+        fail_object(row ? to_string(row->owner) : fmt::format("{} {}", name, keys[i]),
+                    Error(written.error()).with("{} {}", name, keys[i]));
       }
     }
   }

@@ -1,3 +1,5 @@
+#include <doctest/doctest.h>
+
 #include "service/bpf_maps_world.h"
 
 using namespace causeway;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <arpa/inet.h>
-#include <doctest/doctest.h>
 
 #include <algorithm>
 

@@ -121,9 +121,9 @@ def test_killed_agents_fail_no_connection(one):
             one.kill(f'nodes/{node}/agent')
             until(f'the agent of {node} runs again', 20, lambda: set(one.pids(f'nodes/{node}/agent')) - set(before))
         time.sleep(1)
-    for load in loads:
+    for source, load in zip(('client-1', 'outside'), loads):
         text = load.stdout.read()
-        assert load.returncode == 0 and ' 0 lost' in text, text
+        assert load.returncode == 0 and ' 0 lost' in text, f'{source}: {text}'
 
 
 def test_the_lab_goes_down():
