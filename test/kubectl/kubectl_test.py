@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -395,6 +396,61 @@ def case_a_servicecidr_adds_addresses_and_ends_when_nobody_has_one(k, _):
     equal(k("wait", "--for=condition=Ready=false", "servicecidr/" + name, "--timeout=5s"), f"servicecidr.networking.k8s.io/{name} condition met\n")
     k("delete", "service", "there")
     equal(k("wait", "--for=delete", "servicecidr/" + name, "--timeout=20s"), f"servicecidr.networking.k8s.io/{name} condition met\n")
+
+
+class Controllers:
+    """The controllers of Deployments beside the API server, and Pods that become Ready as soon as they are there."""
+
+    def __init__(self, k):
+        self.k, self.stop = k, threading.Event()
+        self.process = subprocess.Popen(
+            [k.server.program, "controller", "--kubeconfig", k.server.kubeconfig, "--no-leader-elect", "--observe", "",
+             "--controllers", "deployment-controller,replicaset-controller"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.thread = threading.Thread(target=self.make_ready)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join()
+        self.process.terminate()
+        self.process.wait()
+
+    def make_ready(self):
+        while not self.stop.wait(0.1):
+            for pod in json.loads(self.k("get", "pods", "-l", "pod-template-hash", "-o", "json"))["items"]:
+                if not pod["status"].get("conditions"):
+                    self.k.run("patch", "pod", pod["metadata"]["name"], "--subresource=status", "--type=merge", "-p",
+                               '{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}')
+
+
+def case_a_rollout_is_followed_paused_taken_back_and_listed(k, _):
+    image = ("get", "deployment", "web", "-o", "jsonpath={.spec.template.spec.containers[0].image}")
+    with Controllers(k):
+        applied(k)
+        k("annotate", "deployment", "web", "kubernetes.io/change-cause=first")
+        contains(k("rollout", "status", "deployment/web", "--timeout=30s"), 'deployment "web" successfully rolled out')
+        k("patch", "deployment", "web", "-p", '{"metadata":{"annotations":{"kubernetes.io/change-cause":"second"}},'
+          '"spec":{"template":{"spec":{"containers":[{"name":"main","image":"example/main:2"}]}}}}')
+        contains(k("rollout", "status", "deployment/web", "--timeout=30s"), "successfully rolled out")
+        contains(columns(k("rollout", "history", "deployment/web")), "REVISION CHANGE-CAUSE", "1 first", "2 second")
+        contains(k("rollout", "history", "deployment/web", "--revision=2"), "example/main:2")
+        equal(k("rollout", "undo", "deployment/web"), "deployment.apps/web rolled back\n")
+        equal(k(*image), "example/main:1")
+        contains(k("rollout", "status", "deployment/web", "--timeout=30s"), "successfully rolled out")
+        contains(columns(k("rollout", "history", "deployment/web")), "2 second", "3 first")
+        # Paused: a new template waits.
+        k("rollout", "pause", "deployment/web")
+        k("patch", "deployment", "web", "-p", '{"spec":{"template":{"spec":{"containers":[{"name":"main","image":"example/main:3"}]}}}}')
+        time.sleep(0.5)
+        equal(k("get", "pods", "-l", "pod-template-hash", "-o", "jsonpath={.items[*].spec.containers[0].image}"), "example/main:1 example/main:1")
+        k("rollout", "resume", "deployment/web")
+        contains(k("rollout", "status", "deployment/web", "--timeout=30s"), "successfully rolled out")
+        k("rollout", "restart", "deployment/web")
+        contains(k("rollout", "status", "deployment/web", "--timeout=30s"), "successfully rolled out")
+        equal(k("get", "pods", "-l", "pod-template-hash", "-o", "jsonpath={.items[*].spec.containers[0].image}"), "example/main:3 example/main:3")
 
 
 def peers(source):
