@@ -7,12 +7,14 @@
 #include "kernel/netns/netns.h"
 #include "pod/hostport/apply_nft.h"
 #include "service/apply_nft.h"
+#include "service/kube_proxy.h"
 
 namespace causeway::apps {
 
 namespace {
 
 constexpr Duration kLookAtOthersEvery = 60s;
+constexpr Duration kLookForKubeProxyEvery = 5s;
 
 // Somebody else balances Services from now on. Connections that go by our rules go on: nf_conntrack translates them,
 // for as long as there is any chain of type nat, and host ports have some.
@@ -50,6 +52,7 @@ class NetfilterPlane final : public NodePlane {
   void start(Scope& scope, cluster::Feed& feed) override {
     scope.spawn("nftables", repair(feed));
     scope.spawn("firewalls", look_at_others());
+    if (service()) scope.spawn("kube-proxy", take_over());
   }
   bool devices_intact() override { return fabric_.tunnels_intact(); }
 
@@ -72,6 +75,30 @@ class NetfilterPlane final : public NodePlane {
       CO_TRY(co_await watch_->changed(), "watch nf_tables");
       log::warning("somebody else changed table inet causeway; it is brought back");
       feed.audit();
+    }
+  }
+
+  // New connections are ours at once: our chains are before kube-proxy's. Its rules go once ours are all there and it
+  // runs no more, so that who goes back to it, and starts it first, loses nothing.
+  Task<Status> take_over() {
+    auto xtables = xtables::open_xtables();  // not installed: then there are no such rules of it either
+    for (;; CO_TRY(co_await loop_.sleep(kLookForKubeProxyEvery))) {
+      const auto differences = service()->differences();
+      if (!service()->desired().complete() || !differences || !differences->empty()) continue;
+      const auto runs = service::kube_proxy_runs();
+      if (!runs) {
+        log::info("rules of a kube-proxy that ended would be left alone: {}; `kube-proxy --cleanup` removes them",
+                  runs.error().message());
+        co_return ok();
+      }
+      if (*runs) continue;
+      const auto removed = service::remove_kube_proxy(*nft_, xtables ? xtables->get() : nullptr);
+      if (!removed) {
+        log::warning("what kube-proxy left stays for now: {}", removed.error().message());
+        continue;
+      }
+      for (const std::string& what : *removed) log::info("removed what kube-proxy left: {}", what);
+      co_return ok();
     }
   }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 
 #include "kernel/nftables/nftables.h"
 
@@ -13,6 +14,9 @@ class FakeNftables final : public Nftables {
   Result<Observed> observe(std::string_view section) override;
   Status apply(const Transaction& transaction) override;
   Result<std::vector<ForeignDrop>> foreign_drops() override { return others; }
+  Result<bool> remove_foreign_table(Family family, const std::string& name) override {
+    return foreign_tables.erase({family, name}) > 0;
+  }
   Result<uint32_t> foreign_commits() override { return foreign_; }
   uint32_t port() const override { return 1; }
 
@@ -27,6 +31,7 @@ class FakeNftables final : public Nftables {
   // Every change that was applied with success, printed; one transaction after the other.
   std::vector<std::string> log;
   std::vector<ForeignDrop> others;
+  std::set<std::pair<Family, std::string>> foreign_tables;
   size_t transactions = 0;
   size_t observations = 0;
   // Asked before each transaction: an error makes it fail.

@@ -72,6 +72,28 @@ class KernelNftables final : public Nftables {
     return found;
   }
 
+  Result<bool> remove_foreign_table(Family family, const std::string& name) override {
+    const uint8_t nfproto = family == Family::V4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
+    const uint32_t begin = socket_.next_sequence(), sequence = socket_.next_sequence();
+    Writer out;
+    out.begin(NFNL_MSG_BATCH_BEGIN, 0, begin, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
+    out.end();
+    out.begin(uint16_t(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_DELTABLE), NLM_F_ACK, sequence, nfproto, 0);
+    out.text(NFTA_TABLE_NAME, name);
+    out.end();
+    out.begin(NFNL_MSG_BATCH_END, 0, socket_.next_sequence(), AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
+    out.end();
+    int failure = 0;
+    netlink::Socket::Answers answers;
+    answers.on_end = [&](uint32_t, int error, std::string) { failure = failure ? failure : error; };
+    TRY(socket_.send(out.data()), "delete table {}", name);
+    TRY(socket_.receive_ready(begin, sequence + 1, answers), "delete table {}", name);
+    if (failure == ENOENT) return false;
+    if (failure) return fail_errno(failure, fmt::format("delete table {}", name));
+    ++commits_;
+    return true;
+  }
+
   Result<uint32_t> foreign_commits() override { return TRY(generation()) - first_generation_ - commits_; }
 
   // The kernel counts every commit.

@@ -36,6 +36,8 @@ class Nftables {
   virtual Status apply(const Transaction& transaction) = 0;
   // Of every table but ours, sorted.
   virtual Result<std::vector<ForeignDrop>> foreign_drops() = 0;
+  // Removes a whole table of somebody who is gone ("kube-proxy" of one family); false: there is none.
+  virtual Result<bool> remove_foreign_table(Family family, const std::string& name) = 0;
   // How many transactions others committed in this namespace since the door was opened, whatever their table: while it
   // stays the same, the kernel holds what was observed and applied here. Costs one question, not a list.
   virtual Result<uint32_t> foreign_commits() = 0;

@@ -1,0 +1,21 @@
+// Taking over from kube-proxy: what one that ended left in the kernel, and removing it. Connections that it translated
+// need none of it: nf_conntrack remembers their translation for as long as there is any chain of type nat.
+#pragma once
+
+#include "kernel/nftables/nftables.h"
+#include "kernel/xtables/xtables.h"
+
+namespace causeway::service {
+
+// A chain of kube-proxy's modes iptables and ipvs; kubelet's own (KUBE-FIREWALL ...) are none.
+bool is_of_kube_proxy(std::string_view chain);
+// Pure: what iptables-restore --noflush takes to remove its chains and the rules that lead there; "": there are none.
+std::string removal_of_kube_proxy(const std::string& name, const xtables::Table& table);
+
+// Whether one runs in our network namespace. Unsupported: processes of the node are not to be seen from here.
+Result<bool> kube_proxy_runs();
+// Removes its tables and chains, one transaction for each table; what was removed, for people. `xtables` may be
+// nullptr.
+Result<std::vector<std::string>> remove_kube_proxy(nftables::Nftables& nft, xtables::Xtables* xtables);
+
+}  // namespace causeway::service
