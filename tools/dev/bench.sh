@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # ./dev bench NAME… | all [--check] [OPTION…]: measures, and prints our figures beside a peer's.
 #
-# Names are the folders of bench/ (fabric, api, lab, cluster); all: those that need no ./dev peers, so not cluster. Each is
+# Names are the folders of bench/ (fabric, api, lab, service, cluster); all: not cluster, which needs ./dev peers. Each is
 # built in release, or is a script (bench.py), and writes build/bench/NAME.json:
 # {"figures": [{"figure", "ours", "peer", "ratio", "goal", "met"}], "machine": …}. Figures are medians of runs that are
 # interleaved with the peer's. --check: exit 1 when a figure misses its goal or a peer is not built. Other options
@@ -24,7 +24,7 @@ done
 bash tools/dev/setup.sh --quiet
 mkdir -p build/bench
 targets=(product)
-for name in "${names[@]}"; do [[ -e bench/$name/bench.py ]] || targets+=("bench_$name"); done
+for name in "${names[@]}"; do [[ ! -e bench/$name/CMakeLists.txt ]] || targets+=("bench_$name"); done
 build_quietly bench release "${targets[@]}"
 failed=0
 for name in "${names[@]}"; do
