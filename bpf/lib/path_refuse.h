@@ -74,7 +74,20 @@ global bool make_reset(struct __sk_buff* ctx, struct packet* p) {
     reset.ack_seq = bpf_htonl(bpf_ntohl(tcp.seq) + segment + tcp.syn + tcp.fin);
   }
   bool partial = checksum_is_partial(ctx, at + TCP_CHECKSUM);
-  if (bpf_skb_change_tail(ctx, at + TCP_LEN, 0)) return false;
+  if (bpf_skb_change_tail(ctx, at + TCP_LEN, 0)) {
+    /* The kernel does not cut what came encapsulated. A reset may be as long as what it answers (RFC 9293
+     * section 3.5.3), options of no meaning included. */
+    if (!turn_addresses(ctx, p)) return false;
+    reset.doff = tcp.doff;
+    __u32 was = (__u16)~tcp.check;
+    if (partial) {
+      reset.check = tcp.check;
+    } else {
+      tcp.check = 0;
+      reset.check = fold(bpf_csum_diff((__be32*)&tcp, TCP_LEN, (__be32*)&reset, TCP_LEN, was));
+    }
+    return !bpf_skb_store_bytes(ctx, at, &reset, TCP_LEN, BPF_F_RECOMPUTE_CSUM);
+  }
   length = bpf_htons(at + TCP_LEN - ETH_LEN - before);
   if (p->family == 4 && bpf_l3_csum_replace(ctx, ETH_LEN + offsetof(struct iphdr, check), old_length, length, 2))
     return false;

@@ -8,13 +8,15 @@
 
 /* The row that serves an address and port: its own, or that of all addresses of the node. NULL: none. */
 cold struct service_value* service_find(const struct service_key* asked) {
-  struct service_value* row = bpf_map_lookup_elem(&services, asked);
+  /* A copy: on 6.1 a key may not lie in what a global function was given. */
+  struct service_key key = *asked;
+  struct service_value* row = bpf_map_lookup_elem(&services, &key);
   if (row) return row;
-  __u32* flags = bpf_map_lookup_elem(&node_addresses, &asked->addr);
+  __u32* flags = bpf_map_lookup_elem(&node_addresses, &key.addr);
   if (likely(!flags)) return NULL;
-  struct service_key any = {.net = asked->net, .port = asked->port, .proto = asked->proto};
-  if (addr_is4(&asked->addr)) any.addr.word[2] = bpf_htonl(0xffff);
-  row = bpf_map_lookup_elem(&services, &any);
+  key.addr = (struct ip_addr){};
+  if (addr_is4(&asked->addr)) key.addr.word[2] = bpf_htonl(0xffff);
+  row = bpf_map_lookup_elem(&services, &key);
   if (!row) return NULL;
   return row->kind == SERVICE_NODE_PORT && !(*flags & NODE_ADDRESS_NODE_PORTS) ? NULL : row;
 }

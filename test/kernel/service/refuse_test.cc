@@ -79,6 +79,23 @@ TEST_CASE("a Service without endpoints and an undefined port are refused at once
     }
 }
 
+TEST_CASE("a Pod and a node of another node are refused at a NodePort here") {
+  for (auto attach : kAttaches)
+    for (auto fabric : {Fabric::Native, Fabric::Overlay4, Fabric::Overlay6})
+      for (auto family : kFamilies) {
+        CAPTURE(name_of({.attach = attach, .fabric = fabric}));
+        CAPTURE(to_string(family));
+        World world({.attach = attach, .fabric = fabric, .services = true});
+        Balancer balancer(world.a);
+        Shape rejects{.kind = abi::SERVICE_NODE_PORT, .inside = abi::SERVICE_REJECT, .outside = abi::SERVICE_REJECT};
+        for (int protocol : {IPPROTO_TCP, IPPROTO_UDP}) balancer.serve(1, every(family), 30080, protocol, rejects);
+        for (auto* client : {&world.b1().ns, &world.c1().ns, &world.b.ns}) {
+          CHECK(connect_error(*client, world.a.ip(family), 30080) == ECONNREFUSED);
+          CHECK(udp_error(*client, world.a.ip(family), 30080) == ECONNREFUSED);
+        }
+      }
+}
+
 TEST_CASE("what nobody may know is dropped: unallocated addresses, Local without endpoints, ClusterIPs from outside") {
   for (auto family : kFamilies) {
     CAPTURE(to_string(family));
