@@ -13,6 +13,7 @@
 #include "apps/plane.h"
 #include "apps/program.h"
 #include "apps/proxy.h"
+#include "apps/service_pages.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "cluster/feed/snapshot_writer.h"
@@ -25,6 +26,7 @@
 #include "pod/announcer.h"
 #include "pod/listener.h"
 #include "pod/server.h"
+#include "service/reporter.h"
 
 namespace causeway::apps {
 
@@ -116,6 +118,7 @@ class Agent {
       face_ = make_proxy_face(loop_, *services, model_, events_, options_, [this] { return proxy_metrics(); });
     for (cluster::Consumer* consumer : ground_.plane->consumers())
       feed_.add(consumer == services && face_ ? face_->consumer() : *consumer);
+    if (services) reporter_.emplace(api_, events_, model_, services->desired());
     feed_.add(snapshot_);
     const AgentParts parts{model_, feed_, watches_, ground_.plane->fabric(), options_.plane, cni_};
     for (observe::Endpoint* endpoint : {&public_, &private_}) {
@@ -125,6 +128,7 @@ class Agent {
         endpoint->add_page("/proxy", [this] { return face_->render(); });
         endpoint->add(observe::Check{"proxy-servers", [this] { return face_->trouble(); }});
       }
+      if (services) describe_services(*endpoint, *services, model_);
       endpoint->add(observe::Check{"node", [this] { return waiting_for_; }});
       endpoint->add(observe::Check{"cni-configuration", [this] { return announcer_.trouble(); }});
       endpoint->add(observe::Check{"node-condition", [this] { return announcer_.condition_trouble(); }});
@@ -150,6 +154,7 @@ class Agent {
     listener_ = CO_TRY(pod::listen(loop_, cni_, options_.run + "/agent.sock"));
     scope_.spawn("links", follow_links());
     scope_.spawn("audit", audit());
+    if (reporter_) scope_.spawn("report Services", reporter_->run());
     ground_.plane->start(scope_, feed_);
     co_return co_await follow_node();
   }
@@ -314,6 +319,7 @@ class Agent {
   pod::CniServer cni_;
   kube::EventRecorder events_;
   pod::Announcer announcer_;
+  std::optional<service::Reporter> reporter_;
   std::unique_ptr<pod::Listener> listener_;
   observe::Endpoint public_, private_;
   std::unique_ptr<http::Server> public_server_, private_server_;

@@ -1,4 +1,4 @@
-// `causeway lab` and `causeway workload`: clusters of namespaces on one machine.
+// The user's side: `causeway lab` and `causeway workload`, clusters of namespaces on one machine; `causeway service`.
 #pragma once
 
 #include <functional>
@@ -11,6 +11,9 @@ namespace causeway::apps {
 
 // Adds `lab` with its commands; the one that was given is put into `chosen`, to be called for the exit status.
 CLI::App* add_lab_command(CLI::App& program, std::function<int()>& chosen);
+
+// `causeway service` likewise: what a node does for Services.
+void add_service_command(CLI::App& program, std::function<int()>& chosen);
 
 // `causeway workload ...` is the program causeway-workload beside this one: it must start in a millisecond, hence
 // before any flag is parsed. Returns only when it cannot be started.

@@ -28,8 +28,11 @@ http::Response Endpoint::answer(const http::Request& request) const {
   }
   if (audience_ == Audience::All) {
     if (auto page = pages_.find(target->path); page != pages_.end()) return text(200, page->second());
+    if (auto page = asked_.find(target->path); page != asked_.end())
+      return text(200, page->second([&](std::string_view name) { return target->get(name); }));
     std::string known = "/metrics\n/healthz\n/readyz\n";
     for (const auto& [path, page] : pages_) known += path + "\n";
+    for (const auto& [path, page] : asked_) known += path + "?\n";
     return text(target->path == "/" ? 200 : 404, known);
   }
   return text(404, "here are /metrics, /healthz and /readyz\n");

@@ -26,6 +26,12 @@ class Endpoint final : public http::Handler {
   // Text at `path` ("/tables"); shown to Audience::All.
   void add_page(std::string path, std::function<std::string()> text) { pages_[std::move(path)] = std::move(text); }
 
+  // The same of a page that is asked something: "/services/trace?from=10.0.0.1".
+  using Query = std::function<std::string_view(std::string_view name)>;  // "" where it is not said
+  void add_page(std::string path, std::function<std::string(const Query&)> text) {
+    asked_[std::move(path)] = std::move(text);
+  }
+
   http::Response answer(const http::Request& request) const;
   Task<Status> serve(http::Request request, http::ResponseWriter& writer) override;
 
@@ -34,6 +40,7 @@ class Endpoint final : public http::Handler {
   std::vector<Collector> collectors_;
   std::vector<Check> checks_;
   std::map<std::string, std::function<std::string()>> pages_;
+  std::map<std::string, std::function<std::string(const Query&)>> asked_;
 };
 
 }  // namespace causeway::observe

@@ -37,12 +37,22 @@ EventRecorder::EventRecorder(Client& api, std::string component, std::string hos
 }
 
 void EventRecorder::record(ObjectReference about, EventType type, std::string reason, std::string message) {
-  if (queue_.size() >= kQueue || !admit(about)) {
+  enqueue({std::move(about), type, std::move(reason), std::move(message), whole_microseconds(loop_.wall_now()), ""});
+}
+
+void EventRecorder::record_once(std::string id, ObjectReference about, EventType type, std::string reason,
+                                std::string message) {
+  enqueue({std::move(about), type, std::move(reason), std::move(message), whole_microseconds(loop_.wall_now()),
+           std::move(id)});
+}
+
+void EventRecorder::enqueue(Occurrence occurrence) {
+  if (queue_.size() >= kQueue || !admit(occurrence.about)) {
     ++dropped_;
     return;
   }
-  if (message.size() > 1024) message.resize(1024);  // the API's limit
-  queue_.push({std::move(about), type, std::move(reason), std::move(message), whole_microseconds(loop_.wall_now())});
+  if (occurrence.message.size() > 1024) occurrence.message.resize(1024);  // the API's limit
+  queue_.push(std::move(occurrence));
 }
 
 bool EventRecorder::admit(const ObjectReference& about) {
@@ -106,7 +116,8 @@ Task<Status> EventRecorder::write(Occurrence occurrence) {
   Event event;
   event.metadata.ns = about.ns.empty() ? "default" : about.ns;
   const auto stamp = static_cast<uint64_t>(occurrence.at.time_since_epoch().count()) * 1000 + sequence_++ % 1000;
-  event.metadata.name = fmt::format("{}.{:x}", about.name.substr(0, 200), stamp);
+  const bool once = !occurrence.id.empty();
+  event.metadata.name = about.name.substr(0, 200) + "." + (once ? occurrence.id : fmt::format("{:x}", stamp));
   event.involved_object = about;
   event.reason = occurrence.reason;
   event.message = occurrence.message;
@@ -118,6 +129,7 @@ Task<Status> EventRecorder::write(Occurrence occurrence) {
   event.count = 1;
   Written written{{event.metadata.ns, event.metadata.name}, 1, loop_.now()};
   auto created = co_await api_.create<Event>(std::move(event));
+  if (!created && once && created.error().code() == Errc::AlreadyExists) co_return ok();  // somebody else told it
   if (!created) co_return fail(std::move(created.error()));
   written_.insert_or_assign(key, std::move(written));
   co_return ok();

@@ -33,6 +33,9 @@ class EventRecorder {
   void record(const T& object, EventType type, std::string reason, std::string message) {
     record(reference_to(object), type, std::move(reason), std::move(message));
   }
+  // As record(), but of all that have this id in common one Event is written, whoever is first: what 1,000 nodes find
+  // alike is told once. `id`: 1-16 characters of a DNS label.
+  void record_once(std::string id, ObjectReference about, EventType type, std::string reason, std::string message);
   // Not yet written.
   size_t queued() const { return queue_.size(); }
   uint64_t dropped() const { return dropped_; }
@@ -43,6 +46,7 @@ class EventRecorder {
     EventType type;
     std::string reason, message;
     Time at;
+    std::string id;  // record_once()
   };
   struct Written {  // an Event that may be counted up
     Ref ref;
@@ -55,6 +59,7 @@ class EventRecorder {
     TimePoint last{};
   };
 
+  void enqueue(Occurrence occurrence);
   Task<void> run();
   Task<Status> write(Occurrence occurrence);
   bool admit(const ObjectReference& about);

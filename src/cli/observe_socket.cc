@@ -1,0 +1,70 @@
+#include "cli/observe_socket.h"
+
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/fd.h"
+#include "lab/lifecycle.h"
+
+namespace causeway::cli {
+
+namespace {
+
+constexpr size_t kMostBytes = 256u << 20;
+
+Result<std::string> socket_of(const AgentPlace& place) {
+  if (place.lab.empty()) return place.run + "/observe.sock";
+  const auto state = TRY(lab::observe(place.lab));
+  for (const auto& node : state.nodes) {
+    if (!place.node.empty() && node.name != place.node) continue;
+    if (node.agent == 0) return fail(Errc::Unavailable, "the agent of {} does not run", node.name);
+    return fmt::format("/proc/{}/root{}/observe.sock", node.agent, place.run);
+  }
+  return fail(Errc::NotFound, "lab {} has no node \"{}\"", place.lab, place.node);
+}
+
+Result<std::string> ask(const std::string& path, const std::string& target) {
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{.sun_family = AF_UNIX};
+  if (path.size() >= sizeof address.sun_path) return fail(Errc::Invalid, "{}: the path is too long", path);
+  std::memcpy(address.sun_path, path.data(), path.size());
+  const timeval limit{.tv_sec = 10};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return fail(Errc::Unavailable, "no agent answers at {}: {}", path, std::strerror(errno));
+  const std::string request = fmt::format("GET {} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n", target);
+  if (::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size()))
+    return fail(Errc::Io, "{}: {}", path, std::strerror(errno));
+  std::string answer;
+  char buffer[65536];
+  for (;;) {
+    const ssize_t got = ::recv(fd.get(), buffer, sizeof buffer, 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail(Errc::Timeout, "{} says nothing: {}", path, std::strerror(errno));
+    if (got == 0) break;
+    answer.append(buffer, static_cast<size_t>(got));
+    if (answer.size() > kMostBytes) return fail(Errc::Invalid, "{}: an answer of more than {} bytes", path, kMostBytes);
+  }
+  return answer;
+}
+
+}  // namespace
+
+Result<std::string> fetch_page(const AgentPlace& place, const std::string& target) {
+  const std::string path = TRY(socket_of(place));
+  const std::string answer = TRY(ask(path, target));
+  const auto body = answer.find("\r\n\r\n");
+  if (body == answer.npos || !answer.starts_with("HTTP/1.1 "))
+    return fail(Errc::Truncated, "{}: no whole answer", path);
+  if (!answer.starts_with("HTTP/1.1 200"))
+    return fail(Errc::NotFound, "the agent has no page {}: it balances no Services (--no-services), or is an older one",
+                target);
+  return answer.substr(body + 4);
+}
+
+}  // namespace causeway::cli

@@ -1,0 +1,19 @@
+// Pages of an agent, by its Unix socket (src/observe): what the node knows and what its kernel holds.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+
+namespace causeway::cli {
+
+// Where an agent is: this machine's own, or a node's of a lab.
+struct AgentPlace {
+  std::string lab;                    // "": this machine
+  std::string node;                   // of the lab; "": its first
+  std::string run = "/run/causeway";  // of the agent
+};
+// The text of a page ("/services"). Blocks for 10 s at most.
+Result<std::string> fetch_page(const AgentPlace& place, const std::string& target);
+
+}  // namespace causeway::cli
