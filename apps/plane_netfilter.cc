@@ -16,6 +16,14 @@ namespace {
 constexpr Duration kLookAtOthersEvery = 60s;
 constexpr Duration kLookForKubeProxyEvery = 5s;
 
+// What kube-proxy makes of conntrack's time limits unless it is told otherwise: an idle connection is remembered for a
+// day, and one half closed for an hour instead of a minute.
+void set_time_limits() {
+  for (const auto& [name, seconds] : {std::pair{"established", "86400"}, {"close_wait", "3600"}})
+    if (auto set = netns::write_sysctl(fmt::format("netfilter/nf_conntrack_tcp_timeout_{}", name), seconds); !set)
+      log::warning("time limits of tracked connections stay the kernel's: {}", set.error().message());
+}
+
 // Somebody else balances Services from now on. Connections that go by our rules go on: nf_conntrack translates them,
 // for as long as there is any chain of type nat, and host ports have some.
 Status give_back_services(nftables::Nftables& nft) {
@@ -147,7 +155,10 @@ Result<std::unique_ptr<NodePlane>> open_netfilter_plane(const PlaneSetup& setup)
   TRY(fabric::probe_nat(*nft));
   auto watch = TRY(nftables::open_watch(setup.loop, nft->port()), "watch nf_tables");
   auto conntrack = TRY(conntrack::open_conntrack(), "plane netfilter needs nf_conntrack");
-  if (!setup.options.services) TRY(give_back_services(*nft), "remove the rules of Services");
+  if (!setup.options.services)
+    TRY(give_back_services(*nft), "remove the rules of Services");
+  else if (setup.options.kube_proxy_config.empty())  // that has said its own
+    set_time_limits();
   return std::make_unique<NetfilterPlane>(setup, std::move(nft), std::move(watch), std::move(conntrack));
 }
 
