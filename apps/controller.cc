@@ -164,7 +164,17 @@ class Program {
         used.samples.push_back({labels, static_cast<double>(set.used()) / static_cast<double>(set.capacity())});
         most.samples.push_back({labels, static_cast<double>(set.capacity())});
       }
-    return {used, most};
+    observe::Metric changes{.name = "endpoint_slice_controller_changes",
+                            .help = "Number of EndpointSlice changes",
+                            .kind = observe::MetricKind::Counter};
+    observe::Metric slices{.name = "endpoint_slice_controller_num_endpoint_slices", .help = "Number of EndpointSlices"};
+    if (const auto* counts = controllers_ ? controllers_->slice_counts() : nullptr) {
+      for (const auto& [operation, count] :
+           {std::pair("create", counts->created), {"update", counts->updated}, {"delete", counts->removed}})
+        changes.samples.push_back({{{"operation", operation}}, static_cast<double>(count)});
+      slices.samples.push_back({{}, static_cast<double>(controllers_->slices())});
+    }
+    return {used, most, changes, slices};
   }
 
   Loop& loop_;

@@ -218,6 +218,30 @@ TEST_CASE("Services get free addresses of their families, and give them back") {
             .status == 201);
 }
 
+TEST_CASE("the second family of a Service comes and goes with its policy, the first stays") {
+  ServerFixture f([](ServerOptions& options) {
+    options.service_ranges = {*Cidr::parse("10.96.0.0/24"), *Cidr::parse("fd00::/112")};
+  });
+  const std::string services = "/api/v1/namespaces/default/services", web = services + "/web";
+  const auto spec = [&](std::string_view field) { return boost::json::serialize(f.tree(web).at("spec").at(field)); };
+  const auto patch = [&](std::string body) {
+    return f.request("PATCH", web, std::move(body), {{"Content-Type", "application/merge-patch+json"}});
+  };
+  f.post(services, R"({"metadata":{"name":"web"},"spec":{"ipFamilies":["IPv6"],"ports":[{"port":80}]}})");
+  const auto first = spec("clusterIP");
+  CHECK(spec("ipFamilyPolicy") == R"("SingleStack")");
+  CHECK(patch(R"({"spec":{"ipFamilyPolicy":"RequireDualStack"}})").status == 200);
+  CHECK(spec("ipFamilies") == R"(["IPv6","IPv4"])");
+  CHECK(spec("clusterIP") == first);
+  CHECK(f.tree("/apis/networking.k8s.io/v1/ipaddresses").at("items").as_array().size() == 3);
+  CHECK(f.message(patch(R"({"spec":{"ipFamilies":["IPv6"]}})"))
+            .ends_with("must be 'SingleStack' to release the secondary IP family"));
+  CHECK(patch(R"({"spec":{"ipFamilyPolicy":"SingleStack"}})").status == 200);
+  CHECK(spec("clusterIPs") == "[" + first + "]");
+  CHECK(f.tree("/apis/networking.k8s.io/v1/ipaddresses").at("items").as_array().size() == 2);
+  CHECK(patch(R"({"spec":{"clusterIP":null,"clusterIPs":["fd00::9"]}})").status == 422);
+}
+
 TEST_CASE("each cluster IP has an IPAddress that says whose it is, and it goes with the Service") {
   ServerFixture f;
   const std::string addresses = "/apis/networking.k8s.io/v1/ipaddresses",

@@ -19,6 +19,15 @@ std::vector<Ip> addresses_of(const json::object& service) {
   return addresses;
 }
 
+std::vector<std::string> texts_at(const json::object& service, std::string_view path) {
+  std::vector<std::string> texts;
+  for (const json::value& text : array_at(service, path))
+    if (text.is_string()) texts.emplace_back(view(text.get_string()));
+  return texts;
+}
+
+const char* name_of(Family family) { return family == Family::V4 ? "IPv4" : "IPv6"; }
+
 bool needs_address(const json::object& service) { return text_at(service, "spec.type") != "ExternalName"; }
 
 Refusal refuse(const json::object& service, kube::StatusCause why) {
@@ -118,121 +127,121 @@ std::optional<Ip> ServiceAddresses::find_free(const Cidr& range) {
   return std::nullopt;
 }
 
-ApiResult<ServiceAddresses::Hold> ServiceAddresses::assign(json::object& service, const json::object* old) {
-  if (text_at(service, "spec.type") == "ExternalName") return Hold{};
-  json::object& spec = make_object_at(service, "spec");
-
-  // clusterIP and clusterIPs[0] are one thing.
-  std::vector<std::string> wanted;
-  for (const json::value& text : array_at(service, "spec.clusterIPs"))
-    if (text.is_string()) wanted.emplace_back(view(text.get_string()));
-  const std::string single(text_at(service, "spec.clusterIP"));
-  if (wanted.empty() && !single.empty()) wanted = {single};
-  if (!wanted.empty() && !single.empty() && wanted[0] != single)
-    return refuse(service, cause("FieldValueInvalid", "spec.clusterIPs[0]",
-                                 fmt::format("Invalid value: \"{}\": must match spec.clusterIP", wanted[0])));
-  const bool headless = !wanted.empty() && wanted[0] == "None";
-
-  // Which families, in which order.
+// What a Service asks for, and what it shall have.
+struct ServiceAddresses::Wish {
+  std::vector<std::string> addresses;  // clusterIPs; "None" alone: headless
   std::vector<std::string> families;
-  for (const json::value& family : array_at(service, "spec.ipFamilies"))
-    if (family.is_string()) families.emplace_back(view(family.get_string()));
-  auto family_name = [](Family family) { return family == Family::V4 ? "IPv4" : "IPv6"; };
-  std::string policy(text_at(service, "spec.ipFamilyPolicy"));
-  const bool selectorless = headless && object_at(service, "spec.selector").empty();
-  if (policy.empty() && old) policy = text_at(*old, "spec.ipFamilyPolicy");
-  if (policy.empty()) policy = selectorless ? "RequireDualStack" : "SingleStack";
+  std::string policy;
+  bool headless = false;
+  bool selectorless = false;  // headless, and somebody else writes its endpoints
+};
+
+// Which families, in which order (registry/core/service, initIPFamilyFields).
+ApiResult<void> ServiceAddresses::choose_families(Wish& wish, const json::object& service,
+                                                  const json::object* old) const {
+  const auto unchanged = [&](std::string_view field) {
+    return old && array_at(service, field) == array_at(*old, field);
+  };
   const auto refuse_policy = [&](std::string_view why) {
     return refuse(service, cause("FieldValueInvalid", "spec.ipFamilyPolicy",
-                                 fmt::format("Invalid value: \"{}\": {}", policy, why)));
+                                 fmt::format("Invalid value: \"{}\": {}", wish.policy, why)));
   };
-  if (old && policy == "SingleStack") {
+  if (wish.policy.empty() && old) wish.policy = text_at(*old, "spec.ipFamilyPolicy");
+  if (wish.policy.empty()) wish.policy = wish.selectorless ? "RequireDualStack" : "SingleStack";
+  const bool single = wish.policy == "SingleStack";
+  if (old && single) {
     // Without another word this gives the second address back.
-    if (wanted.size() > 1 && array_at(service, "spec.clusterIPs") == array_at(*old, "spec.clusterIPs"))
-      wanted.resize(1);
-    if (families.size() > 1 && array_at(service, "spec.ipFamilies") == array_at(*old, "spec.ipFamilies"))
-      families.resize(1);
+    if (wish.addresses.size() > 1 && unchanged("spec.clusterIPs")) wish.addresses.resize(1);
+    if (wish.families.size() > 1 && unchanged("spec.ipFamilies")) wish.families.resize(1);
   } else if (old && needs_address(*old)) {
-    if (!wanted.empty() && wanted.size() < array_at(*old, "spec.clusterIPs").size())
+    if (!wish.addresses.empty() && wish.addresses.size() < array_at(*old, "spec.clusterIPs").size())
       return refuse_policy("must be 'SingleStack' to release the secondary cluster IP");
-    if (!families.empty() && families.size() < array_at(*old, "spec.ipFamilies").size())
+    if (!wish.families.empty() && wish.families.size() < array_at(*old, "spec.ipFamilies").size())
       return refuse_policy("must be 'SingleStack' to release the secondary IP family");
   }
-  if (policy == "SingleStack" && wanted.size() > 1)
-    return refuse_policy("must be 'RequireDualStack' or 'PreferDualStack' when multiple cluster IPs are specified");
-  if (policy == "SingleStack" && families.size() > 1)
-    return refuse_policy("must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified");
-  const std::vector<Cidr> of_family[] = {ranges(Family::V4), ranges(Family::V6)};
-  const auto ranges_of = [&](std::string_view family) -> const std::vector<Cidr>& {
-    return of_family[family == "IPv4" ? 0 : 1];
-  };
-  const size_t configured = size_t(!of_family[0].empty()) + size_t(!of_family[1].empty());
-  if (policy == "RequireDualStack" && configured < 2 && !selectorless)
-    return refuse(service,
-                  cause("FieldValueInvalid", "spec.ipFamilyPolicy",
-                        "Invalid value: \"RequireDualStack\": this cluster is not configured for dual-stack services"));
-  if (families.empty()) {
-    if (!wanted.empty() && !headless) {
-      if (auto ip = Ip::parse(wanted[0])) families = {family_name(ip->family())};
-    }
-    if (families.empty()) families = {family_name(flags_.front().family())};
-  }
+  for (const auto& [count, what] :
+       {std::pair(wish.addresses.size(), "cluster IPs"), {wish.families.size(), "IP families"}})
+    if (single && count > 1)
+      return refuse_policy(
+          fmt::format("must be 'RequireDualStack' or 'PreferDualStack' when multiple {} are specified", what));
+  const size_t configured = size_t(!ranges(Family::V4).empty()) + size_t(!ranges(Family::V6).empty());
+  if (wish.policy == "RequireDualStack" && configured < 2 && !wish.selectorless)
+    return refuse_policy("this cluster is not configured for dual-stack services");
+  if (wish.families.empty() && !wish.addresses.empty() && !wish.headless)
+    if (auto ip = Ip::parse(wish.addresses[0])) wish.families = {name_of(ip->family())};
+  if (wish.families.empty()) wish.families = {name_of(flags_.front().family())};
   // A headless Service whose endpoints somebody else writes may have both families wherever it is; and one that prefers
   // both keeps what it has when the cluster's families change.
-  const bool kept_both = old && policy == "PreferDualStack" && text_at(*old, "spec.ipFamilyPolicy") == policy &&
-                         array_at(*old, "spec.ipFamilies") == array_at(service, "spec.ipFamilies") &&
-                         array_at(*old, "spec.clusterIPs") == array_at(service, "spec.clusterIPs");
-  const size_t count = policy == "SingleStack" || kept_both ? 1 : selectorless ? 2 : std::max<size_t>(1, configured);
-  for (std::string_view family : {"IPv4", "IPv6"})
-    if (families.size() < count && std::find(families.begin(), families.end(), family) == families.end())
-      families.emplace_back(family);
+  const bool kept = wish.policy == "PreferDualStack" && unchanged("spec.ipFamilies") && unchanged("spec.clusterIPs") &&
+                    text_at(*old, "spec.ipFamilyPolicy") == wish.policy;
+  const size_t count = single || kept ? 1 : wish.selectorless ? 2 : std::max<size_t>(1, configured);
+  for (const char* family : {"IPv4", "IPv6"})
+    if (wish.families.size() < count && std::ranges::find(wish.families, family) == wish.families.end())
+      wish.families.emplace_back(family);
+  return {};
+}
 
-  std::vector<Ip> mine = old ? addresses_of(*old) : std::vector<Ip>{};
-  std::set<Ip> taken;
-  Hold hold;
-  json::array cluster_ips;
-  for (size_t i = 0; i < families.size(); ++i) {
-    const auto& candidates = ranges_of(families[i]);
-    const std::string field = fmt::format("spec.ipFamilies[{}]", i);
-    if (candidates.empty() && !selectorless)
-      return refuse(service, cause("FieldValueInvalid", field,
-                                   fmt::format("Invalid value: \"{}\": not configured on this cluster", families[i])));
-    if (headless) continue;
-    if (i < wanted.size()) {
-      auto ip = Ip::parse(wanted[i]);
-      const std::string at = fmt::format("spec.clusterIPs[{}]", i);
-      auto wrong = [&](std::string_view why) {
-        return refuse(service,
-                      cause("FieldValueInvalid", at, fmt::format("Invalid value: \"{}\": {}", wanted[i], why)));
-      };
-      if (!ip) return wrong("must be a valid IP address");
-      const bool kept = std::find(mine.begin(), mine.end(), *ip) != mine.end();
-      const bool inside = std::ranges::any_of(candidates, [&](const Cidr& range) { return range.contains(*ip); });
-      if (!kept && !inside)
-        return wrong(
-            fmt::format("failed to allocate IP: the provided IP is not in the valid range. The range of valid "
-                        "IPs is {}",
-                        fmt::join(candidates, ",")));
-      if (!kept && !is_free(*ip)) return wrong("failed to allocate IP: provided IP is already allocated");
-      if (!kept) taken.insert(*ip);
-      cluster_ips.push_back(json::value_from(wanted[i]));
-      continue;
-    }
-    std::optional<Ip> ip;
+// One address of the family at `index` of the wish: the one that is asked for, else any free one.
+ApiResult<Ip> ServiceAddresses::choose_address(const Wish& wish, size_t index, const json::object& service,
+                                               const std::vector<Ip>& mine) {
+  const auto candidates = ranges(wish.families[index] == "IPv4" ? Family::V4 : Family::V6);
+  const auto wrong = [&](std::string why) {
+    return refuse(service, cause("FieldValueInvalid", fmt::format("spec.clusterIPs[{}]", index), std::move(why)));
+  };
+  if (index >= wish.addresses.size()) {
     for (const Cidr& range : candidates)
-      if (!ip) ip = find_free(range);
-    if (!ip)
-      return refuse(service,
-                    cause("FieldValueInvalid", fmt::format("spec.clusterIPs[{}]", i),
-                          fmt::format("failed to allocate IP: the range {} is full", fmt::join(candidates, ","))));
-    taken.insert(*ip);
-    cluster_ips.push_back(json::value_from(to_string(*ip)));
+      if (const auto ip = find_free(range)) return *ip;
+    return wrong(fmt::format("failed to allocate IP: the range {} is full", fmt::join(candidates, ",")));
   }
-  if (headless) cluster_ips = {"None"};
+  const std::string& text = wish.addresses[index];
+  const auto ip = Ip::parse(text);
+  if (!ip) return wrong(fmt::format("Invalid value: \"{}\": must be a valid IP address", text));
+  if (std::ranges::find(mine, *ip) != mine.end()) return *ip;
+  if (std::ranges::none_of(candidates, [&](const Cidr& range) { return range.contains(*ip); }))
+    return wrong(
+        fmt::format("Invalid value: \"{}\": failed to allocate IP: the provided IP is not in the valid range. "
+                    "The range of valid IPs is {}",
+                    text, fmt::join(candidates, ",")));
+  if (!is_free(*ip))
+    return wrong(fmt::format("Invalid value: \"{}\": failed to allocate IP: provided IP is already allocated", text));
+  return *ip;
+}
+
+ApiResult<ServiceAddresses::Hold> ServiceAddresses::assign(json::object& service, const json::object* old) {
+  if (!needs_address(service)) return Hold{};
+  // clusterIP and clusterIPs[0] are one thing.
+  Wish wish{.addresses = texts_at(service, "spec.clusterIPs"),
+            .families = texts_at(service, "spec.ipFamilies"),
+            .policy = std::string(text_at(service, "spec.ipFamilyPolicy"))};
+  const std::string single(text_at(service, "spec.clusterIP"));
+  if (wish.addresses.empty() && !single.empty()) wish.addresses = {single};
+  if (!wish.addresses.empty() && !single.empty() && wish.addresses[0] != single)
+    return refuse(service, cause("FieldValueInvalid", "spec.clusterIPs[0]",
+                                 fmt::format("Invalid value: \"{}\": must match spec.clusterIP", wish.addresses[0])));
+  wish.headless = !wish.addresses.empty() && wish.addresses[0] == "None";
+  wish.selectorless = wish.headless && object_at(service, "spec.selector").empty();
+  TRY(choose_families(wish, service, old));
+
+  const std::vector<Ip> mine = old ? addresses_of(*old) : std::vector<Ip>{};
+  std::set<Ip> taken;
+  json::array cluster_ips;
+  for (size_t i = 0; i < wish.families.size(); ++i) {
+    if (ranges(wish.families[i] == "IPv4" ? Family::V4 : Family::V6).empty() && !wish.selectorless)
+      return refuse(service,
+                    cause("FieldValueInvalid", fmt::format("spec.ipFamilies[{}]", i),
+                          fmt::format("Invalid value: \"{}\": not configured on this cluster", wish.families[i])));
+    if (wish.headless) continue;
+    const Ip ip = TRY(choose_address(wish, i, service, mine));
+    if (std::ranges::find(mine, ip) == mine.end()) taken.insert(ip);
+    // As the client wrote it: an old form of an IPv6 address stays.
+    cluster_ips.push_back(json::value_from(i < wish.addresses.size() ? wish.addresses[i] : to_string(ip)));
+  }
+  if (wish.headless) cluster_ips = {"None"};
+  json::object& spec = make_object_at(service, "spec");
   spec["clusterIP"] = cluster_ips[0];
   spec["clusterIPs"] = std::move(cluster_ips);
-  spec["ipFamilies"] = json::value_from(families);
-  spec["ipFamilyPolicy"] = policy;
+  spec["ipFamilies"] = json::value_from(wish.families);
+  spec["ipFamilyPolicy"] = wish.policy;
   held_.insert(taken.begin(), taken.end());
   return Hold(*this, std::move(taken));
 }

@@ -65,6 +65,10 @@ class ServiceAddresses {
     std::vector<Cidr> cidrs;
     bool deleting = false;
   };
+  struct Wish;
+  ApiResult<void> choose_families(Wish& wish, const json::object& service, const json::object* old) const;
+  ApiResult<Ip> choose_address(const Wish& wish, size_t index, const json::object& service,
+                               const std::vector<Ip>& mine);
   void observe_service(const Event& event);
   void observe_range(const Event& event);
   void observe_address(const Event& event);

@@ -56,6 +56,10 @@ class Controllers {
   // Why it does not work yet, or "": which kinds are not known.
   std::string waiting_for() const;
   const NodeCidrs* node_cidrs() const { return ipam_ ? &ipam_->cidrs() : nullptr; }
+  // Null: it is not enabled.
+  const SliceWriter::Counts* slice_counts() const { return endpoint_slices_ ? &endpoint_slices_->counts() : nullptr; }
+  // How many EndpointSlices there are, whoever wrote them.
+  size_t slices() const { return slices_.size(); }
   // What the controllers know, for people.
   std::string page() const;
 
