@@ -18,7 +18,7 @@ namespace causeway::test {
 namespace {
 
 struct Scene {
-  Scene() : world({.fabric = Fabric::Overlay4, .socket_cgroup = own_cgroup()}), rows(world.a) {
+  Scene() : world({.fabric = Fabric::Overlay4, .wire = true, .socket_cgroup = own_cgroup()}), rows(world.a) {
     for (Pod* pod : {&world.a1(), &world.a2()}) rows.client(*pod);
     for (Family family : kFamilies) rows.node_address(world.a.ip(family));
     rows.node_address(ip_of("127.0.0.1"));
