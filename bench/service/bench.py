@@ -23,11 +23,12 @@ class Figures(shared.Figures):
 
 
 class Sizes:
-    def __init__(self, small):
-        self.services, self.many = (200, 600) if small else (10_000, 30_000)
+    def __init__(self, small, services, many, peers):
+        self.services, self.many = (200, 600) if small else (services, many)
         self.endpoints = 5_000 if small else 250_000
         self.changes, self.life = (20, 8) if small else (200, 20)
         self.peer_cold, self.peer_change = {}, {}  # kube-proxy's, by mode
+        self.peers = peers
 
 
 def main():
@@ -35,9 +36,13 @@ def main():
     parser.add_argument('--json', metavar='FILE')
     parser.add_argument('--only', default=','.join(stages.STAGES), metavar='STAGE,…')
     parser.add_argument('--small', action='store_true', help='few Services: whether the bench works, no figures to quote')
+    parser.add_argument('--services', type=int, default=10_000, help='beside kube-proxy, and for cold starts')
+    parser.add_argument('--many', type=int, default=30_000, help='for connect and memory')
+    parser.add_argument('--no-peers', action='store_true', help='kube-proxy is not measured')
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the labs are taken down
-    rows, sizes = Figures(), Sizes(options.small)
+    rows, sizes = Figures(), Sizes(options.small, options.services, options.many,
+                               () if options.no_peers else ('iptables', 'nftables'))
     for name in options.only.split(','):
         print(f'{name} …', file=sys.stderr, flush=True)
         try:
@@ -45,11 +50,10 @@ def main():
         except (cluster.BenchError, cluster.lab.ApiError, AssertionError, OSError) as error:
             traceback.print_exc()
             rows.missing(name, str(error).splitlines()[0] if str(error) else repr(error))
-    text = rows.json()
-    if options.json:
-        pathlib.Path(options.json).write_text(text)
-    else:
-        print(text, end='')
+        if options.json:  # after each stage: a run that is interrupted has told what it knew
+            pathlib.Path(options.json).write_text(rows.json())
+    if not options.json:
+        print(rows.json(), end='')
     return 0
 
 

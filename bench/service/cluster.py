@@ -68,7 +68,7 @@ class Cluster(lab.Lab):
         numbers = range(first, services)
         self.write([('POST', '/api/v1/namespaces/default/services', service(f'n{i}')) for i in numbers])
         self.write([('POST', SLICES, slice_of(f'n{i}', [f'10.250.{(i * endpoints + e) >> 8 & 255}.{(i * endpoints + e) & 255}'
-                                                          if endpoints <= 4 else f'10.{240 + (e >> 6)}.{i >> 8 & 255}.{i & 255}'
+                                                          if endpoints <= 4 else f'10.{128 + e}.{i >> 8 & 255}.{i & 255}'
                                                           for e in range(endpoints)], port=1 + i % 60000)) for i in numbers])
 
     def make_service(self, name, ips, port=7100):
@@ -128,10 +128,10 @@ class Cluster(lab.Lab):
         return {m[1]: float(m[2]) for m in re.finditer(r'^(\w+(?:\{[^}]*\})?) (\S+)$', text, re.M)}
 
     def all_applied(self, node, services, port=10249, seconds=300):
-        """Waits until no change is pending and so many Services have come; its metrics then."""
+        """Waits until no change is pending and so many Services and slices have come; its metrics then."""
         def asked():
             now = self.metrics(node, port)
-            come = now.get('kubeproxy_sync_proxy_rules_service_changes_total', 0)
+            come = min(now.get(f'kubeproxy_sync_proxy_rules_{kind}_changes_total', 0) for kind in ('service', 'endpoint'))
             pending = now.get('kubeproxy_sync_proxy_rules_service_changes_pending', 1) + now.get('kubeproxy_sync_proxy_rules_endpoint_changes_pending', 1)
             return now if come >= services and pending == 0 and family(now, 'last_timestamp_seconds') else None
         return lab.until(f'{node} has applied {services} Services', seconds, asked)

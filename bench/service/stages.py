@@ -23,7 +23,7 @@ def two_servers(cluster):
 def connect(figures, sizes):
     """Connect through a Service to connect to the Pod's own address, and how it changes with the number of Services."""
     peers = {}
-    for mode in ('iptables', 'nftables'):
+    for mode in sizes.peers:
         try:
             peers[mode] = connect_by_kube_proxy(mode, sizes)
         except (BenchError, AssertionError, FileNotFoundError, lab.ApiError) as error:

@@ -5,7 +5,7 @@ FAMILIES = (4, 6)
 SEMANTICS = []
 
 # Cells of a whole plane that run elsewhere.
-ELSEWHERE = {'ipvs': 'this machine\'s kernel may have no IPVS: the same semantics run on Debian\'s kernel, ./dev test ipvs-qemu'}
+ELSEWHERE = {'ipvs': 'a kernel may have no IPVS, as this machine\'s: the mode is tested on Debian\'s kernel, ./dev test ipvs-qemu'}
 
 
 class Semantic:
