@@ -1,12 +1,12 @@
 #include <algorithm>
 
+#include "apps/netfilter_services.h"
 #include "apps/plane.h"
 #include "base/log.h"
 #include "fabric/apply_nft.h"
 #include "kernel/conntrack/conntrack.h"
 #include "kernel/netns/netns.h"
 #include "pod/hostport/apply_nft.h"
-#include "service/apply_nft.h"
 #include "service/kube_proxy.h"
 
 namespace causeway::apps {
@@ -15,6 +15,7 @@ namespace {
 
 constexpr Duration kLookAtOthersEvery = 60s;
 constexpr Duration kLookForKubeProxyEvery = 5s;
+constexpr Duration kLookIfAppliedEvery = 2s;
 
 // What kube-proxy makes of conntrack's time limits unless it is told otherwise: an idle connection is remembered for a
 // day, and one half closed for an hour instead of a minute.
@@ -24,43 +25,37 @@ void set_time_limits() {
       log::warning("time limits of tracked connections stay the kernel's: {}", set.error().message());
 }
 
-// Somebody else balances Services from now on. Connections that go by our rules go on: nf_conntrack translates them,
-// for as long as there is any chain of type nat, and host ports have some.
-Status give_back_services(nftables::Nftables& nft) {
-  const auto removal = nftables::removal(TRY(nft.observe(service::nft::kSection)));
-  if (removal.empty()) return ok();
-  log::info("Services are somebody else's now: removing ours from table inet causeway");
-  return nft.apply(removal);
-}
-
 class NetfilterPlane final : public NodePlane {
  public:
   NetfilterPlane(const PlaneSetup& setup, std::unique_ptr<nftables::Nftables> nft,
-                 std::unique_ptr<nftables::Watch> watch, std::unique_ptr<conntrack::Conntrack> conntrack)
+                 std::unique_ptr<nftables::Watch> watch, std::unique_ptr<conntrack::Conntrack> conntrack,
+                 std::unique_ptr<NetfilterServices> services)
       : loop_(setup.loop),
+        net_(setup.net),
+        mode_(setup.options.proxy_mode),
         nft_(std::move(nft)),
         watch_(std::move(watch)),
         conntrack_(std::move(conntrack)),
         fabric_(fabric_options(setup.options), {setup.net, *nft_, netns::write_sysctl}),
-        host_ports_(*nft_, *conntrack_) {
-    if (setup.options.services)
-      services_ = std::make_unique<service::NftApplier>(service_options(setup.options),
-                                                        service::NftDoors{*nft_, *conntrack_, netns::write_sysctl});
-  }
+        host_ports_(*nft_, *conntrack_),
+        services_(std::move(services)) {}
 
   fabric::Applier& fabric() override { return fabric_; }
-  service::Applier* service() override { return services_.get(); }
+  service::Applier* service() override { return services_ ? &services_->applier() : nullptr; }
   // The guard of 127.0.0.0/8 comes with the host ports, before Services switch its routing on.
   std::vector<cluster::Consumer*> consumers() override {
     std::vector<cluster::Consumer*> all{&fabric_, &host_ports_};
-    if (services_) all.push_back(services_.get());
+    if (services_) all.push_back(&services_->applier());
     return all;
   }
   std::string why_no_host_ports() const override { return ""; }
   void start(Scope& scope, cluster::Feed& feed) override {
     scope.spawn("nftables", repair(feed));
     scope.spawn("firewalls", look_at_others());
-    if (service()) scope.spawn("kube-proxy", take_over());
+    if (!services_) return;
+    services_->start(scope, feed);
+    scope.spawn("leftovers", remove_leftovers());
+    scope.spawn("kube-proxy", take_over());
   }
   bool devices_intact() override { return fabric_.tunnels_intact(); }
 
@@ -110,6 +105,19 @@ class NetfilterPlane final : public NodePlane {
     }
   }
 
+  // What another --proxy-mode left: taken away when this one's rules are in the kernel, so that no connection fails in
+  // between.
+  Task<Status> remove_leftovers() {
+    for (;; CO_TRY(co_await loop_.sleep(kLookIfAppliedEvery))) {
+      if (!services_->applier().desired().complete()) continue;
+      const auto differences = services_->applier().differences();
+      if (differences && differences->empty()) break;
+    }
+    if (auto removed = remove_other_services(net_, *nft_, mode_); !removed)
+      log::warning("{}", removed.error().message());
+    co_return ok();
+  }
+
   // An accept of ours does not overrule a drop of theirs (Docker's FORWARD, a host firewall), and we write into no
   // table of others: said once for each chain, with what to do.
   Task<Status> look_at_others() {
@@ -134,17 +142,19 @@ class NetfilterPlane final : public NodePlane {
   // What our sections shall be, as `nft list table inet causeway` prints them.
   std::string ruleset_page() {
     return nftables::render(fabric_.section()) + nftables::render(pod::hostport::section_of(host_ports_.tables())) +
-           (services_ ? nftables::render(services_->section()) : "");
+           (services_ ? services_->rules() : "");
   }
 
   Loop& loop_;
+  netlink::Rtnetlink& net_;
+  const std::string mode_;
   std::vector<nftables::ForeignDrop> others_;
   std::unique_ptr<nftables::Nftables> nft_;
   std::unique_ptr<nftables::Watch> watch_;
   std::unique_ptr<conntrack::Conntrack> conntrack_;
   fabric::NftApplier fabric_;
   pod::hostport::Applier host_ports_;
-  std::unique_ptr<service::NftApplier> services_;
+  std::unique_ptr<NetfilterServices> services_;
 };
 
 }  // namespace
@@ -155,11 +165,16 @@ Result<std::unique_ptr<NodePlane>> open_netfilter_plane(const PlaneSetup& setup)
   TRY(fabric::probe_nat(*nft));
   auto watch = TRY(nftables::open_watch(setup.loop, nft->port()), "watch nf_tables");
   auto conntrack = TRY(conntrack::open_conntrack(), "plane netfilter needs nf_conntrack");
-  if (!setup.options.services)
-    TRY(give_back_services(*nft), "remove the rules of Services");
-  else if (setup.options.kube_proxy_config.empty())  // that has said its own
-    set_time_limits();
-  return std::make_unique<NetfilterPlane>(setup, std::move(nft), std::move(watch), std::move(conntrack));
+  std::unique_ptr<NetfilterServices> services;
+  // Where somebody else balances Services from now on, connections that go by our rules go on: nf_conntrack translates
+  // them for as long as there is any chain of type nat, and host ports have some.
+  if (setup.options.services)
+    services = TRY(open_netfilter_services(setup, {*nft, *conntrack}));
+  else
+    TRY(remove_other_services(setup.net, *nft, ""));
+  if (setup.options.services && setup.options.kube_proxy_config.empty()) set_time_limits();  // that has said its own
+  return std::make_unique<NetfilterPlane>(setup, std::move(nft), std::move(watch), std::move(conntrack),
+                                          std::move(services));
 }
 
 }  // namespace causeway::apps

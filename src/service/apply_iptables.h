@@ -25,6 +25,9 @@ class IptablesApplier final : public Applier {
   Task<Result<std::vector<cluster::Failure>>> apply() override;
   void forget() override { kernel_.forget(); }
 
+  // Whether the rules are as they were left; runs iptables on the worker.
+  Task<Result<bool>> intact() { return kernel_.intact(); }
+
   const Desired& desired() const override { return desired_; }
   uint64_t writes() const override { return writes_; }
   Result<std::vector<std::string>> differences() override;

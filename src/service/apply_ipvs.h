@@ -23,6 +23,9 @@ class IpvsApplier final : public Applier {
   // Endless: endpoints that left are removed when their last connection has ended.
   Task<Status> look_after_leaving(Loop& loop);
 
+  // Whether the rules are as they were left; runs iptables on the worker.
+  Task<Result<bool>> intact() { return rules_.intact(); }
+
   const Desired& desired() const override { return desired_; }
   uint64_t writes() const override { return writes_; }
   Result<std::vector<std::string>> differences() override;

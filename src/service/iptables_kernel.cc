@@ -129,6 +129,27 @@ Task<Result<uint64_t>> XtKernel::bring(XtRules desired) {
   co_return std::move(written);
 }
 
+Task<Result<bool>> XtKernel::intact() {
+  if (!held_) co_return true;
+  for (const auto& key : all_tables()) {
+    auto actual = CO_TRY(CO_TRY(
+        co_await doors_.workers.run([door = &doors_.xtables, key] { return door->save(key.family, key.table); })));
+    // Written meanwhile: what was read may be older.
+    if (!held_) co_return true;
+    if (!same_ours(actual, held_->tables[key])) co_return false;
+  }
+  co_return true;
+}
+
+Status remove_all(ipset::IpSets& sets, xtables::Xtables& xtables) {
+  for (const auto& key : all_tables()) {
+    const auto restore = restore_of(TRY(xtables.save(key.family, key.table)), XtTable(), key);
+    if (!restore.text.empty()) TRY(xtables.restore(key.family, restore.text));
+  }
+  for (const auto& [name, held] : TRY(sets.observe(kSetPrefix))) TRY(sets.apply(ipset::DestroySet{name}));
+  return ok();
+}
+
 Result<std::vector<std::string>> XtKernel::differences(const XtRules& desired) {
   const Held held = TRY(observe());
   std::vector<std::string> lines;

@@ -23,6 +23,8 @@ class XtKernel {
   Task<Result<uint64_t>> bring(XtRules desired);
   // The next bring() looks at the kernel.
   void forget() { held_.reset(); }
+  // Whether our chains and the ways to them are as they were left. True before the first bring().
+  Task<Result<bool>> intact();
   // Looks at the kernel now: a line for each thing that is not so.
   Result<std::vector<std::string>> differences(const XtRules& desired);
 
@@ -39,5 +41,8 @@ class XtKernel {
   XtDoors doors_;
   std::optional<Held> held_;
 };
+
+// Takes everything of ours away: another way balances now.
+Status remove_all(ipset::IpSets& sets, xtables::Xtables& xtables);
 
 }  // namespace causeway::service

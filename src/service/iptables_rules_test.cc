@@ -252,6 +252,26 @@ TEST_CASE("what others took away comes back, what they have stays") {
   CHECK(nat().chains["PREROUTING"].back() == "-j KUBE-SERVICES");
 }
 
+TEST_CASE("whether somebody changed our rules is seen without writing") {
+  World w;
+  const auto intact = [&] { return run_until_done(w.loop, w.kernel.intact()).value(); };
+  CHECK(intact());  // nothing is held yet
+  REQUIRE(w.bring(iptables_rules(web(), XtBackend::Iptables)));
+  CHECK(intact());
+  w.xtables.tables[{Family::V4, "nat"}].chains["KUBE-SERVICES"] = {"-j RETURN"};  // others' business
+  CHECK(intact());
+  const auto before = w.xtables.tables;
+  w.xtables.tables[{Family::V6, "filter"}].chains["INPUT"].clear();
+  CHECK_FALSE(intact());
+  w.xtables.tables = before;
+  w.xtables.tables[{Family::V4, "nat"}].chains.erase("CAUSEWAY-MASQUERADE");
+  CHECK_FALSE(intact());
+  w.xtables.tables = before;
+  CHECK(remove_all(w.sets, w.xtables).has_value());
+  CHECK_FALSE(intact());
+  CHECK(w.sets.all.empty());
+}
+
 TEST_CASE("nothing of ours is left when nothing is wanted") {
   World w;
   const auto before = w.xtables.tables;

@@ -9,10 +9,12 @@ namespace {
 
 constexpr std::string_view kComment = "-m comment --comment \"Services of Causeway\" ";
 
+constexpr std::string_view kSealPrefix = "causeway:";
+
 std::string seal_of(const xtables::Rules& rules) {
   std::string all;
   for (const auto& rule : rules) all += rule + "\n";
-  return "causeway:" + short_name(all);
+  return std::string(kSealPrefix) + short_name(all);
 }
 
 // The chain of ours that the rule of a built-in chain leads to; "" for a rule of others.
@@ -82,6 +84,25 @@ Restore restore_of(const xtables::Table& actual, const XtTable& desired, const X
   if (declared.empty() && out.text.empty()) return out;
   out.text = fmt::format("*{}\n{}{}{}{}COMMIT\n", key.table, declared, rules, out.text, removed);
   return out;
+}
+
+bool same_ours(const xtables::Table& actual, const xtables::Table& held) {
+  for (const auto& [chain, rules] : held.chains) {
+    const auto there = actual.chains.find(chain);
+    const xtables::Rules none;
+    const auto& now = there == actual.chains.end() ? none : there->second;
+    if (chain.starts_with(kChainPrefix)) {
+      const std::string& seal = rules.back();
+      const size_t at = seal.find(kSealPrefix);
+      if (now.size() != rules.size() || !now.back().contains(seal.substr(at, seal.find('"', at) - at))) return false;
+      continue;
+    }
+    for (const auto& rule : rules)
+      if (const std::string to = ours(rule);
+          !to.empty() && std::ranges::none_of(now, [&](const auto& other) { return ours(other) == to; }))
+        return false;
+  }
+  return true;
 }
 
 xtables::Table after(xtables::Table actual, const XtTable& desired) {

@@ -20,6 +20,9 @@ struct Restore {
 // `actual`: the whole table. Chains and jumps of others stay as they are; ours that are not desired go.
 Restore restore_of(const xtables::Table& actual, const XtTable& desired, const XtTableKey& key);
 
+// Whether what is ours is in both tables the same: chains by their seals, and the jumps to them.
+bool same_ours(const xtables::Table& actual, const xtables::Table& held);
+
 // What the table is after that text.
 xtables::Table after(xtables::Table actual, const XtTable& desired);
 

@@ -1,5 +1,6 @@
 """Services of a lab by the agents alone, no kube-proxy: ClusterIP, node ports, affinity, no endpoint, host ports; from Pods,
-nodes and outside. Then kill -9 of the agents under connections: none fails. services_test.py CAUSEWAY [bpf|netfilter]"""
+nodes and outside. Then kill -9 of the agents under connections: none fails. services_test.py CAUSEWAY
+[bpf|netfilter [nftables|iptables]]"""
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import lab
 from lab import until
 
 PLANE = sys.argv[2] if len(sys.argv) > 2 else 'bpf'
+FLAGS = [f'--agent-flag=--proxy-mode={sys.argv[3]}'] if len(sys.argv) > 3 else []
 STATE = {}
 
 
@@ -31,7 +33,7 @@ def answers(one, source, target, count=1, udp=False, timeout=2000, check=True):
 def in_lab(function):
     def test():
         if 'lab' not in STATE:
-            STATE['lab'] = lab.Lab(f'tservices-{PLANE}', '--nodes', '2', '--plane', PLANE)
+            STATE['lab'] = lab.Lab(f'tservices-{sys.argv[-1] if len(sys.argv) > 2 else PLANE}', '--nodes', '2', '--plane', PLANE, *FLAGS)
             STATE['lab'].up()
             start(STATE['lab'])
         function(STATE['lab'])
