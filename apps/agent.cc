@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "apps/agent_pages.h"
+#include "apps/load.h"
 #include "apps/plane.h"
 #include "apps/program.h"
 #include "apps/proxy.h"
@@ -156,6 +157,10 @@ class Agent {
     scope_.spawn("audit", audit());
     if (reporter_) scope_.spawn("report Services", reporter_->run());
     ground_.plane->start(scope_, feed_);
+    if (const service::Applier* services = ground_.plane->service()) {
+      load_.emplace(loop_, load_doors(api_, options_.node, *services));
+      scope_.spawn("load", load_->run());
+    }
     co_return co_await follow_node();
   }
 
@@ -325,6 +330,7 @@ class Agent {
   std::unique_ptr<http::Server> public_server_, private_server_;
   std::string waiting_for_ = "starting";
   PodNetwork network_;
+  std::optional<service::NodeLoad> load_;
   Scope scope_;
 };
 
