@@ -65,9 +65,9 @@ SlicePlan plan_slices(SliceInput input) {
   const auto types = address_types(service);
   SlicePlan plan;
   for (const auto& type : types) {
-    std::vector<kube::EndpointSlice> existing;
-    for (auto& slice : input.existing)
-      if (slice.address_type == type) existing.push_back(std::move(slice));
+    std::vector<kube::EndpointSlice> existing, others;
+    for (auto& slice : input.existing) (slice.address_type == type ? existing : others).push_back(std::move(slice));
+    input.existing = std::move(others);
     auto slices = pack(owner, type, std::move(existing), wanted_groups(input, type, plan.unknown_nodes));
     auto outcome = write_hints(mode, input.shares, slices);
     const bool had = input.dealt.contains(type);
@@ -85,9 +85,8 @@ SlicePlan plan_slices(SliceInput input) {
     if (mode == HintMode::Auto && outcome.refused.empty()) plan.dealt[type] = std::move(outcome.dealt);
     append(plan.slices, std::move(slices));
   }
-  // Families that the Service no longer has.
-  for (auto& slice : input.existing)
-    if (std::ranges::find(types, slice.address_type) == types.end()) plan.slices.remove.push_back(std::move(slice));
+  // What is left is of families that the Service no longer has.
+  std::ranges::move(input.existing, std::back_inserter(plan.slices.remove));
   reuse_removed(plan.slices, owner.reference);
   // The garbage collector takes away what a Service that goes has; nothing is made behind its back.
   if (service.metadata.deletion_timestamp) plan.slices.create.clear();
