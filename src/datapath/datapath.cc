@@ -368,6 +368,7 @@ NodeAddresses& Datapath::node_addresses() { return impl_->services->node_address
 ServiceRanges& Datapath::service_ranges() { return impl_->services->service_ranges; }
 SourceRanges& Datapath::source_ranges() { return impl_->services->source_ranges; }
 Clients& Datapath::clients() { return impl_->services->clients; }
+ServiceMarks& Datapath::service_marks() { return impl_->services->marks; }
 
 Result<std::map<abi::counter_reason, Counter>> Datapath::counters() const {
   std::map<abi::counter_reason, Counter> result;

@@ -44,6 +44,7 @@ using NodeAddresses = bpf::Table<abi::ip_addr, uint32_t>;
 using ServiceRanges = bpf::Table<abi::range_key, uint32_t>;
 using SourceRanges = bpf::Table<abi::source_key, uint32_t>;
 using Clients = bpf::Table<uint64_t, abi::client_value>;  // by netns cookie
+using ServiceMarks = bpf::Table<uint32_t, uint32_t>;      // by ifindex modulo SERVICE_MARKS
 
 enum class Hook : uint8_t { FromPod, ToPod, UplinkIngress, UplinkEgress };
 std::string_view to_string(Hook hook);  // from_pod, to_pod, uplink_ingress, uplink_egress
@@ -129,6 +130,7 @@ class Datapath {
   ServiceRanges& service_ranges();
   SourceRanges& source_ranges();
   Clients& clients();
+  ServiceMarks& service_marks();
   // All reasons, summed over CPUs; those never counted are 0.
   Result<std::map<abi::counter_reason, Counter>> counters() const;
   // Removes expired pairs of conntrack; the number of rows removed. Correctness does not need it (expiry is lazy), room

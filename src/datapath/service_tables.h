@@ -19,6 +19,7 @@ struct ServiceTables {
   bpf::Map<abi::range_key, uint32_t> service_ranges;
   bpf::Map<abi::source_key, uint32_t> source_ranges;
   bpf::Map<uint64_t, abi::client_value> clients;
+  ArrayTable<uint32_t> marks;
 
   static Result<ServiceTables> open(const std::string& map_folder);
   // The maps that are pinned now, in the same places of memory.

@@ -1,0 +1,172 @@
+#include "service/adopt.h"
+
+#include <arpa/inet.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+
+#include "datapath/rows.h"
+
+namespace causeway::service {
+
+namespace {
+
+using conntrack::Flow;
+using datapath::to_abi;
+
+// Where the flow is in its life, as our flags say it. nf_conntrack does not tell which side has sent the first FIN, so
+// a half closed connection is one that has yet to close; it lives no longer than the kernel would let it.
+uint32_t state_of(const Flow& flow) {
+  if (flow.protocol != IPPROTO_TCP) return flow.replied ? uint32_t{abi::CT_F_SEEN_REPLY} : 0;
+  switch (flow.tcp_state) {
+    case TCP_CONNTRACK_NONE:
+    case TCP_CONNTRACK_SYN_SENT:
+    case TCP_CONNTRACK_SYN_SENT2: return 0;
+    case TCP_CONNTRACK_LAST_ACK:
+    case TCP_CONNTRACK_TIME_WAIT: return abi::CT_F_SEEN_REPLY | abi::CT_F_FIN_FORWARD | abi::CT_F_FIN_REPLY;
+    case TCP_CONNTRACK_CLOSE: return abi::CT_F_SEEN_REPLY | abi::CT_F_RESET;
+    default: return abi::CT_F_SEEN_REPLY;
+  }
+}
+
+// As bpf/lib/ct.h has it, for the states above.
+uint32_t lifetime_of(uint8_t protocol, uint32_t state) {
+  if (protocol == IPPROTO_UDP) return state ? abi::CT_UDP_REPLIED : abi::CT_UDP_UNREPLIED;
+  if (protocol != IPPROTO_TCP) return abi::CT_OTHER;
+  if (state & abi::CT_F_RESET) return abi::CT_TCP_RESET;
+  if (state & abi::CT_F_FIN_REPLY) return abi::CT_TCP_CLOSED;
+  return state ? abi::CT_TCP_ESTABLISHED : abi::CT_TCP_OPENING;
+}
+
+Ip unspecified(Family family) { return family == Family::V4 ? Ip() : Ip::v6(std::array<uint8_t, 16>{}); }
+
+abi::service_key service_key(const Ip& ip, uint16_t port, uint8_t protocol) {
+  return {.addr = to_abi(ip), .port = htons(port), .proto = protocol};
+}
+
+// The row that a first packet to there would meet (bpf/lib/service.h).
+const abi::service_value* frontend_of(const Endpoint& to, uint8_t protocol, const AdoptTables& tables) {
+  if (const auto row = tables.services.find(service_key(to.ip, to.port, protocol)); row != tables.services.end())
+    return &row->second;
+  const auto own = tables.node_addresses.find(to_abi(to.ip));
+  if (own == tables.node_addresses.end()) return nullptr;
+  const auto row = tables.services.find(service_key(unspecified(to.ip.family()), to.port, protocol));
+  if (row == tables.services.end()) return nullptr;
+  const bool served = own->second & abi::NODE_ADDRESS_NODE_PORTS || row->second.kind == abi::SERVICE_HOST_PORT;
+  return served ? &row->second : nullptr;
+}
+
+abi::ct_key key_of(const Endpoint& source, const Endpoint& destination, uint8_t protocol) {
+  return {.src = to_abi(source.ip),
+          .dst = to_abi(destination.ip),
+          .sport = htons(source.port),
+          .dport = htons(destination.port),
+          .proto = protocol};
+}
+
+// A row that translates a packet from `source` to `destination`.
+abi::ct_value translation(const Endpoint& source, const Endpoint& destination) {
+  return {.to_src = to_abi(source.ip),
+          .to_dst = to_abi(destination.ip),
+          .to_sport = htons(source.port),
+          .to_dport = htons(destination.port)};
+}
+
+}  // namespace
+
+std::optional<AdoptedFlow> adopt(const Flow& flow, const AdoptTables& tables, uint32_t now) {
+  const Endpoint &client = flow.original.source, &asked = flow.original.destination;
+  const Endpoint &endpoint = flow.reply.source, &seen = flow.reply.destination;
+  if (asked == endpoint || !flow.timeout || client.ip.is_loopback() || asked.ip.is_loopback() || seen.ip.is_loopback())
+    return std::nullopt;
+  const auto* service = frontend_of(asked, flow.protocol, tables);
+  if (!service || !service->id) return std::nullopt;
+  const auto backend = tables.backends.find({service->id, to_abi(endpoint.ip), htons(endpoint.port), flow.protocol});
+  const bool known = backend != tables.backends.end();
+  if (!known && flow.protocol != IPPROTO_TCP) return std::nullopt;
+
+  AdoptedFlow out{.forward = key_of(client, asked, flow.protocol),
+                  .reply = key_of(endpoint, seen, flow.protocol),
+                  .forward_row = translation(seen, endpoint),
+                  .reply_row = translation(asked, client)};
+  uint32_t flags = state_of(flow);
+  const auto life = std::min(flow.timeout, lifetime_of(flow.protocol, flags));
+  const bool ends = flags & (abi::CT_F_FIN_REPLY | abi::CT_F_RESET);
+  const bool from_node = tables.node_addresses.contains(to_abi(client.ip));
+  const auto pod = tables.pods.find(to_abi(client.ip));
+  if (from_node) {
+    flags |= abi::CT_F_NODE;
+    out.ends.insert(0);
+  } else if (pod != tables.pods.end()) {
+    out.ends.insert(pod->second);
+  } else {
+    flags |= abi::CT_F_OUTSIDE;
+  }
+  if (const auto answers = tables.pods.find(to_abi(endpoint.ip)); answers != tables.pods.end())
+    out.ends.insert(answers->second);
+  else if (tables.node_addresses.contains(to_abi(endpoint.ip)))
+    out.ends.insert(0);
+  if (known && !ends && service->algorithm == abi::SERVICE_LEAST_CONNECTIONS) flags |= abi::CT_F_COUNTED;
+
+  for (abi::ct_value* row : {&out.forward_row, &out.reply_row}) {
+    row->expires = now + life;
+    row->created = now;
+    row->flags = flags;
+    row->service = service->id;
+    row->backend = known ? backend->second.number : 0;
+    row->generation = known ? backend->second.generation : 0;
+  }
+  const bool masqueraded = seen != client;
+  out.forward_row.flags |= abi::CT_F_REWRITE_DST | (masqueraded ? uint32_t{abi::CT_F_REWRITE_SRC} : 0);
+  out.reply_row.flags |= abi::CT_F_REPLY | abi::CT_F_REWRITE_SRC | (masqueraded ? uint32_t{abi::CT_F_REWRITE_DST} : 0);
+  return out;
+}
+
+Result<AdoptTables> read_tables(const AdoptDoors& doors) {
+  AdoptTables tables;
+  TRY(doors.services.each([&](const auto& key, const auto& row) { tables.services[key] = row; }), "read services");
+  TRY(doors.backends.each([&](uint32_t number, const abi::backend_value& row) {
+    if (row.state != abi::BACKEND_GONE)
+      tables.backends[{row.service, row.addr, row.port, row.proto}] = {number, row.generation};
+  }),
+      "read backends");
+  TRY(doors.pods.each([&](const auto& key, const auto& row) { tables.pods[key.addr] = row.ifindex; }), "read Pods");
+  TRY(doors.node_addresses.each([&](const auto& ip, uint32_t flags) { tables.node_addresses[ip] = flags; }),
+      "read the node's addresses");
+  return tables;
+}
+
+Result<std::vector<Flow>> adopt_flows(conntrack::Conntrack& from, const AdoptTables& tables, const AdoptDoors& doors,
+                                      uint32_t now) {
+  using Row = std::pair<abi::ct_key, abi::ct_value>;
+  std::vector<Row> forward, reply;
+  std::vector<Flow> flows;
+  std::set<uint32_t> marks;
+  for (const Family family : {Family::V4, Family::V6})
+    for (const uint8_t protocol : {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP})
+      for (const Flow& flow : TRY(from.flows({family, protocol, 0}), "list tracked connections")) {
+        const auto adopted = adopt(flow, tables, now);
+        if (!adopted) continue;
+        flows.push_back(flow);
+        const auto own = TRY(doors.conntrack.get(adopted->forward)), twin = TRY(doors.conntrack.get(adopted->reply));
+        if ((own && own->expires > now) || (twin && twin->expires > now)) continue;
+        forward.emplace_back(adopted->forward, adopted->forward_row);
+        reply.emplace_back(adopted->reply, adopted->reply_row);
+        for (const uint32_t ifindex : adopted->ends) marks.insert(ifindex % abi::SERVICE_MARKS);
+      }
+  // Reading bits and writing them back would lose one that a program sets between; one too many costs a look-up.
+  for (const uint32_t index : marks)
+    TRY(doors.marks.put(index, uint32_t{abi::SERVICE_MARK_CLIENT | abi::SERVICE_MARK_BACKEND}),
+        "mark who takes part in flows");
+  TRY(doors.conntrack.put(reply), "write the replies of flows to Services");
+  TRY(doors.conntrack.put(forward), "write flows to Services");
+  return flows;
+}
+
+Status forget_flows(conntrack::Conntrack& from, const std::vector<Flow>& flows) {
+  for (const Flow& flow : flows) TRY(from.remove(flow), "forget {}", flow);
+  return ok();
+}
+
+}  // namespace causeway::service
