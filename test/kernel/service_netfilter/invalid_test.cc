@@ -33,21 +33,30 @@ uint16_t checksum_of(const Ip& from, const Ip& to, const tcphdr& tcp) {
   return htons(uint16_t(~sum));
 }
 
-// A segment far from the connection's window, from its endpoint.
-void send_stray(const Ns& endpoint, const Ip& from, uint16_t from_port, const Ip& to, uint16_t to_port) {
+tcphdr segment(const Ip& from, uint16_t from_port, const Ip& to, uint16_t to_port, uint32_t sequence) {
   tcphdr tcp{};
   tcp.source = htons(from_port);
   tcp.dest = htons(to_port);
-  tcp.seq = htonl(1);
+  tcp.seq = htonl(sequence);
   tcp.ack_seq = htonl(1);
   tcp.doff = sizeof tcp / 4;
   tcp.ack = 1;
   tcp.window = htons(1000);
   tcp.check = checksum_of(from, to, tcp);
+  return tcp;
+}
+
+// Segments far from the connection's window, from its endpoint. Only one that is ahead of it is invalid, one behind it
+// is taken for a late copy; which is which depends on the connection's first number, so both go.
+void send_strays(const Ns& endpoint, const Ip& from, uint16_t from_port, const Ip& to, uint16_t to_port) {
   Fd fd = raw_tcp(endpoint);
   sockaddr_in address{.sin_family = AF_INET};
   std::memcpy(&address.sin_addr, to.bytes().data(), 4);
-  REQUIRE(::sendto(fd.get(), &tcp, sizeof tcp, 0, reinterpret_cast<sockaddr*>(&address), sizeof address) == sizeof tcp);
+  for (const uint32_t sequence : {1u, 0x80000001u}) {
+    const tcphdr tcp = segment(from, from_port, to, to_port, sequence);
+    REQUIRE(::sendto(fd.get(), &tcp, sizeof tcp, 0, reinterpret_cast<sockaddr*>(&address), sizeof address) ==
+            sizeof tcp);
+  }
 }
 
 // Whether a segment of this address arrives within half a second.
@@ -81,12 +90,12 @@ TEST_CASE("an endpoint's segment out of its window reaches no client under the e
     const std::string answer = open.ask();
     REQUIRE(answer.ends_with(to_string(address)));
     Fd ear = raw_tcp(*client);
-    send_stray(endpoint.ns, endpoint.ip4, 8080, address, 40404);
+    send_strays(endpoint.ns, endpoint.ip4, 8080, address, 40404);
     CHECK_FALSE(hears(ear, endpoint.ip4));
     CHECK(open.ask() == answer);
     // Without the rule it would.
     shell(w.a.ns, "nft flush chain inet causeway services-forward; nft flush chain inet causeway services-input");
-    send_stray(endpoint.ns, endpoint.ip4, 8080, address, 40404);
+    send_strays(endpoint.ns, endpoint.ip4, 8080, address, 40404);
     CHECK(hears(ear, endpoint.ip4));
     s.service.applier.forget();
     REQUIRE(s.service.apply() == "");

@@ -53,7 +53,7 @@ struct Agent {
         api(loop, wire),
         feed(loop, model),
         fabric(options, kernel.doors()),
-        watches(api, feed, node),
+        watches(api, feed, {.node = node, .services = false}),
         scope(loop),
         kernel(kernel),
         node(std::move(node)),
