@@ -1,4 +1,5 @@
 #include "apps/plane.h"
+#include "apps/plane_adopt.h"
 #include "async/worker_pool.h"
 #include "base/log.h"
 #include "datapath/datapath.h"
@@ -38,6 +39,7 @@ class BpfPlane final : public NodePlane {
  public:
   BpfPlane(const PlaneSetup& setup, std::unique_ptr<datapath::Datapath> datapath)
       : loop_(setup.loop),
+        net_(setup.net),
         datapath_(std::move(datapath)),
         hooks_(fabric::hooks_of(*datapath_)),
         fabric_(fabric_options(setup.options), {datapath_->pods(), datapath_->routes(), datapath_->peers(),
@@ -58,6 +60,7 @@ class BpfPlane final : public NodePlane {
     feed_ = &feed;
     tell_health();
     scope.spawn("conntrack", sweep_conntrack());
+    if (service_) scope.spawn("takeover", take_over_services(loop_, net_, *service_, *datapath_));
   }
 
   void describe(observe::Endpoint& endpoint) override {
@@ -152,6 +155,7 @@ class BpfPlane final : public NodePlane {
   }
 
   Loop& loop_;
+  netlink::Rtnetlink& net_;
   std::unique_ptr<datapath::Datapath> datapath_;
   std::unique_ptr<fabric::HookPort> hooks_;
   fabric::BpfApplier fabric_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "apps/netfilter_services.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "datapath/datapath.h"
@@ -59,6 +60,7 @@ Status remove_bpf(const PlaneSetup& setup) {
   return setup.net.apply_all(changes);
 }
 
+// But for the rules of Services: they carry connections until the next plane does (plane_adopt.h).
 Status remove_netfilter(const PlaneSetup& setup) {
   std::vector<netlink::Change> changes;
   for (const netlink::Rule& rule : TRY(setup.net.rules(netlink::kRouteProtocol)))
@@ -69,7 +71,7 @@ Status remove_netfilter(const PlaneSetup& setup) {
   TRY(setup.net.apply_all(changes));
   auto nft = nftables::open_nftables();
   if (!nft) return ok();
-  for (const char* section : {"fabric", "hostport", "services"}) {
+  for (const char* section : {"fabric", "hostport"}) {
     const auto removal = nftables::removal(TRY((*nft)->observe(section)));
     if (!removal.empty()) TRY((*nft)->apply(removal), "table inet causeway");
   }
@@ -94,6 +96,8 @@ Status settle_plane(const PlaneSetup& setup) {
     log::info("removing what plane {} left", other(wanted));
     TRY(wanted == Plane::Bpf ? remove_netfilter(setup) : remove_bpf(setup), "remove what plane {} left", other(wanted));
   }
+  if (wanted == Plane::Bpf && !setup.options.services)
+    if (auto nft = nftables::open_nftables()) TRY(remove_other_services(setup.net, **nft, ""));
   return replace_file(record, fmt::format("{}\n", wanted));
 }
 

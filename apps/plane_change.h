@@ -7,7 +7,7 @@
 namespace causeway::apps {
 
 // Refuses a change of plane while Pods are attached; else removes what the other plane left, and records the plane in
-// <run>/plane.
+// <run>/plane. Rules of Services stay until plane bpf carries their connections (plane_adopt.h).
 Status settle_plane(const PlaneSetup& setup);
 
 }  // namespace causeway::apps

@@ -34,12 +34,14 @@ def service(one, name, backends, family):
 
 class Traffic:
     """Open connections that ask every 50 ms, and one new connection after the other; what went wrong is kept."""
-    def __init__(self, ways):
+    def __init__(self, ways, udp=True):
+        self.udp = udp  # who asks by UDP does not ask again
         self.ways, self.wrong, self.asked, self.stop = ways, [], 0, threading.Event()
         self.names, self.threads = {}, []
         for number, (label, place, host, port) in enumerate(ways):
             self.names[label] = place.ask('tcp', host=host, port=port, hold=f't{number}', timeout=5)['name']
-            self.names[label + ' udp'] = place.ask('udp', host=host, port=port, hold=f'u{number}', timeout=5)['name']
+            if udp:
+                self.names[label + ' udp'] = place.ask('udp', host=host, port=port, hold=f'u{number}', timeout=5)['name']
             self.threads.append(threading.Thread(target=self.run, args=(number, label, place, host, port)))
 
     def start(self):
@@ -49,8 +51,9 @@ class Traffic:
     def run(self, number, label, place, host, port):
         while not self.stop.is_set():
             self.check(label, lambda: place.ask('say', hold=f't{number}', timeout=5)['name'], self.names[label])
-            self.check(label + ' udp', lambda: place.ask('udp', host=host, port=port, hold=f'u{number}', timeout=3)['name'],
-                       self.names[label + ' udp'])
+            if self.udp:
+                self.check(label + ' udp', lambda: place.ask('udp', host=host, port=port, hold=f'u{number}', timeout=3)['name'],
+                           self.names[label + ' udp'])
             self.check(label + ' new', lambda: place.ask('tcp', host=host, port=port, timeout=5)['name'], None)
             time.sleep(0.05)
 
@@ -79,8 +82,9 @@ class Agent:
         self.supervisor = int(status.split('PPid:')[1].split()[0])
         self.namespace = os.readlink(f'/proc/{self.pid}/ns/net')
         self.process = None
+        pathlib.Path(f'/tmp/adoption-{one.name}.log').unlink(missing_ok=True)
 
-    def restart(self, services):
+    def restart(self, services=True, plane=None):
         if self.process is None:
             os.kill(self.supervisor, signal.SIGSTOP)
             os.kill(self.pid, signal.SIGKILL)
@@ -88,6 +92,8 @@ class Agent:
             self.one.exec(NODE, 'sh', '-c', f'kill -9 $(cat /run/adoption.pid)')
             self.process.wait()
         flags = [flag for flag in self.command[1:] if flag not in ('--no-services', '--services')]
+        if plane:
+            flags[flags.index('--plane') + 1] = plane
         line = ' '.join([self.command[0], *flags, '--services' if services else '--no-services'])
         log = open(f'/tmp/adoption-{self.one.name}.log', 'a')
         self.process = subprocess.Popen(
@@ -190,6 +196,44 @@ def there_and_back(mode):
         finally:
             agent.end()
             kill_kube_proxy(agent.namespace)
+
+
+def test_from_plane_netfilter_to_plane_bpf_on_a_drained_node():
+    """Its own connections, and those from outside that it leads to endpoints elsewhere."""
+    with lab.Lab('tadopt-bpf', '--nodes', '2', '--plane', 'netfilter', '--ip-family', 'dual') as one:
+        for name in ('near', 'far'):
+            one.create_pod(name, nodeName='node-2')
+        pods = {name: {6 if ':' in e['ip'] else 4: e['ip'] for e in one.wait_ready(name)['status']['podIPs']} for name in ('near', 'far')}
+        places = {name: Place(lab.CAUSEWAY, one.name, name) for name in ('near', 'far', NODE, 'outside')}
+        for place in places.values():
+            place.start()
+        for name in pods:
+            places[name].ask('serve', name=name, ports=[PORT])
+        addresses = {6 if ':' in a['address'] else 4: a['address']
+                     for a in one.api('GET', f'/api/v1/nodes/{NODE}')['status']['addresses'] if a['type'] == 'InternalIP'}
+        ways = []
+        for family, kind in ((4, 'IPv4'), (6, 'IPv6')):
+            made = service(one, f'web{family}', [(pods[name][family], 'node-2') for name in pods], kind)
+            node_port = {p['name']: p['nodePort'] for p in made['spec']['ports']}['tcp']
+            ways += [(f'node to ClusterIP {kind}', places[NODE], made['spec']['clusterIP'], 80),
+                     (f'outside to NodePort {kind}', places['outside'], addresses[family], node_port)]
+        agent = Agent(one)
+        try:
+            lab.until('Services are served', 60, lambda: all(
+                place.tcp(host, port, timeout=2) in pods for _, place, host, port in ways))
+            traffic = Traffic(ways, udp=False)
+            traffic.start()
+            time.sleep(0.5)
+            agent.restart(plane='bpf')
+            lab.until('the rules of Services are gone', 60, lambda: 'services' not in ruleset(one))
+            time.sleep(2)
+            traffic.end()
+            assert not traffic.wrong, traffic.wrong[:8]
+            log = open(f'/tmp/adoption-{one.name}.log').read()
+            assert 'go on by plane bpf' in log, log[-2000:]
+            print(f'     bpf: {traffic.asked} answers, none wrong', flush=True)
+        finally:
+            agent.end()
 
 
 def test_from_kube_proxy_in_nftables_mode_and_back():
