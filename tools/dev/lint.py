@@ -97,7 +97,7 @@ def test_names():
     names = {'unit', 'scenario', 'sim', 'kernel', 'lab', 'cluster', 'qemu'}
     for file in tracked():
         if file.endswith('CMakeLists.txt'):
-            names.update(re.findall(r'causeway_(?:script_)?test\s*\(\s*([\w${}]+)', (ROOT / file).read_text()))
+            names.update(re.findall(r'causeway_(?:script_)?test\s*\(\s*([\w${}.-]+)', (ROOT / file).read_text()))
             names.update(name + '_test' for name in re.findall(r'causeway_library\s*\(\s*(\w+)', (ROOT / file).read_text()))
     return names | {'fuzz_replay'}
 
