@@ -84,7 +84,9 @@ class BpfPlane final : public NodePlane {
             maps.clients(),
             [&maps](const service::MapRoom& room) {
               return maps.reserve_services({room.services, room.slots, room.backends, room.source_ranges});
-            }};
+            },
+            [&maps] { return maps.swap_pending(); },
+            [&maps] { return maps.repair_sockets(); }};
   }
 
   // What probes found goes into the model, once the feed is there, and never while it is being compiled.

@@ -160,6 +160,7 @@ struct Datapath::Impl {
   Sizes sizes;
   std::optional<SocketPrograms> sockets;  // with socket_hooks
   std::optional<bpf::Cgroup> cgroup;
+  bool swap_pending = false;  // something that is attached may still be an older program
 
   Attach mode_of(Hook hook) const { return modes[static_cast<size_t>(hook)]; }
 
@@ -180,6 +181,7 @@ struct Datapath::Impl {
     return result;
   }
 
+  // Once: the sweep of conntrack uses its handle on another thread, so only the Services' are ever replaced.
   Status open_maps() {
     pods = TRY((open_map<abi::pod_key, abi::pod_value>(options.pins, "pods")));
     auto rows = TRY((open_map<abi::route_key, abi::route_value>(options.pins, "routes")));
@@ -189,10 +191,7 @@ struct Datapath::Impl {
     uplinks = TRY((open_map<uint32_t, abi::uplink_value>(options.pins, "uplinks")));
     conntrack = TRY((open_map<abi::ct_key, abi::ct_value>(options.pins, "conntrack")));
     counters = bpf::RawMap(TRY(bpf::open_pin(maps_of(options.pins) + "/counters")), "counters");
-    if (services)
-      TRY(services->reopen(maps_of(options.pins)));
-    else
-      services = TRY(ServiceTables::open(maps_of(options.pins)));
+    services = TRY(ServiceTables::open(maps_of(options.pins)));
     return ok();
   }
 
@@ -247,7 +246,14 @@ struct Datapath::Impl {
   }
 
   // Moves everything that is attached to the present programs and mode; on no device is there a moment without one.
+  // After an error part of it may be done: again with the next reserve_services().
   Status swap() {
+    swap_pending = true;
+    TRY(swap_all());
+    swap_pending = false;
+    return ok();
+  }
+  Status swap_all() {
     for (const auto& attachment : TRY(attached())) {
       if (!attachment.current)
         if (auto status = attach(attachment.hook, attachment.ifindex);
@@ -335,21 +341,32 @@ Result<std::vector<SocketAttachment>> Datapath::attached_sockets() {
   return impl_->sockets->attached();
 }
 
+Status Datapath::repair_sockets() {
+  if (!impl_->sockets) return ok();
+  return impl_->sockets->attach(*impl_->cgroup);
+}
+
+bool Datapath::swap_pending() const { return impl_->swap_pending; }
+
 Status Datapath::reserve_services(const ServiceRows& rows) {
+  if (impl_->swap_pending) TRY(impl_->swap(), "bring programs to the present maps");
   const auto wanted = grown(impl_->sizes, rows);
   if (wanted == impl_->sizes) return ok();
   const auto folder = maps_of(impl_->options.pins);
   auto growth = TRY(Growth::begin(folder, impl_->sizes, wanted));
   const auto before = std::exchange(impl_->sizes, wanted);
+  // Whatever can fail comes before anything of ours uses the larger maps, but for the swap, which can be repeated.
   auto loaded = impl_->load(impl_->options.features);
-  if (!loaded) {
+  auto tables = ServiceTables::open(folder);
+  if (!loaded || !tables) {
     impl_->sizes = before;
     TRY(growth.undo());
-    return fail(std::move(loaded.error()).with("make room for Services"));
+    return fail(std::move(!loaded ? loaded.error() : tables.error()).with("make room for Services"));
   }
   impl_->use(std::move(*loaded));
-  TRY(impl_->open_maps());
-  return impl_->swap();
+  *impl_->services = std::move(*tables);
+  TRY(impl_->swap(), "bring programs to the larger maps of Services");
+  return ok();
 }
 
 Pods& Datapath::pods() { return *impl_->pods; }

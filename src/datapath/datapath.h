@@ -108,11 +108,16 @@ class Datapath {
 
   // The socket hooks that are attached now, in the order of SocketHook.
   Result<std::vector<SocketAttachment>> attached_sockets();
+  // Attaches those that somebody detached; nothing where all are in place, or without socket_hooks.
+  Status repair_sockets();
 
   // Makes room for so many rows at least: a full map is replaced by one of twice the size or more, with its rows, and
   // the programs by ones that use it; no packet notices. Nothing where there is room. Exhausted names what the kernel
-  // refused.
+  // refused. After an error either nothing has changed, or swap_pending(): rows go to the larger maps already, while
+  // some program reads the former ones; call again, which first tries to replace it.
   Status reserve_services(const ServiceRows& rows);
+  // Whether something that is attached may be an older program, because replacing it failed.
+  bool swap_pending() const;
 
   // All tables stay valid for the life of this object, also when their maps grow.
   Pods& pods();

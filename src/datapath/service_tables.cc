@@ -29,9 +29,4 @@ Result<ServiceTables> ServiceTables::open(const std::string& folder) {
   };
 }
 
-Status ServiceTables::reopen(const std::string& folder) {
-  *this = TRY(open(folder));
-  return ok();
-}
-
 }  // namespace causeway::datapath

@@ -22,8 +22,6 @@ struct ServiceTables {
   ArrayTable<uint32_t> marks;
 
   static Result<ServiceTables> open(const std::string& map_folder);
-  // The maps that are pinned now, in the same places of memory.
-  Status reopen(const std::string& map_folder);
 };
 
 }  // namespace causeway::datapath

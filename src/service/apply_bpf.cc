@@ -10,6 +10,7 @@ void BpfApplier::changed(const cluster::ChangeSet& changes, const cluster::Model
   complete_ = true;
   for (Source source : {Source::Services, Source::EndpointSlices, Source::Nodes, Source::Attachments})
     complete_ = complete_ && model.synced(source);
+  ranges_ = model.synced(Source::ServiceCidrs);
   desired_.update(changes, model);
   for (const ProbeKey& key : desired_.probes.dirty()) {
     if (!prober_) break;
@@ -20,7 +21,7 @@ void BpfApplier::changed(const cluster::ChangeSet& changes, const cluster::Model
 }
 
 Task<Result<std::vector<Failure>>> BpfApplier::apply() {
-  auto failures = CO_TRY(maps_.apply(complete_));
+  auto failures = CO_TRY(maps_.apply(complete_, ranges_));
   // An attachment without its host port must not look as if it had been applied.
   for (const auto& [object, row] : desired_.refused.rows())
     if (object.starts_with("attachment ")) failures.push_back({object, Error(Errc::Conflict, row.value)});

@@ -28,6 +28,7 @@ class BpfApplier final : public Applier {
   BpfMaps maps_;
   Prober* prober_;
   bool complete_ = false;
+  bool ranges_ = false;  // the ServiceCIDRs are known
 };
 
 }  // namespace causeway::service

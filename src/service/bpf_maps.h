@@ -39,6 +39,10 @@ struct BpfDoors {
   Clients& clients;
   // Makes maps larger where they must be. What does not fit all the same fails when it is written.
   std::function<Status(const MapRoom&)> reserve;
+  // After a reserve() that failed: whether programs still read maps that are no longer written. It is called again.
+  std::function<bool()> programs_behind = nullptr;
+  // Attaches the socket hooks that somebody detached; with every look at the maps.
+  std::function<Status()> repair_hooks = nullptr;
 };
 
 class BpfMaps {
@@ -49,8 +53,9 @@ class BpfMaps {
   BpfMaps(BpfDoors doors, Desired& desired) : doors_(std::move(doors)), desired_(desired) {}
 
   // `complete`: all that the tables are made of is known, what is not in them is not there. Until then only what this
-  // node knows by itself is written (host ports, clients, its addresses), and nothing is removed.
-  Result<std::vector<cluster::Failure>> apply(bool complete);
+  // node knows by itself is written (host ports, clients, its addresses), and nothing is removed. `ranges`: the
+  // ServiceCIDRs are known too; until then a range of a former life stays.
+  Result<std::vector<cluster::Failure>> apply(bool complete, bool ranges = true);
   // The next apply() reads the maps again.
   void forget() { observed_ = false; }
   // What the maps hold now and should not, or the other way round: a line for each.

@@ -40,7 +40,7 @@ struct BpfMaps::Pass {
   };
 
   BpfMaps& self;
-  const bool complete;
+  const bool complete, ranges_known;
   std::vector<Failure> failures;
   std::deque<Work> works;
   std::unordered_map<PortState*, Work*> work_of;
@@ -51,7 +51,7 @@ struct BpfMaps::Pass {
   Batch<abi::source_key, uint32_t> sources;
   size_t new_slots = 0;
 
-  Pass(BpfMaps& maps, bool all_known) : self(maps), complete(all_known) {}
+  Pass(BpfMaps& maps, bool all_known, bool ranges) : self(maps), complete(all_known), ranges_known(ranges) {}
 
   // Until all is known a port of a Service may look as if it had no endpoint. A host port is known with its Pod.
   bool may(const PortId& port) const { return complete || port.host_port; }
@@ -73,7 +73,7 @@ struct BpfMaps::Pass {
     fail_object(row ? to_string(row->owner) : to_string(work.port->id), std::move(error));
   }
 
-  // All at once; row by row only to find out which one it is.
+  // All at once; row by row only to find out which one it is. What was written is left in `batch`.
   template <class K, class V>
   void put(std::string_view map, bpf::Table<K, V>& table, Batch<K, V>& batch) {
     Batch<K, V> now;
@@ -85,13 +85,20 @@ struct BpfMaps::Pass {
       self.writes_ += batch.rows.size();
       return;
     }
-    for (size_t i = 0; i < batch.rows.size(); ++i) {
-      Work* work = batch.of[i];
+    now = std::exchange(batch, {});
+    bool named = false;  // one of those without a port stands for all
+    for (size_t i = 0; i < now.rows.size(); ++i) {
+      Work* work = now.of[i];
+      const auto& [key, value] = now.rows[i];
       if (work && work->error) continue;
-      if (auto one = table.put(batch.rows[i].first, batch.rows[i].second); one)
+      if (auto one = table.put(key, value); one) {
         ++self.writes_;
-      else if (work)
+        batch.add(work, key, value);
+      } else if (work) {
         fail_work(*work, std::move(one.error()).with("{} of {}", map, work->port->id));
+      } else if (!std::exchange(named, true)) {
+        fail_object("self", std::move(one.error()).with("{} that nobody has any more", map));
+      }
     }
   }
 
@@ -235,17 +242,28 @@ struct BpfMaps::Pass {
       if (!wanted.contains(key)) work.old_sources.push_back(key);
   }
 
+  // Rows that shall be and rows that shall go, each once: what the kernel holds and should not is dirty.
+  template <class K, class V>
+  static size_t rows_at_most(const Rows<K, V>& rows) {
+    size_t count = rows.rows().size();
+    for (const K& key : rows.dirty()) count += rows.find(key) == nullptr;
+    return count;
+  }
+
   void make_room() {
-    size_t services = self.desired_.frontends.rows().size() + self.desired_.addresses.rows().size() + removed.size() +
-                      self.desired_.addresses.dirty().size();
-    if (self.kernel_) services += self.kernel_->frontends.size() + self.kernel_->addresses.size();
     if (!self.doors_.reserve) return;
+    const size_t services = rows_at_most(self.desired_.frontends) + rows_at_most(self.desired_.addresses);
     const MapRoom room{.services = static_cast<uint32_t>(services),
                        .slots = static_cast<uint32_t>(self.slot_rows_ + new_slots),
                        .backends = self.numbers_.end(),
                        .source_ranges = static_cast<uint32_t>(self.source_rows_ + sources.rows.size())};
     // What does not fit is named when it is written, by its port.
-    if (auto made = self.doors_.reserve(room); !made) no_room = std::move(made.error());
+    auto made = self.doors_.reserve(room);
+    if (made) return;
+    if (self.doors_.programs_behind && self.doors_.programs_behind())
+      fail_object("self", std::move(made.error()));
+    else
+      no_room = std::move(made.error());
   }
   std::optional<Error> no_room;
 
@@ -267,9 +285,7 @@ struct BpfMaps::Pass {
     }
     put("row", self.doors_.services, batch);
     if (!self.kernel_) return;
-    for (size_t i = 0; i < batch.rows.size(); ++i)
-      if (!batch.of[i]->error)
-        self.kernel_->frontends.insert_or_assign(decode(batch.rows[i].first), batch.rows[i].second);
+    for (const auto& [key, value] : batch.rows) self.kernel_->frontends.insert_or_assign(decode(key), value);
   }
 
   void remove_rows() {
@@ -337,7 +353,7 @@ struct BpfMaps::Pass {
   }
   void ranges(bool puts) {
     sync(
-        "Service range", self.desired_.ranges, puts, complete, self.doors_.ranges,
+        "Service range", self.desired_.ranges, puts, complete && (puts || ranges_known), self.doors_.ranges,
         [](const Cidr& range) { return encode(range); }, [](const Present&) { return 1u; });
   }
 
@@ -352,8 +368,11 @@ struct BpfMaps::Pass {
     }
     if (self.kernel_ && complete) lower_leftovers(batch, old_sources);
     put("backend", self.doors_.backends, batch);
-    for (size_t i = 0; i < batch.rows.size(); ++i)
-      if (!batch.of[i] || !batch.of[i]->error) self.numbers_.wrote(batch.rows[i].first, batch.rows[i].second);
+    for (size_t i = 0; i < batch.rows.size(); ++i) {
+      const auto& [number, value] = batch.rows[i];
+      self.numbers_.wrote(number, value);
+      if (!batch.of[i]) self.numbers_.release(number);
+    }
     for (Work& work : works) {
       if (!work.done()) continue;
       for (uint32_t number : work.released) self.numbers_.release(number);
@@ -380,7 +399,6 @@ struct BpfMaps::Pass {
     for (const auto& [id, number] : self.kernel_->backends) {
       if (adopted.contains(id)) continue;
       batch.add(nullptr, number, gone(self.numbers_.row(number)));
-      self.numbers_.release(number);
     }
     for (const KernelSlot& slot : self.kernel_->slots)
       if (!adopted.contains(id_of_pool(slot.pool)))
@@ -414,14 +432,12 @@ struct BpfMaps::Pass {
     clients(true);
     node_addresses(true);
     put("backend", self.doors_.backends, backends);
-    for (size_t i = 0; i < backends.rows.size(); ++i)
-      if (!backends.of[i]->error) self.numbers_.wrote(backends.rows[i].first, backends.rows[i].second);
+    for (const auto& [number, value] : backends.rows) self.numbers_.wrote(number, value);
     put("count of connections", self.doors_.connections, connections);
     put("slot", self.doors_.slots, slots);
     self.slot_rows_ += new_slots;
     put("source range", self.doors_.sources, sources);
-    for (size_t i = 0; i < sources.rows.size(); ++i)
-      self.source_rows_ += self.sources_[sources.rows[i].first.service].insert(sources.rows[i].first).second;
+    for (const auto& [key, one] : sources.rows) self.source_rows_ += self.sources_[key.service].insert(key).second;
     write_rows();
     addresses(true);
     ranges(true);
@@ -436,11 +452,14 @@ struct BpfMaps::Pass {
   }
 };
 
-Result<std::vector<Failure>> BpfMaps::apply(bool complete) {
-  if (!observed_) TRY(observe(), "read the maps of Services");
+Result<std::vector<Failure>> BpfMaps::apply(bool complete, bool ranges) {
+  const bool look = !observed_;
+  if (look) TRY(observe(), "read the maps of Services");
   // A row that appears while not all is known may be one of a former life.
   if (kernel_) TRY(observe_small());
-  Pass pass(*this, complete);
+  Pass pass(*this, complete, ranges);
+  if (look && doors_.repair_hooks)
+    if (auto attached = doors_.repair_hooks(); !attached) pass.fail_object("self", std::move(attached.error()));
   pass.run();
   if (pass.no_room && !pass.failures.empty())
     for (Failure& failure : pass.failures) failure.error = std::move(failure.error).with("{}", pass.no_room->message());

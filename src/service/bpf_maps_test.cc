@@ -157,6 +157,98 @@ TEST_CASE("a Service for which there is no room is named, the others are served"
   CHECK(kernel.serving() == 3);
 }
 
+TEST_CASE("rows that are there already need no more room when the maps are looked at again") {
+  Kernel kernel;
+  Agent agent(kernel);
+  agent.desired.replace(web, web_tables({backend("10.1.0.1"), backend("10.1.0.2")}));
+  CHECK(agent.apply() == "");
+  CHECK(kernel.asked.services == 3);  // two frontends, one address
+  agent.maps.forget();
+  CHECK(agent.apply() == "");
+  CHECK(kernel.asked.services == 3);
+  CHECK(kernel.asked.slots == 2);
+  Agent second(kernel);  // a Service that went and one that came while nobody looked: both at once
+  Tables other;
+  other.frontends[{ip("10.96.0.2"), 80}] = {.port = {"default", "other", "http"}};
+  other.ports[{"default", "other", "http"}] = {};
+  second.desired.replace(cluster::ServiceKey{"default", "other"}, other);
+  CHECK(second.apply() == "");
+  CHECK(kernel.asked.services == 4);
+  CHECK(kernel.services.rows.size() == 1);
+}
+
+TEST_CASE("programs that still read the former maps are a failure, until they read the present ones") {
+  Kernel kernel;
+  Agent agent(kernel);
+  kernel.no_room = Error(Errc::Io, "replace program from_pod");
+  agent.desired.replace(web, web_tables({backend("10.1.0.1")}));
+  CHECK(agent.apply() == "");  // all that was asked for fitted
+  kernel.programs_behind = true;
+  CHECK(agent.apply() == "self: replace program from_pod\n");
+  CHECK(agent.apply() == "self: replace program from_pod\n");
+  kernel.no_room.reset();
+  kernel.programs_behind = false;
+  CHECK(agent.apply() == "");
+  CHECK(agent.differences() == "");
+}
+
+TEST_CASE("socket hooks are looked at with the maps, not with every change") {
+  Kernel kernel;
+  Agent agent(kernel);
+  CHECK(agent.apply() == "");
+  agent.desired.replace(web, web_tables({backend("10.1.0.1")}));
+  CHECK(agent.apply() == "");
+  CHECK(kernel.repairs == 1);
+  agent.maps.forget();
+  CHECK(agent.apply() == "");
+  CHECK(kernel.repairs == 2);
+}
+
+TEST_CASE("a range of a former life stays until the ServiceCIDRs are known") {
+  Kernel kernel;
+  {
+    Agent first(kernel);
+    Tables tables = web_tables({backend("10.1.0.1")});
+    tables.ranges[cidr("10.96.0.0/12")] = {};
+    tables.ranges[cidr("10.200.0.0/16")] = {};
+    first.desired.replace(web, tables);
+    CHECK(first.apply() == "");
+  }
+  CHECK(kernel.ranges.rows.size() == 2);
+  Agent second(kernel);
+  Tables tables = web_tables({backend("10.1.0.1")});
+  second.desired.replace(web, tables);
+  CHECK(second.apply(true, false) == "");
+  CHECK(kernel.ranges.rows.size() == 2);
+  tables.ranges[cidr("10.96.0.0/12")] = {};
+  second.desired.replace(web, tables);
+  CHECK(second.apply() == "");
+  CHECK(kernel.ranges.rows.size() == 1);
+  CHECK(kernel.ranges.rows.contains(encode(cidr("10.96.0.0/12"))));
+}
+
+TEST_CASE(
+    "a backend that a former agent left and that cannot be ended is named, keeps its number, and is tried again") {
+  Kernel kernel;
+  {
+    Agent first(kernel);
+    first.desired.replace(web, web_tables({backend("10.1.0.1")}));
+    CHECK(first.apply() == "");
+  }
+  Agent second(kernel);
+  const auto writable = std::exchange(kernel.backends.before, []() -> Status { return fail(Errc::Io, "no"); });
+  CHECK(second.apply() == "self: backend that nobody has any more: no\n");
+  CHECK(kernel.serving() == 1);
+  second.loop.advance(1s);
+  kernel.backends.before = writable;
+  second.desired.replace(web, web_tables({backend("10.1.0.2")}));
+  CHECK(second.apply() == "");
+  CHECK(kernel.serving() == 1);
+  CHECK(kernel.backends.rows.at(1).state == abi::BACKEND_GONE);
+  CHECK(kernel.backends.rows.at(2).state == abi::BACKEND_ELIGIBLE);
+  CHECK(second.differences() == "");
+}
+
 TEST_CASE("what somebody else did to the maps is named, then repaired") {
   Kernel kernel;
   Agent agent(kernel);

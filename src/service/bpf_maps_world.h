@@ -67,6 +67,9 @@ struct Kernel {
   std::function<void()> look = [] {};
   std::map<std::pair<uint32_t, uint32_t>, std::string> given;  // number and generation: to whom
   MapRoom asked;
+  std::optional<Error> no_room;  // what asking for room is answered
+  bool programs_behind = false;
+  size_t repairs = 0;  // times that the socket hooks were looked at
 
   Kernel() {
     auto before = [this]() -> Status {
@@ -140,11 +143,16 @@ struct Agent {
               kernel.ranges, kernel.sources, kernel.clients,
               [&kernel](const MapRoom& room) -> Status {
                 kernel.asked = room;
+                return kernel.no_room ? fail(*kernel.no_room) : ok();
+              },
+              [&kernel] { return kernel.programs_behind; },
+              [&kernel]() -> Status {
+                ++kernel.repairs;
                 return ok();
               }},
              desired) {}
-  std::string apply(bool complete = true) {
-    auto failures = maps.apply(complete);
+  std::string apply(bool complete = true, bool ranges = true) {
+    auto failures = maps.apply(complete, ranges);
     if (!failures) return failures.error().message();
     std::string out;
     for (const auto& failure : *failures) out += failure.object + ": " + failure.error.message() + "\n";

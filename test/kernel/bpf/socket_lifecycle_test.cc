@@ -1,4 +1,5 @@
 // The socket hooks without the agent, through its restarts and changes; maps that grow under connections.
+#include <bpf/bpf.h>
 #include <doctest/doctest.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -10,6 +11,7 @@
 #include <thread>
 
 #include "kernel/bpf/cgroup.h"
+#include "kernel/bpf/map.h"
 #include "kernel/bpf/pins.h"
 #include "services.h"
 #include "sockets.h"
@@ -178,6 +180,52 @@ TEST_CASE("maps grow with all their rows, and no connection notices") {
   scene.world.a.plane.reset();
   scene.world.open_plane(scene.world.a, scene.setup);
   CHECK(scene.programs() == programs);
+  CHECK(scene.connects());
+}
+
+TEST_CASE("growth whose swap failed is finished by the next call, and leaves conntrack alone") {
+  Scene scene;
+  auto& plane = *scene.world.a.plane;
+  In in(scene.world.a.ns);
+  const auto conntrack = [&] {
+    return dynamic_cast<bpf::Map<abi::ct_key, abi::ct_value>&>(plane.conntrack()).raw().fd();
+  };
+  const int before = conntrack();
+  // In the place of a link stands something that is none.
+  const auto path = scene.world.a.pins + "/sockets/connect6";
+  const Fd other = bpf::open_pin(scene.world.a.pins + "/maps/slots").value();
+  REQUIRE(bpf::pin(other.get(), path));
+  const auto failed = plane.reserve_services({.slots = 6001});
+  REQUIRE_FALSE(failed);
+  CHECK(failed.error().message().starts_with("bring programs to the larger maps of Services: "));
+  CHECK(plane.swap_pending());
+  CHECK_FALSE(plane.reserve_services({.slots = 6001}));  // nothing more to grow, and still not done
+  CHECK(plane.swap_pending());
+  REQUIRE(bpf::unpin(path));
+  REQUIRE(plane.reserve_services({.slots = 6001}));
+  CHECK_FALSE(plane.swap_pending());
+  CHECK(scene.hooks() == all());
+  CHECK(conntrack() == before);  // another thread may be sweeping it
+  // What is written now is what the programs read.
+  REQUIRE(plane.services().dump()->size() == 1);
+  CHECK(scene.connects());
+}
+
+TEST_CASE("socket hooks that somebody detached are attached again") {
+  Scene scene;
+  auto& plane = *scene.world.a.plane;
+  In in(scene.world.a.ns);
+  const auto before = scene.programs();
+  REQUIRE(plane.repair_sockets());
+  CHECK(scene.programs() == before);
+  for (const char* name : {"connect4", "connect6"})
+    REQUIRE(bpf::unpin_link(fmt::format("{}/sockets/{}", scene.world.a.pins, name)));
+  const Fd link = bpf::open_pin(scene.world.a.pins + "/sockets/sendmsg4").value();
+  REQUIRE(bpf_link_detach(link.get()) == 0);  // its pin stays
+  CHECK(scene.hooks() != all());
+  CHECK_FALSE(scene.connects());
+  REQUIRE(plane.repair_sockets());
+  CHECK(scene.hooks() == all());
   CHECK(scene.connects());
 }
 
