@@ -43,18 +43,25 @@ class NodePorts::Allocation {
       : ports_(ports), service_(service), random_(random), mine_(old ? ports_of(*old) : std::set<uint16_t>{}) {}
 
   ApiResult<void> take(int64_t port, const std::string& field) {
-    if (mine_.contains(uint16_t(port)) || taken_.contains(uint16_t(port))) return {};
     const NodePortRange range = ports_.range_;
     const auto refuse = [&](const std::string& why) {
       return invalid(kube::Service::kKind, text_at(service_, "metadata.name"),
                      {cause("FieldValueInvalid", field, fmt::format("Invalid value: {}: {}", port, why))});
     };
+    if (port == health_) return refuse("provided port is the healthCheckNodePort of this Service");
+    if (mine_.contains(uint16_t(port)) || taken_.contains(uint16_t(port))) return {};
     if (port < range.first || port > range.last)
       return refuse(fmt::format("provided port is not in the valid range. The range of valid ports is {}-{}",
                                 range.first, range.last));
     if (!ports_.is_free(port)) return refuse("provided port is already allocated");
     taken_.insert(uint16_t(port));
     ports_.held_.insert(uint16_t(port));
+    return {};
+  }
+  // The server answers health checks there: no port of the Service may have it.
+  ApiResult<void> take_health(int64_t port, const std::string& field) {
+    TRY(take(port, field));
+    health_ = port;
     return {};
   }
   ApiResult<uint16_t> take_any(const std::string& field) {
@@ -78,6 +85,7 @@ class NodePorts::Allocation {
   const json::object& service_;
   Random& random_;
   std::set<uint16_t> mine_, taken_;
+  int64_t health_ = 0;
 };
 
 NodePorts::Hold::~Hold() {
@@ -111,6 +119,9 @@ std::optional<uint16_t> NodePorts::find_free(Random& random) const {
 
 ApiResult<NodePorts::Hold> NodePorts::assign(json::object& service, const json::object* old, Random& random) {
   Allocation allocation(*this, service, old, random);
+  const std::string health_field = "spec.healthCheckNodePort";
+  const int64_t health = needs_health_port(service) ? int_at(service, health_field) : 0;
+  if (health != 0) TRY(allocation.take_health(health, health_field));
   if (needs_ports(service)) {
     // The same port number by TCP and UDP gets the same node port, as long as nobody asks for another.
     std::map<int64_t, int64_t> given;
@@ -143,14 +154,8 @@ ApiResult<NodePorts::Hold> NodePorts::assign(json::object& service, const json::
     }
     set_at(service, "spec.ports", std::move(ports));
   }
-  if (needs_health_port(service)) {
-    const int64_t number = int_at(service, "spec.healthCheckNodePort");
-    const std::string field = "spec.healthCheckNodePort";
-    if (number != 0)
-      TRY(allocation.take(number, field));
-    else
-      set_at(service, field, int64_t{TRY(allocation.take_any(field))});
-  }
+  if (needs_health_port(service) && health == 0)
+    set_at(service, health_field, int64_t{TRY(allocation.take_any(health_field))});
   return std::move(allocation).hold();
 }
 

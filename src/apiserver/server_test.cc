@@ -328,6 +328,21 @@ TEST_CASE("node ports are given, kept, refused twice and given back") {
   CHECK(f.message(make("b", R"("type":"NodePort","ports":[{"port":80,"nodePort":80}])")) ==
         "422 Service \"b\" is invalid: spec.ports[0].nodePort: Invalid value: 80: provided port is not in the valid "
         "range. The range of valid ports is 31000-31003");
+  // Where health checks are answered no port of the Service can be.
+  const auto both = [&](int port, int health) {
+    return fmt::format(
+        R"("type":"LoadBalancer","externalTrafficPolicy":"Local","healthCheckNodePort":{},"ports":[{{"port":80,"nodePort":{}}}])",
+        health, port);
+  };
+  CHECK(f.message(make("c", both(31002, 31002))) ==
+        "422 Service \"c\" is invalid: spec.ports[0].nodePort: Invalid value: 31002: provided port is the "
+        "healthCheckNodePort of this Service");
+  CHECK(make("c", both(31003, 31002)).status == 201);
+  CHECK(ports("c") == "31003 health 31002");
+  CHECK(f.request("PATCH", services + "/c", R"({"spec":{"ports":[{"port":80,"nodePort":31002}]}})",
+                  {{"Content-Type", "application/merge-patch+json"}})
+            .status == 422);
+  f.remove(services + "/c");
   CHECK(make("c", R"("type":"LoadBalancer","externalTrafficPolicy":"Local","ports":[{"port":80}])").status == 201);
   CHECK(ports("c").find("health 31") != std::string::npos);
   CHECK(make("d", R"("type":"NodePort","ports":[{"port":80}])").status == 201);

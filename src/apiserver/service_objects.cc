@@ -105,9 +105,14 @@ void ServiceObjects::observe(const Event& event) {
 }
 
 Task<Status> ServiceObjects::run() {
-  bool waiting = false;  // for time to pass; whatever else happens meanwhile
+  bool waiting = false;    // for time to pass; whatever else happens meanwhile
+  std::set<Ip> unsettled;  // to be tried again
   while (true) {
-    while (!addresses_.empty()) co_await settle_address(addresses_.extract(addresses_.begin()).value());
+    while (!addresses_.empty()) {
+      const Ip ip = addresses_.extract(addresses_.begin()).value();
+      const bool settled = co_await settle_address(ip);
+      if (!settled) unsettled.insert(ip);
+    }
     if (std::exchange(ranges_, false) || waiting) {
       waiting = false;
       std::vector<std::string> names;
@@ -118,34 +123,39 @@ Task<Status> ServiceObjects::run() {
         waiting = waiting || waits;
       }
     }
-    auto again = waiting ? context_.loop.call_after(kRetry,
-                                                    [this] {
-                                                      ranges_ = true;
-                                                      ring();
-                                                    })
-                         : nullptr;
+    auto again = waiting || !unsettled.empty() ? context_.loop.call_after(kRetry,
+                                                                          [this] {
+                                                                            ranges_ = true;
+                                                                            ring();
+                                                                          })
+                                               : nullptr;
     CO_TRY(co_await bell_.next());
     rung_ = false;
+    addresses_.merge(unsettled);
+    unsettled.clear();
   }
 }
 
 // Whoever names an address that a Service has keeps its object: only ours are taken away.
-Task<void> ServiceObjects::settle_address(Ip ip) {
+Task<bool> ServiceObjects::settle_address(Ip ip) {
   const ObjectPtr there = context_.store.latest(storage_of(address_kind()), {"", to_string(ip)});
   const Key* owner = context_.addresses.owner_of(ip);
   if (there) {
     auto tree = parse_object(there->json);
-    if (!is_ours(*there) || (owner && tree && names(*tree, *owner))) co_return;
+    if (!is_ours(*there) || (owner && tree && names(*tree, *owner))) co_return true;
     Call call{.verb = Verb::Delete, .kind = &address_kind(), .name = to_string(ip)};
     auto gone = co_await delete_object(context_, std::move(call), {});
-    if (!gone && gone.error().status.code != 404) log::warning("IPAddress {}: {}", ip, gone.error().status.message);
-    ranges_ = true;  // one that waits may go now
-    co_return;       // its deletion brings us back
+    ranges_ = true;                                               // one that waits may go now
+    if (gone || gone.error().status.code == 404) co_return true;  // its deletion brings us back
+    log::warning("IPAddress {}: {}", ip, gone.error().status.message);
+    co_return false;
   }
-  if (!owner) co_return;
+  if (!owner) co_return true;
   Call call{.verb = Verb::Create, .kind = &address_kind()};
   auto made = co_await create_object(context_, std::move(call), Body{.object = address_object(ip, *owner)}, false);
-  if (!made && made.error().status.code != 409) log::warning("IPAddress {}: {}", ip, made.error().status.message);
+  if (made || made.error().status.code == 409) co_return true;  // somebody's: its event brings us back
+  log::warning("IPAddress {}: {}", ip, made.error().status.message);
+  co_return false;
 }
 
 // Whether a Service has an address that no other range would cover.

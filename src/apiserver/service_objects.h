@@ -21,7 +21,7 @@ class ServiceObjects {
 
  private:
   void ring();
-  Task<void> settle_address(Ip ip);
+  Task<bool> settle_address(Ip ip);           // false: it could not be written
   Task<bool> settle_range(std::string name);  // true: it waits for time to pass
   bool is_needed(const Cidr& cidr, const std::string& name) const;
 

@@ -58,6 +58,14 @@ void EndpointSlices::node_changed(const kube::Node* old, const kube::Node* now) 
       if (overloaded(counts, shares_)) queue_.add(service);
 }
 
+// The Service waits for these Nodes, and for no other any more.
+void EndpointSlices::wait_for(const kube::Ref& service, const std::set<std::string>& nodes) {
+  for (auto& [node, services] : waiting_)
+    if (!nodes.contains(node)) services.erase(service);
+  std::erase_if(waiting_, [](const auto& waiting) { return waiting.second.empty(); });
+  for (const auto& node : nodes) waiting_[node].insert(service);
+}
+
 Task<Status> EndpointSlices::reconcile(kube::Ref ref) {
   if (!synced()) co_return ok();
   const auto* found = services_.find(ref);
@@ -65,6 +73,7 @@ Task<Status> EndpointSlices::reconcile(kube::Ref ref) {
     // Slices of a Service that is gone are the garbage collector's; of one that lost its selector they stay.
     trigger_times_.forget(ref);
     dealt_.erase(ref);
+    wait_for(ref, {});
     co_return ok();
   }
   auto existing = writer_.slices_of(ref);
@@ -81,7 +90,7 @@ Task<Status> EndpointSlices::reconcile(kube::Ref ref) {
                            .shares = shares_,
                            .dealt = std::move(dealt),
                            .max_endpoints = max_endpoints_});
-  for (const auto& node : plan.unknown_nodes) waiting_[node].insert(ref);
+  wait_for(ref, plan.unknown_nodes);
   if (plan.dealt.empty())
     dealt_.erase(ref);
   else

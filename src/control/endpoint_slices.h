@@ -28,6 +28,7 @@ class EndpointSlices {
   bool synced() const;
   void look_at_all();
   void node_changed(const kube::Node* old, const kube::Node* now);
+  void wait_for(const kube::Ref& service, const std::set<std::string>& nodes);
   Task<Status> reconcile(kube::Ref ref);
 
   kube::Cache<kube::Service>& services_;
