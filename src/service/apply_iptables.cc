@@ -18,6 +18,10 @@ void clean(Desired& desired) {
   desired.node_addresses.clean();
 }
 
+std::set<std::string> growing_sets(const Desired& desired) {
+  return desired.ranges_complete() ? std::set<std::string>() : range_sets();
+}
+
 void add_refused(std::vector<Failure>& failures, const Desired& desired) {
   for (const auto& [object, row] : desired.refused.rows())
     failures.push_back({object, Error(Errc::Conflict, row.value)});
@@ -36,7 +40,7 @@ Task<Result<std::vector<Failure>>> IptablesApplier::apply() {
   stale_.note(desired_);
   const XtRules rules = iptables_rules(desired_.tables(), XtBackend::Iptables);
   clean(desired_);  // what changes while iptables works is the next round's
-  writes_ += CO_TRY(co_await kernel_.bring(rules), "Services by iptables");
+  writes_ += CO_TRY(co_await kernel_.bring(rules, growing_sets(desired_)), "Services by iptables");
   std::vector<Failure> failures;
   add_refused(failures, desired_);
   if (auto allowed = allow_localhost(options_, desired_, doors_.sysctl); !allowed)

@@ -49,6 +49,8 @@ class IptablesApplier final : public Applier {
 // with 127.0.0.0/8 is dropped before (chain hostport-guard of table inet causeway).
 Status allow_localhost(const Options& options, const Desired& desired, const WriteSysctl& write);
 void clean(Desired& desired);
+// The sets that lose nothing yet.
+std::set<std::string> growing_sets(const Desired& desired);
 void add_refused(std::vector<cluster::Failure>& failures, const Desired& desired);
 
 }  // namespace causeway::service

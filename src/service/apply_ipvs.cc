@@ -54,7 +54,8 @@ Task<Result<std::vector<Failure>>> IpvsApplier::apply() {
   auto outcome = CO_TRY(services_.bring(ipvs_rows(tables, scheduler_)), "Services by IPVS");
   writes_ += outcome.writes;
   for (auto& [key, error] : outcome.failures) failures.push_back({object_of(key, desired_), std::move(error)});
-  writes_ += CO_TRY(co_await rules_.bring(iptables_rules(tables, XtBackend::Ipvs)), "rules beside IPVS");
+  writes_ += CO_TRY(co_await rules_.bring(iptables_rules(tables, XtBackend::Ipvs), growing_sets(desired_)),
+                    "rules beside IPVS");
   if (auto allowed = allow_localhost(options_, desired_, doors_.iptables.sysctl); !allowed)
     failures.push_back({"node ports", std::move(allowed.error()).with("node ports of 127.0.0.1")});
   if (!stale_.empty())

@@ -196,4 +196,8 @@ TEST_CASE("no row of a Service is compiled before all is known that it is made o
   desired.update(model.take_changes(), model);
   CHECK(desired.complete());
   CHECK(desired.frontends.rows().size() == 1);
+  CHECK_FALSE(desired.ranges_complete());
+  model.set_synced(Source::ServiceCidrs);
+  desired.update(model.take_changes(), model);
+  CHECK(desired.ranges_complete());
 }

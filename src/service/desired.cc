@@ -3,6 +3,7 @@
 namespace causeway::service {
 
 void Desired::update(const cluster::ChangeSet& changes, const cluster::Model& model) {
+  ranges_complete_ = model.synced(cluster::Source::ServiceCidrs);
   if (!complete_ && service::complete(model)) {
     complete_ = true;
     for (const Key& key : all_keys(model)) replace(key, compile_one(key, model, options_));

@@ -16,6 +16,8 @@ class Desired {
   void update(const cluster::ChangeSet& changes, const cluster::Model& model);
   // Rows of Services are held back until the model is complete(); an applier removes nothing before.
   bool complete() const { return complete_; }
+  // Whether all ServiceCIDRs are known: until then a range that nobody names may be one of theirs, and stays.
+  bool ranges_complete() const { return ranges_complete_; }
   // All rows of one key.
   void replace(const Key& key, Tables now);
   // Once complete, equal to compile(model, options).
@@ -34,6 +36,7 @@ class Desired {
  private:
   Options options_;
   bool complete_ = false;
+  bool ranges_complete_ = false;
 };
 
 }  // namespace causeway::service

@@ -36,20 +36,26 @@ XtTable table_of(const XtRules& rules, const XtTableKey& key) {
 
 }  // namespace
 
-Result<XtKernel::Held> XtKernel::observe() {
-  Held held;
-  held.sets = TRY(doors_.sets.observe(kSetPrefix), "read the IP sets");
+Result<XtKernel::Tables> XtKernel::read_tables(xtables::Xtables& xtables) {
+  Tables tables;
   for (const auto& key : all_tables())
-    held.tables[key] = TRY(doors_.xtables.save(key.family, key.table), "read table {} ({})", key.table, key.family);
-  return held;
+    tables[key] = TRY(xtables.save(key.family, key.table), "read table {} ({})", key.table, key.family);
+  return tables;
 }
 
-Result<uint64_t> XtKernel::remove_elements(const XtRules& desired) {
+Task<Result<XtKernel::Held>> XtKernel::observe() {
+  Held held;
+  held.sets = CO_TRY(doors_.sets.observe(kSetPrefix), "read the IP sets");
+  held.tables = CO_TRY(CO_TRY(co_await doors_.workers.run([door = &doors_.xtables] { return read_tables(*door); })));
+  co_return held;
+}
+
+Result<uint64_t> XtKernel::remove_elements(const XtRules& desired, const std::set<std::string>& growing) {
   uint64_t writes = 0;
   for (int turn = 2; turn >= 0; --turn)
     for (const auto& [name, row] : desired.sets) {
       auto& held = held_->sets[name];
-      if (rank(name) != turn || row.set.timeout) continue;
+      if (rank(name) != turn || row.set.timeout || growing.contains(name)) continue;
       auto gone = missing_in(row.elements, held.elements);
       if (gone.empty()) continue;
       writes += gone.size();
@@ -69,12 +75,12 @@ Result<uint64_t> XtKernel::add_elements(const XtRules& desired) {
       if (added.empty()) continue;
       writes += added.size();
       TRY(doors_.sets.apply(ipset::AddElements{name, row.set, added}));
-      held.elements = row.elements;
+      held.elements.insert(added.begin(), added.end());
     }
   return writes;
 }
 
-Task<Result<uint64_t>> XtKernel::write(const XtRules& desired) {
+Task<Result<uint64_t>> XtKernel::write(const XtRules& desired, const std::set<std::string>& growing) {
   uint64_t writes = 0;
   // A set of another type under our name is in the way (another version's): it goes once no rule uses it.
   for (const auto& [name, row] : desired.sets) {
@@ -95,7 +101,7 @@ Task<Result<uint64_t>> XtKernel::write(const XtRules& desired) {
   }
   // What shall not be served any more first, then the chains, at last what is new: no packet is led to a chain that is
   // not there yet.
-  writes += CO_TRY(remove_elements(desired));
+  writes += CO_TRY(remove_elements(desired, growing));
   for (const auto& key : all_tables()) {
     const XtTable table = table_of(desired, key);
     const auto restore = restore_of(held_->tables[key], table, key);
@@ -118,24 +124,21 @@ Task<Result<uint64_t>> XtKernel::write(const XtRules& desired) {
   co_return writes;
 }
 
-Task<Result<uint64_t>> XtKernel::bring(XtRules desired) {
-  if (!held_) {
-    auto held = observe();
-    if (!held) co_return fail(std::move(held.error()));
-    held_ = std::move(*held);
-  }
-  auto written = co_await write(desired);
+Task<Result<uint64_t>> XtKernel::bring(XtRules desired, std::set<std::string> growing) {
+  if (std::exchange(look_, false)) held_.reset();
+  if (!held_) held_ = CO_TRY(co_await observe());
+  auto written = co_await write(desired, growing);
   if (!written) held_.reset();  // the kernel does not hold what we thought
   co_return std::move(written);
 }
 
 Task<Result<bool>> XtKernel::intact() {
-  if (!held_) co_return true;
+  if (!held_ || look_) co_return true;
   for (const auto& key : all_tables()) {
     auto actual = CO_TRY(CO_TRY(
         co_await doors_.workers.run([door = &doors_.xtables, key] { return door->save(key.family, key.table); })));
-    // Written meanwhile: what was read may be older.
-    if (!held_) co_return true;
+    // Looked at anew meanwhile, or to be: that repairs whatever there is.
+    if (!held_ || look_) co_return true;
     if (!same_ours(actual, held_->tables[key])) co_return false;
   }
   co_return true;
@@ -151,7 +154,8 @@ Status remove_all(ipset::IpSets& sets, xtables::Xtables& xtables) {
 }
 
 Result<std::vector<std::string>> XtKernel::differences(const XtRules& desired) {
-  const Held held = TRY(observe());
+  const Held held{.sets = TRY(doors_.sets.observe(kSetPrefix), "read the IP sets"),
+                  .tables = TRY(read_tables(doors_.xtables))};
   std::vector<std::string> lines;
   for (const auto& [name, row] : desired.sets) {
     const auto there = held.sets.find(name);

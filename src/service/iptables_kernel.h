@@ -2,6 +2,8 @@
 // ipvs have in common.
 #pragma once
 
+#include <set>
+
 #include "async/worker_pool.h"
 #include "service/iptables_text.h"
 
@@ -19,10 +21,11 @@ class XtKernel {
  public:
   explicit XtKernel(XtDoors doors) : doors_(doors) {}
 
-  // Returns how much was written: elements, chains, sets. After an error the kernel is looked at again.
-  Task<Result<uint64_t>> bring(XtRules desired);
-  // The next bring() looks at the kernel.
-  void forget() { held_.reset(); }
+  // Returns how much was written: elements, chains, sets. After an error the kernel is looked at again. One at a time.
+  // `growing`: sets that lose nothing this time, because not all that belongs into them is known yet.
+  Task<Result<uint64_t>> bring(XtRules desired, std::set<std::string> growing = {});
+  // The next bring() looks at the kernel; one that is at work meanwhile is not disturbed.
+  void forget() { look_ = true; }
   // Whether our chains and the ways to them are as they were left. True before the first bring().
   Task<Result<bool>> intact();
   // Looks at the kernel now: a line for each thing that is not so.
@@ -33,13 +36,16 @@ class XtKernel {
     std::map<std::string, ipset::Held> sets;
     std::map<XtTableKey, xtables::Table> tables;
   };
-  Result<Held> observe();
-  Task<Result<uint64_t>> write(const XtRules& desired);
-  Result<uint64_t> remove_elements(const XtRules& desired);
+  using Tables = std::map<XtTableKey, xtables::Table>;
+  static Result<Tables> read_tables(xtables::Xtables& xtables);
+  Task<Result<Held>> observe();
+  Task<Result<uint64_t>> write(const XtRules& desired, const std::set<std::string>& growing);
+  Result<uint64_t> remove_elements(const XtRules& desired, const std::set<std::string>& growing);
   Result<uint64_t> add_elements(const XtRules& desired);
 
   XtDoors doors_;
-  std::optional<Held> held_;
+  std::optional<Held> held_;  // only bring() takes it away, so that it outlives each wait of write()
+  bool look_ = false;
 };
 
 // Takes everything of ours away: another way balances now.

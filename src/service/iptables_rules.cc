@@ -250,6 +250,8 @@ bool by_ipvs(const FrontendKey& key, const Frontend& frontend, bool inside) {
 
 XtRules iptables_rules(const Tables& tables, XtBackend backend) { return Builder(tables, backend).build(); }
 
+std::set<std::string> range_sets() { return {set_name("ranges", Family::V4), set_name("ranges", Family::V6)}; }
+
 std::string render(const XtRules& rules) {
   std::string out;
   for (const auto& [name, row] : rules.sets) {

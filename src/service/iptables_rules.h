@@ -53,6 +53,8 @@ struct XtRules {
 XtRules iptables_rules(const Tables& tables, XtBackend backend);
 // As `ipset save` and `iptables-save` would say it.
 std::string render(const XtRules& rules);
+// The sets of the ranges that Services' addresses are of.
+std::set<std::string> range_sets();
 
 // ---- shared with apply_ipvs
 

@@ -252,6 +252,38 @@ TEST_CASE("what others took away comes back, what they have stays") {
   CHECK(nat().chains["PREROUTING"].back() == "-j KUBE-SERVICES");
 }
 
+TEST_CASE("an audit while iptables works waits for its end, and then the kernel is looked at") {
+  World w;
+  auto tables = web();
+  const auto bring_and_forget = [&]() -> Task<Result<uint64_t>> {
+    w.loop.post([&] { w.kernel.forget(); });  // runs at the first wait for a worker
+    co_return co_await w.kernel.bring(iptables_rules(tables, XtBackend::Iptables));
+  };
+  REQUIRE(w.bring(iptables_rules(tables, XtBackend::Iptables)));
+  for (int turn = 0; turn < 2; ++turn) {
+    tables.ports.begin()->second.backends.pop_back();
+    const size_t saves = w.xtables.saves;
+    REQUIRE(run_until_done(w.loop, bring_and_forget()));
+    CHECK(w.xtables.saves == saves + (turn ? 6 : 0));  // each of the six tables, for the audit before
+  }
+  CHECK(w.kernel.differences(iptables_rules(tables, XtBackend::Iptables)).value().empty());
+}
+
+TEST_CASE("a set that may not lose anything yet only grows, and loses it later") {
+  World w;
+  auto tables = web();
+  REQUIRE(w.bring(iptables_rules(tables, XtBackend::Iptables)));
+  w.kernel.forget();  // as after a restart that knows another range first
+  tables.ranges.clear();
+  tables.ranges[cidr("10.112.0.0/16")];
+  const auto rules = iptables_rules(tables, XtBackend::Iptables);
+  const auto held = [&] { return w.sets.all["causeway-ranges4"].elements; };
+  REQUIRE(run_until_done(w.loop, w.kernel.bring(rules, range_sets())));
+  CHECK(held() == ipset::Elements{{cidr("10.96.0.0/12")}, {cidr("10.112.0.0/16")}});
+  REQUIRE(w.bring(rules));
+  CHECK(held() == ipset::Elements{{cidr("10.112.0.0/16")}});
+}
+
 TEST_CASE("whether somebody changed our rules is seen without writing") {
   World w;
   const auto intact = [&] { return run_until_done(w.loop, w.kernel.intact()).value(); };

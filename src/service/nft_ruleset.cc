@@ -75,7 +75,6 @@ void decide(Section& section, Family family, From from) {
     rules.push_back({{in(to, address_set(family)), go(kReject)}, "a Service has no such port"});
   else
     rules.push_back({{in(to, address_set(family)), Counter{}, drop()}, "addresses of Services are for the inside"});
-  rules.push_back({{in(to, range_set(family)), Counter{}, drop()}, "nobody's address"});
 }
 
 void fence(Section& section, Family family) {
@@ -83,6 +82,14 @@ void fence(Section& section, Family family) {
   key.push_back(saddr_of(family));
   section.chains[named("fence", family)].rules = {{{Lookup{key, source_set(family)}, returns()}, {}},
                                                   {{Counter{}, drop()}, "loadBalancerSourceRanges"}};
+}
+
+// Behind everybody's DNAT: an address may be of a Service that another proxy serves (service-proxy-name).
+void drop_nobodys(Chain& chain) {
+  for (const Family family : {Family::V4, Family::V6})
+    chain.rules.push_back(
+        {{any_of(Field::CtState, kStateNew), in(daddr_of(family), range_set(family)), Counter{}, drop()},
+         "nobody's address"});
 }
 
 Rule lead(Family family, From from, std::optional<Match> where) {
@@ -193,6 +200,9 @@ Section skeleton() {
   // endpoint's own address, and its reset would end the connection (kubernetes#74839).
   section.chains["services-forward"] = {Base{ChainType::Filter, Hook::Forward, kFilter},
                                         {{{any_of(Field::CtState, kStateInvalid), Counter{}, drop()}, {}}}};
+  drop_nobodys(section.chains["services-forward"]);
+  section.chains["services-filter-output"] = {Base{ChainType::Filter, Hook::Output, kFilter}, {}};
+  drop_nobodys(section.chains["services-filter-output"]);
   section.chains["services-input"] = {
       Base{ChainType::Filter, Hook::Input, kFilter},
       {{{match(Field::IifGroup, netlink::kPodGroup), any_of(Field::CtState, kStateInvalid), Counter{}, drop()}, {}}}};

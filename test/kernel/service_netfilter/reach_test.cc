@@ -92,6 +92,33 @@ TEST_CASE("refused: no endpoint, a port that the Service does not have; silence:
   }
 }
 
+TEST_CASE("an address of a ServiceCIDR that another proxy serves is left to it; what it does not serve is dropped") {
+  ServiceWorld s;
+  World& w = s.world;
+  for (const Family family : kFamilies) {
+    const bool v4 = family == Family::V4;
+    const std::string vip = to_string(virtual_ip(family, 9)), to = to_string(w.b1().ip(family));
+    std::string others = fmt::format("table {} others {{\n", v4 ? "ip" : "ip6");
+    for (const char* hook : {"prerouting", "output"})
+      for (const char* protocol : {"tcp", "udp"})
+        others += fmt::format(
+            "chain {0}-{1} {{ type nat hook {0} priority -100; {2} daddr {3} {1} dport 80 dnat to {4}; }}\n", hook,
+            protocol, v4 ? "ip" : "ip6", vip, v4 ? to + ":8080" : "[" + to + "]:8080");
+    shell(w.a.ns, "nft -f - <<'END'\n" + others + "}\nEND\n");
+    REQUIRE(s.service.apply(Wanted(w.a).tables) == "");
+    for (const Way way : kWays) {
+      CHECK(ask(w.a1().ns, way, virtual_ip(family, 9), 80) == seen("b1", w.a1().ip(family)));
+      CHECK(ask(w.a.ns, way, virtual_ip(family, 9), 80) == seen("b1", w.a.ip(family)));
+    }
+    const auto counters = [&] { return shell(w.a.ns, "nft list table inet causeway | grep \"nobody's address\""); };
+    for (const Ns* client : {&w.a1().ns, &w.a.ns}) {
+      const auto before = counters();
+      CHECK(ask(*client, Way::Tcp, virtual_ip(family, 10), 80) != "refused");
+      CHECK(counters() != before);
+    }
+  }
+}
+
 TEST_CASE("a NodePort is served on the node's addresses: endpoints see the node (Cluster) or the client (Local)") {
   ServiceWorld s;
   World& w = s.world;
