@@ -50,12 +50,6 @@ static __always_inline void write_addr(struct bpf_sock_addr* ctx, int family, co
 
 static __always_inline __be16 read_port(struct bpf_sock_addr* ctx) { return SOCK_READ_AT(ctx, PORT_AT); }
 
-/* To itself: 127.0.0.0/8 and ::1, and what means the same to connect(): the unspecified address. */
-static __always_inline bool is_loopback(const struct ip_addr* addr) {
-  if (addr_is4(addr)) return (addr->word[3] & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000) || !addr->word[3];
-  return !(addr->word[0] | addr->word[1] | addr->word[2]) && !(addr->word[3] & ~bpf_htonl(1));
-}
-
 static __always_inline struct socket_peer* peer_of(struct bpf_sock_addr* ctx, __u64 flags) {
   struct bpf_sock* socket = ctx->sk;
   return socket ? bpf_sk_storage_get(&socket_peers, socket, NULL, flags) : NULL;
@@ -69,7 +63,7 @@ cold enum decision decide(struct bpf_sock_addr* ctx, struct service_key* asked, 
   const bool node = netns == config.node_netns;
   if (is_loopback(&asked->addr)) {
     if (!node) return LEAVE;
-    asked->addr.word[3] = addr_is4(&asked->addr) ? bpf_htonl(0x7f000001) : bpf_htonl(1);
+    set_known_loopback(&asked->addr);
   }
   for (int attempt = 0; attempt < 2; attempt++) {
     struct service_value* row = service_find(asked);

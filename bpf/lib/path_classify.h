@@ -10,23 +10,19 @@
 cold int classify_known(struct __sk_buff* ctx, struct work* w, struct ct_value* row, __u32 now) {
   struct flow* flow = &w->flow;
   __u32 flags = row->flags;
-  if (flags & CT_F_ABANDONED) return drop(ctx, DROP_SERVICE_SWALLOWED);
+  bool syn = !(flags & CT_F_REPLY) && is_syn(flow); /* false of a fragment: it has no flags */
+  if (flags & CT_F_ABANDONED || (flags & CT_F_AGAIN && !syn)) return drop(ctx, DROP_SERVICE_SWALLOWED);
   if (flow->key.proto == IPPROTO_TCP && flow->kind == FLOW_PORTS) {
-    bool syn = !(flags & CT_F_REPLY) && is_syn(flow);
-    if (flags & CT_F_AGAIN && !syn) return drop(ctx, DROP_SERVICE_SWALLOWED);
-    if (syn && ct_is_closed(flags)) { /* the port is used again: a new connection, perhaps to another endpoint */
-      path_forget(&flow->key, row);
+    bool closed = ct_is_closed(flags);
+    if (syn && !closed && flags & CT_F_RETRY && !(flags & CT_F_SEEN_REPLY)) {
+      retry_leave(ctx, w, row, now);
       return STEP_NEW;
     }
-    if (syn && !(flags & CT_F_SEEN_REPLY)) {
-      if (flags & CT_F_RETRY) {
-        retry_leave(ctx, w, row, now);
-        return STEP_NEW;
-      }
-      if (!backend_serves(row->backend, row->generation, row->service)) {
-        path_forget(&flow->key, row);
-        return STEP_NEW;
-      }
+    /* The port is used again: a new connection, perhaps to another endpoint. Also where the end of the old one was not
+     * seen: an endpoint that is gone answers nothing that could tell. */
+    if (syn && (closed || !backend_serves(row->backend, row->generation, row->service))) {
+      path_forget(&flow->key, row);
+      return STEP_NEW;
     }
     if (retry_may(flags) && flow->tcp_flags & TCP_RST) {
       w->key = flow->key;
@@ -44,7 +40,8 @@ cold int classify_known(struct __sk_buff* ctx, struct work* w, struct ct_value* 
       w->row = *row;
       return STEP_SEND;
     }
-  } else if (!(flags & CT_F_REPLY) && !backend_serves(row->backend, row->generation, row->service)) {
+  } else if (flow->key.proto != IPPROTO_TCP && !(flags & CT_F_REPLY) &&
+             !backend_serves(row->backend, row->generation, row->service)) {
     count(ctx, COUNT_SERVICE_RESTEERED);
     path_forget(&flow->key, row);
     return STEP_NEW;
@@ -82,6 +79,7 @@ global int path_new(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
     struct socket_peer* peer = socket_peer_of(ctx);
     if (!peer) return STEP_NONE;
     r->key.addr = peer->service;
+    if (is_loopback(&r->key.addr)) set_known_loopback(&r->key.addr);
     r->key.port = peer->service_port;
     count(ctx, COUNT_SERVICE_RESTEERED);
   }
@@ -128,6 +126,9 @@ global int path_classify(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
     if (row && row->service) {
       int step = classify_known(ctx, w, row, now);
       if (step != STEP_NEW) return step;
+    } else if (row && ask & ASK_PEER) {
+      /* masquerade() made it: the endpoint that is gone was outside of the cluster. */
+      ct_remove_pair(&flow->key, row);
     } else if (row) {
       if (!(ask & ASK_MASQUERADE)) return STEP_NONE;
       ct_touch(row, flow, now);

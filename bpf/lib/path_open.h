@@ -54,7 +54,8 @@ cold bool choose_source(struct __sk_buff* ctx, const struct packet* p, struct wo
 }
 
 /* Both rows of w->flow. The reply row is the reservation (nat.h): where it is taken, by the same client's flow to this
- * endpoint through another Service, the flow gets another port. On NAT_DONE w->row is the forward row. */
+ * endpoint through another Service, the flow gets another port. On NAT_DONE w->row is the forward row, and what is new
+ * is counted. */
 cold enum nat_result pair_open(struct __sk_buff* ctx, struct work* w, __u32 flags) {
   __u32 zero = 0;
   struct nat_search* search = bpf_map_lookup_elem(&nat_searches, &zero);
@@ -100,12 +101,25 @@ cold enum nat_result pair_open(struct __sk_buff* ctx, struct work* w, __u32 flag
   w->row.to_sport = key->dport;
   w->row.flags = CT_F_REWRITE_DST | (row->flags & CT_F_REWRITE_DST ? CT_F_REWRITE_SRC : 0) | flags;
   long err = ct_insert(forward, &w->row);
-  if (likely(!err)) return NAT_DONE;
-  bpf_map_delete_elem(&conntrack, key);
-  /* Another CPU opened the same flow meanwhile: its endpoint counts. */
-  struct ct_value* other = err == CT_FULL ? NULL : bpf_map_lookup_elem(&conntrack, forward);
-  if (!other || !other->service || !(other->flags & CT_F_REWRITE_DST)) return NAT_FULL;
-  w->row = *other;
+  if (unlikely(err && err != CT_FULL)) {
+    /* Another CPU opened the same flow meanwhile: its endpoint counts, if it still serves. */
+    struct ct_value* other = bpf_map_lookup_elem(&conntrack, forward);
+    if (other && other->service && other->flags & CT_F_REWRITE_DST) {
+      if (backend_serves(other->backend, other->generation, other->service)) {
+        bpf_map_delete_elem(&conntrack, key);
+        w->row = *other;
+        return NAT_DONE;
+      }
+      path_forget(forward, other);
+      err = ct_insert(forward, &w->row);
+    }
+  }
+  if (unlikely(err)) {
+    bpf_map_delete_elem(&conntrack, key);
+    return NAT_FULL;
+  }
+  if (flags & CT_F_COUNTED) count_connection(w->row.backend, true);
+  count(ctx, COUNT_SERVICE_OPENED);
   return NAT_DONE;
 }
 
@@ -126,8 +140,6 @@ global int path_open(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
     case NAT_NO_PORT: return drop(ctx, DROP_NO_PORT_LEFT);
     case NAT_FULL: return drop(ctx, DROP_CONNTRACK_FULL);
   }
-  if (flags & CT_F_COUNTED) count_connection(w->row.backend, true);
-  count(ctx, COUNT_SERVICE_OPENED);
   return STEP_SEND;
 }
 

@@ -42,8 +42,11 @@ global int path_send(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
   bool egress = ask & ASK_EGRESS, node = ask & ASK_NODE;
   /* Copies: the row may change, and the packet will. */
   struct ip_addr to = w->row.flags & CT_F_REWRITE_DST ? w->row.to_dst : p->dst;
-  if (egress && addr_equal(&to, &p->dst)) /* a reply of the node: it is on its way already */
-    return translate(ctx, p, w) ? STEP_NONE : drop(ctx, DROP_WRITE_FAILED);
+  if (egress && addr_equal(&to, &p->dst)) {
+    /* A reply of the node: it is on its way already. Out of the cluster its port is not chosen once more. */
+    if (!translate(ctx, p, w)) return drop(ctx, DROP_WRITE_FAILED);
+    return find_route(NET_THIS_CLUSTER, &to) ? STEP_NONE : NEXT;
+  }
   struct pod_value* pod = find_pod(NET_THIS_CLUSTER, &to);
   struct route_value* route = pod ? NULL : find_route(NET_THIS_CLUSTER, &to);
   if (route && route->kind == ROUTE_THIS_NODE) return send_to_node(ctx, p, w, ask);

@@ -6,6 +6,17 @@
 #include "lib/addr.h"
 #include "lib/service_maps.h"
 
+/* To itself: 127.0.0.0/8 and ::1, and what means the same to connect(): the unspecified address. */
+static __always_inline bool is_loopback(const struct ip_addr* addr) {
+  if (addr_is4(addr)) return (addr->word[3] & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000) || !addr->word[3];
+  return !(addr->word[0] | addr->word[1] | addr->word[2]) && !(addr->word[3] & ~bpf_htonl(1));
+}
+
+/* In its place: the one loopback address of its family that the maps know. */
+static __always_inline void set_known_loopback(struct ip_addr* addr) {
+  addr->word[3] = addr_is4(addr) ? bpf_htonl(0x7f000001) : bpf_htonl(1);
+}
+
 /* The row that serves an address and port: its own, or that of all addresses of the node. NULL: none. */
 cold struct service_value* service_find(const struct service_key* asked) {
   /* A copy: on 6.1 a key may not lie in what a global function was given. */
@@ -150,7 +161,9 @@ static __always_inline __u32 first_slot(const struct service_side* side, __u8 al
 static __always_inline __u32 affine_backend(const struct affinity_key* key, const struct service_value* service,
                                             __u32 now) {
   struct affinity_value* value = bpf_map_lookup_elem(&affinity, key);
-  if (!value || now - value->last >= service->affinity) return 0;
+  if (!value) return 0;
+  __s32 age = now - value->last; /* below 0 where another CPU, a moment later, has renewed it */
+  if (age >= (__s32)service->affinity) return 0;
   struct backend_value* row = backend_of(value->backend, value->generation, service->id);
   if (!row || row->state != BACKEND_ELIGIBLE) return 0;
   value->last = now;

@@ -149,6 +149,10 @@ TEST_CASE("ClientIP affinity: a client stays until its time is over or its endpo
     REQUIRE(affinity.put(key, *row));
     CHECK(scene.pick(one, family, id) == next);
     CHECK(affinity.get(key).value()->last + 5 > datapath::monotonic_seconds());  // renewed
+    // As if another processor renewed it a moment later.
+    row->last = datapath::monotonic_seconds() + 60;
+    REQUIRE(affinity.put(key, *row));
+    CHECK(scene.pick(one, family, id) == next);
     // An endpoint that ends, then one whose number is somebody else's.
     scene.rows.set_state(first + static_cast<uint32_t>(next), abi::BACKEND_SERVING);
     scene.rows.flip(spec, id, {first + static_cast<uint32_t>(chosen)});

@@ -1,6 +1,8 @@
 // Endpoints that go, clash, refuse or keep silent.
+#include <bpf/bpf.h>
 #include <doctest/doctest.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -8,6 +10,8 @@
 
 #include "balancer.h"
 #include "datapath/rows.h"
+#include "frame.h"
+#include "kernel/bpf/pins.h"
 #include "talk.h"
 #include "world.h"
 
@@ -21,6 +25,31 @@ Fd accept_within(const Fd& listener, int milliseconds) {
   timeval patience{.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
   ::setsockopt(listener.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
   return Fd(::accept(listener.get(), nullptr, nullptr));
+}
+
+// Not a byte more of this connection is sent: as when the machine went dark.
+void vanish(Fd& connection) {
+  int on = 1;
+  REQUIRE(::setsockopt(connection.get(), IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)) == 0);
+  connection.reset();
+}
+
+// A TCP segment of no use to anybody, in two fragments.
+bool send_fragmented_segment(const Ns& ns, Ip from, uint16_t from_port, Ip to, uint16_t to_port) {
+  std::string segment = be16(from_port) + be16(to_port) + be16(0) + be16(1) + be16(0) + be16(1) + be16(0x5010) +
+                        be16(1000) + be16(0x1234) + be16(0) + std::string(28, 'x');
+  In in(ns);
+  Fd raw(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
+  sockaddr_in target{};
+  target.sin_family = AF_INET;
+  std::copy(to.bytes().begin(), to.bytes().end(), reinterpret_cast<uint8_t*>(&target.sin_addr));
+  auto send_part = [&](size_t at, unsigned fragment) {
+    std::string ip = packet(from, to, IPPROTO_TCP, 64, segment.substr(at, 24));
+    ip.replace(4, 4, be16(4711) + be16(fragment));
+    return ::sendto(raw.get(), ip.data(), ip.size(), 0, reinterpret_cast<sockaddr*>(&target), sizeof(target)) ==
+           static_cast<ssize_t>(ip.size());
+  };
+  return send_part(0, 0x2000) && send_part(24, 3);
 }
 
 }  // namespace
@@ -108,6 +137,55 @@ TEST_CASE("an established TCP connection keeps its endpoint when that is gone fr
     linger hard{.l_onoff = 1, .l_linger = 0};
     ::setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
     client.reset();
+    client = tcp_connect(world.a1().ns, cluster_ip(family), 80, 5000);
+    CHECK(client);
+    CHECK(accept_within(other, 2000));
+  }
+}
+
+TEST_CASE("fragments of a TCP segment leave their connection with its endpoint, though that is gone from the tables") {
+  const Family family = Family::V4;
+  World world({.services = true});
+  Balancer balancer(world.a);
+  auto numbers = balancer.endpoints(1, {{world.b1().ip4, 8080}});
+  balancer.serve(1, cluster_ip(family), 80);
+  Fd listener = tcp_listener(world.b1().ns, Ip(), 8080), other = tcp_listener(world.a2().ns, Ip(), 8080);
+  Fd client = tcp_connect(world.a1().ns, cluster_ip(family), 80, 5000);
+  REQUIRE(client);
+  Fd server = accept_within(listener, 2000);
+  REQUIRE(server);
+  balancer.endpoints(1, {{world.a2().ip4, 8080}});
+  balancer.serve(1, cluster_ip(family), 80);
+  balancer.retire(numbers[0]);
+  const auto before = world.a.counted(abi::COUNT_SERVICE_TRANSLATED);
+  REQUIRE(send_fragmented_segment(world.a1().ns, world.a1().ip4, 5000, cluster_ip(family), 80));
+  CHECK(world.a.counted(abi::COUNT_SERVICE_TRANSLATED) == before + 2);
+  CHECK(world.a.counted(abi::COUNT_SERVICE_RESTEERED) == 0);
+  char byte = 'x';
+  REQUIRE(::send(client.get(), &byte, 1, 0) == 1);
+  CHECK(::recv(server.get(), &byte, 1, 0) == 1);
+  REQUIRE(::send(server.get(), &byte, 1, 0) == 1);
+  CHECK(::recv(client.get(), &byte, 1, 0) == 1);
+}
+
+TEST_CASE("a connection from a port whose last one never ended finds another endpoint where the old one is gone") {
+  for (auto family : kFamilies) {
+    CAPTURE(to_string(family));
+    World world({.services = true});
+    Balancer balancer(world.a);
+    auto numbers = balancer.endpoints(1, {{world.b1().ip(family), 8080}});
+    balancer.serve(1, cluster_ip(family), 80);
+    Fd listener = tcp_listener(world.b1().ns, every(family), 8080),
+       other = tcp_listener(world.a2().ns, every(family), 8080);
+    Fd client = tcp_connect(world.a1().ns, cluster_ip(family), 80, 5000);
+    REQUIRE(client);
+    Fd server = accept_within(listener, 2000);
+    REQUIRE(server);
+    vanish(client);
+    vanish(server);
+    balancer.endpoints(1, {{world.a2().ip(family), 8080}});
+    balancer.serve(1, cluster_ip(family), 80);
+    balancer.retire(numbers[0]);
     client = tcp_connect(world.a1().ns, cluster_ip(family), 80, 5000);
     CHECK(client);
     CHECK(accept_within(other, 2000));
@@ -218,6 +296,45 @@ TEST_CASE("least connections: open flows are counted, and closed ones no longer"
   servers.clear();
   for (int i = 0; i < 100 && open(numbers[0]); ++i) ::usleep(20000);
   CHECK(open(numbers[0]) == 0);
+}
+
+TEST_CASE("a flow that another processor opened meanwhile is taken over and counts once, if its endpoint serves") {
+  for (auto family : kFamilies) {
+    CAPTURE(to_string(family));
+    World world({.services = true});
+    Balancer balancer(world.a);
+    const Shape shape{.algorithm = abi::SERVICE_LEAST_CONNECTIONS};
+    auto numbers = balancer.endpoints(1, {{world.a2().ip(family), 8080}}, IPPROTO_UDP);
+    balancer.serve(1, cluster_ip(family), 80, IPPROTO_UDP, shape);
+    Fd old = udp_socket(world.a2().ns, every(family), 8080), next = udp_socket(world.b1().ns, every(family), 8080);
+    Fd client = udp_socket(world.a1().ns, every(family), 5000);
+    auto open = [&](uint32_t backend) { return world.a.plane->backend_connections().get(backend).value().value_or(0); };
+    // Unmarked, the Pod's packets are not looked up in conntrack: each of them opens the flow, as in that race.
+    auto unmark = [&] {
+      auto marks = bpf::open_pin(world.a.pins + "/maps/service_marks");
+      REQUIRE(marks);
+      const uint32_t index = ifindex(world.a.ns, world.a1().host_side) % abi::SERVICE_MARKS, none = 0;
+      REQUIRE(bpf_map_update_elem(marks->get(), &index, &none, BPF_ANY) == 0);
+    };
+    REQUIRE(send_udp(client, cluster_ip(family), 80, "one"));
+    CHECK(receive_udp(old));
+    CHECK(open(numbers[0]) == 1);
+    auto moved = balancer.endpoints(1, {{world.b1().ip(family), 8080}}, IPPROTO_UDP);
+    balancer.serve(1, cluster_ip(family), 80, IPPROTO_UDP, shape);
+    unmark();
+    REQUIRE(send_udp(client, cluster_ip(family), 80, "two"));
+    CHECK(receive_udp(old));
+    CHECK(open(numbers[0]) == 1);
+    CHECK(open(moved[0]) == 0);
+    CHECK(world.a.counted(abi::COUNT_SERVICE_OPENED) == 1);
+    balancer.retire(numbers[0]);
+    unmark();
+    REQUIRE(send_udp(client, cluster_ip(family), 80, "three"));
+    CHECK(receive_udp(next));
+    CHECK(open(numbers[0]) == 0);
+    CHECK(open(moved[0]) == 1);
+    CHECK(world.a.plane->conntrack().dump().value().size() == 2);
+  }
 }
 
 }  // namespace causeway::test
