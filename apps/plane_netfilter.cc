@@ -15,8 +15,7 @@ namespace {
 
 constexpr Duration kLookAtOthersEvery = 60s;
 constexpr Duration kLookForKubeProxyEvery = 5s;
-// Comparing all rules with the kernel costs a second for 10,000 Services: ever less often, while they differ.
-constexpr Duration kCompareFirst = 2s, kCompareLast = 60s;
+constexpr Duration kLookIfAppliedEvery = 2s;
 
 // What kube-proxy makes of conntrack's time limits unless it is told otherwise: an idle connection is remembered for a
 // day, and one half closed for an hour instead of a minute.
@@ -82,47 +81,23 @@ class NetfilterPlane final : public NodePlane {
     }
   }
 
-  // Waits until the kernel holds all rules of Services; `what` stays until then.
-  Task<Status> until_applied(std::string what) {
-    service::Applier& applier = services_->applier();
-    bool told = false;
-    for (Duration pause = kCompareFirst;; pause = std::min(pause * 2, kCompareLast)) {
-      while (!applier.desired().complete()) CO_TRY(co_await loop_.sleep(kCompareFirst));
-      const auto differences = applier.differences();
-      if (differences && differences->empty()) co_return ok();
-      if (pause >= kCompareLast && !std::exchange(told, true))
-        log::warning("{} stays: rules of Services are not in the kernel: {}", what,
-                     differences ? differences->front() : differences.error().message());
-      CO_TRY(co_await loop_.sleep(pause));
-    }
-  }
-
   // New connections are ours at once: our chains are before kube-proxy's. Its rules go once ours are all there and it
   // runs no more, so that who goes back to it, and starts it first, loses nothing.
   Task<Status> take_over() {
     auto xtables = xtables::open_xtables();  // not installed: then there are no such rules of it either
-    std::string told;
-    const auto tell = [&told](std::string why) {
-      if (told != why) log::warning("what kube-proxy left stays for now: {}", why);
-      told = std::move(why);
-    };
     for (;; CO_TRY(co_await loop_.sleep(kLookForKubeProxyEvery))) {
-      if (!services_->applier().desired().complete()) continue;
-      auto runs = service::kube_proxy_runs();
-      if (!runs && runs.error().code() == Errc::Unsupported) {
+      const auto differences = service()->differences();
+      if (!service()->desired().complete() || !differences || !differences->empty()) continue;
+      const auto runs = service::kube_proxy_runs();
+      if (!runs) {
         log::info("rules of a kube-proxy that ended would be left alone: {}; `kube-proxy --cleanup` removes them",
                   runs.error().message());
         co_return ok();
       }
-      if (!runs) tell(runs.error().message());
-      if (!runs || *runs) continue;
-      CO_TRY(co_await until_applied("what kube-proxy left"));
-      runs = service::kube_proxy_runs();  // it may have come back meanwhile
-      if (!runs || *runs) continue;
+      if (*runs) continue;
       const auto removed = service::remove_kube_proxy(*nft_, xtables ? xtables->get() : nullptr);
       if (!removed) {
-        tell(removed.error().message());
-        CO_TRY(co_await loop_.sleep(kCompareLast));
+        log::warning("what kube-proxy left stays for now: {}", removed.error().message());
         continue;
       }
       for (const std::string& what : *removed) log::info("removed what kube-proxy left: {}", what);
@@ -133,7 +108,11 @@ class NetfilterPlane final : public NodePlane {
   // What another --proxy-mode left: taken away when this one's rules are in the kernel, so that no connection fails in
   // between.
   Task<Status> remove_leftovers() {
-    CO_TRY(co_await until_applied("what another --proxy-mode left"));
+    for (;; CO_TRY(co_await loop_.sleep(kLookIfAppliedEvery))) {
+      if (!services_->applier().desired().complete()) continue;
+      const auto differences = services_->applier().differences();
+      if (differences && differences->empty()) break;
+    }
     if (auto removed = remove_other_services(net_, *nft_, mode_); !removed)
       log::warning("{}", removed.error().message());
     co_return ok();

@@ -1,9 +1,10 @@
 #include "service/kube_proxy.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <set>
 
 #include "base/file.h"
 
@@ -42,15 +43,6 @@ std::string text_of(const std::filesystem::path& link) {
   return std::filesystem::read_symlink(link, error).string();
 }
 
-// Whether these are the processes of a node, not those of one Pod, whose first one may be a shell, an init for
-// containers or the sandbox's. The kernel's first PID namespace, of the number that include/linux/proc_ns.h fixes, has
-// them all. A node that is a container (kind) has a namespace of its own: there its init or its kubelet is seen.
-bool sees_the_node(const std::string& proc, const std::set<std::string>& names) {
-  if (text_of(proc + "/self/ns/pid") == "pid:[4026531836]") return true;
-  const auto first = read_file(proc + "/1/comm");
-  return (first && (*first == "systemd\n" || *first == "init\n")) || names.contains("kubelet\n");
-}
-
 }  // namespace
 
 bool is_of_kube_proxy(std::string_view chain) {
@@ -73,23 +65,17 @@ std::string removal_of_kube_proxy(const std::string& name, const xtables::Table&
   return fmt::format("*{}\n{}{}{}COMMIT\n", name, flushed, cut, removed);
 }
 
-Result<bool> kube_proxy_runs(const std::string& proc) {
-  const std::string ours = text_of(proc + "/self/ns/net");
-  if (ours.empty()) return fail(Errc::Io, "{}/self/ns/net is not to be read", proc);
-  std::set<std::string> names;
+Result<bool> kube_proxy_runs() {
+  // In a PID namespace of our own there is nobody else to be seen.
+  if (::getpid() == 1) return fail(Errc::Unsupported, "processes of the node are not visible (hostPID)");
+  const std::string ours = text_of("/proc/self/ns/net");
   std::error_code error;
-  for (std::filesystem::directory_iterator entry(proc, error), end; !error && entry != end; entry.increment(error)) {
-    const std::string pid = entry->path().filename();
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    const std::string pid = entry.path().filename();
     if (pid.find_first_not_of("0123456789") != pid.npos) continue;
-    const auto name = read_file((entry->path() / "comm").string());
-    if (!name) continue;  // ended meanwhile
-    names.insert(*name);
-    if (*name != "kube-proxy\n") continue;
-    const std::string theirs = text_of(entry->path() / "ns/net");
-    if (theirs == ours || theirs.empty()) return true;
+    const auto name = read_file((entry.path() / "comm").string());
+    if (name && *name == "kube-proxy\n" && text_of(entry.path() / "ns/net") == ours) return true;
   }
-  if (error) return fail(Errc::Io, "list {}: {}", proc, error.message());
-  if (!sees_the_node(proc, names)) return fail(Errc::Unsupported, "processes of the node are not visible (hostPID)");
   return false;
 }
 

@@ -12,9 +12,8 @@ bool is_of_kube_proxy(std::string_view chain);
 // Pure: what iptables-restore --noflush takes to remove its chains and the rules that lead there; "": there are none.
 std::string removal_of_kube_proxy(const std::string& name, const xtables::Table& table);
 
-// Whether one runs in our network namespace. An error is no "no": Unsupported: processes of the node are not to be seen
-// from here, and never will be; others: not this time. `proc`: where procfs is mounted.
-Result<bool> kube_proxy_runs(const std::string& proc = "/proc");
+// Whether one runs in our network namespace. Unsupported: processes of the node are not to be seen from here.
+Result<bool> kube_proxy_runs();
 // Removes its tables and chains, one transaction for each table; what was removed, for people. `xtables` may be
 // nullptr.
 Result<std::vector<std::string>> remove_kube_proxy(nftables::Nftables& nft, xtables::Xtables* xtables);

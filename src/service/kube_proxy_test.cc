@@ -1,11 +1,7 @@
 #include "service/kube_proxy.h"
 
 #include <doctest/doctest.h>
-#include <stdlib.h>
 
-#include <filesystem>
-
-#include "base/file.h"
 #include "kernel/nftables/fake.h"
 
 namespace causeway::service {
@@ -66,47 +62,6 @@ TEST_CASE("chains of kube-proxy are told from kubelet's by their names") {
     CHECK(is_of_kube_proxy(name));
   for (const char* name : {"KUBE-FIREWALL", "KUBE-KUBELET-CANARY", "KUBE-IPTABLES-HINT", "PREROUTING", "CAUSEWAY-SVC"})
     CHECK(!is_of_kube_proxy(name));
-}
-
-TEST_CASE("whether kube-proxy runs: only where the node's processes are seen, and in our network namespace") {
-  namespace fs = std::filesystem;
-  std::string pattern = (fs::temp_directory_path() / "proc-XXXXXX").string();
-  REQUIRE(::mkdtemp(pattern.data()));
-  const fs::path proc = pattern;
-  const auto process = [&](const std::string& pid, const std::string& name, const std::string& net,
-                           const std::string& pids = "pid:[7]") {
-    fs::remove_all(proc / pid);
-    fs::create_directories(proc / pid / "ns");
-    REQUIRE(replace_file((proc / pid / "comm").string(), name + "\n").has_value());
-    if (!net.empty()) fs::create_symlink(net, proc / pid / "ns/net");
-    fs::create_symlink(pids, proc / pid / "ns/pid");
-  };
-  const auto seen = [&]() -> std::string {
-    const auto runs = kube_proxy_runs(proc.string());
-    return !runs ? runs.error().code() == Errc::Unsupported ? "unknown" : "error" : *runs ? "runs" : "none";
-  };
-  CHECK(seen() == "error");  // no procfs
-  process("self", "causeway", "net:[1]");
-  process("1", "pause", "net:[1]");
-  CHECK(seen() == "unknown");  // one Pod's processes, though we are not the first
-  process("1", "tini", "net:[1]");
-  CHECK(seen() == "unknown");
-  process("1", "systemd", "net:[1]");
-  CHECK(seen() == "none");
-  process("1", "sh", "net:[1]");
-  process("20", "kubelet", "net:[1]");
-  CHECK(seen() == "none");
-  fs::remove_all(proc / "20");
-  process("self", "causeway", "net:[1]", "pid:[4026531836]");
-  CHECK(seen() == "none");
-  process("30", "kube-proxy", "net:[2]");  // another node's
-  CHECK(seen() == "none");
-  process("31", "kube-proxy", "net:[1]");
-  CHECK(seen() == "runs");
-  process("31", "kube-proxy", "");  // whose is not to be read
-  CHECK(seen() == "runs");
-  fs::remove_all(proc);
-  CHECK(seen() == "error");
 }
 
 }  // namespace causeway::service
