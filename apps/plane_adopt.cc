@@ -45,14 +45,15 @@ Task<Status> take_over_services(Loop& loop, netlink::Rtnetlink& net, service::Ap
   if (!nft) co_return ok();                    // a kernel without nf_tables holds no rules
   auto tracked = conntrack::open_conntrack();  // none: nothing is tracked
   for (;; CO_TRY(co_await loop.sleep(kLookEvery))) {
+    if (!services.desired().complete()) continue;
     const auto runs = service::kube_proxy_runs();
     if (runs && *runs) continue;
-    if (!services.desired().complete()) continue;
     const auto differences = services.differences();
     if (!differences || !differences->empty()) continue;
     const Status taken = take_over(net, datapath, **nft, tracked ? tracked->get() : nullptr);
     if (taken) co_return ok();
-    log::warning("rules of Services from before stay for now: {}", taken.error().message());
+    log::warning("rules of Services from before could not be removed, and are tried again in {} s: {}", kLookEvery / 1s,
+                 taken.error().message());
   }
 }
 

@@ -86,8 +86,7 @@ class NetfilterPlane final : public NodePlane {
   Task<Status> take_over() {
     auto xtables = xtables::open_xtables();  // not installed: then there are no such rules of it either
     for (;; CO_TRY(co_await loop_.sleep(kLookForKubeProxyEvery))) {
-      const auto differences = service()->differences();
-      if (!service()->desired().complete() || !differences || !differences->empty()) continue;
+      if (!service()->desired().complete()) continue;
       const auto runs = service::kube_proxy_runs();
       if (!runs) {
         log::info("rules of a kube-proxy that ended would be left alone: {}; `kube-proxy --cleanup` removes them",
@@ -95,9 +94,12 @@ class NetfilterPlane final : public NodePlane {
         co_return ok();
       }
       if (*runs) continue;
+      const auto differences = service()->differences();  // last: it looks at every rule
+      if (!differences || !differences->empty()) continue;
       const auto removed = service::remove_kube_proxy(*nft_, xtables ? xtables->get() : nullptr);
       if (!removed) {
-        log::warning("what kube-proxy left stays for now: {}", removed.error().message());
+        log::warning("what kube-proxy left could not be removed, and is tried again in {} s: {}",
+                     kLookForKubeProxyEvery / 1s, removed.error().message());
         continue;
       }
       for (const std::string& what : *removed) log::info("removed what kube-proxy left: {}", what);

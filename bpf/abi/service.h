@@ -233,9 +233,10 @@ enum client_flags {
   CLIENT_F_PER_PACKET = 1u << 0, /* the socket hooks leave this Pod alone: sandboxes, virtual machines, meshes */
 };
 
-/* Map `service_marks` (array, written by the programs) -> __u32: who takes part in flows of the per-packet path; only
- * their packets are looked up in conntrack. By the ifindex of the Pod's veth modulo SERVICE_MARKS, 0 for the node
- * itself: a wrong hit costs a look-up and nothing else. Never cleared. */
+/* Map `service_marks` (array, written by the programs, and by the agent for flows that it takes over) -> __u32: who
+ * takes part in flows of the per-packet path; only their packets are looked up in conntrack. By the ifindex of the
+ * Pod's veth modulo SERVICE_MARKS, 0 for the node itself: a wrong hit costs a look-up and nothing else. Never cleared.
+ */
 enum { SERVICE_MARKS = 8192 };
 enum service_mark {
   SERVICE_MARK_CLIENT = 1u << 0,  /* opened flows */

@@ -10,19 +10,6 @@ using namespace nftables;
 
 namespace {
 
-uint64_t weight(const Transaction& transaction) {
-  uint64_t rows = 0;
-  for (const Change& change : transaction) {
-    if (const auto* added = std::get_if<AddElements>(&change))
-      rows += added->elements.size();
-    else if (const auto* removed = std::get_if<DeleteElements>(&change))
-      rows += removed->elements.size();
-    else
-      ++rows;
-  }
-  return rows;
-}
-
 // Whether the range has an address in common with one of the elements, which are in order.
 bool overlaps(const Elements& elements, const Elements::value_type& range) {
   auto end_of = [](const Elements::value_type& element) { return element.second.last.value_or(element.first); };
@@ -68,7 +55,7 @@ Result<uint64_t> Ruleset::observe_and_apply(Desired& desired, Synced synced) {
   desired.peers.clean();
   desired.masquerade_from.clean();
   desired.masquerade_except_to.clean();
-  return weight(transaction);
+  return rows_of(transaction);
 }
 
 Result<uint64_t> Ruleset::apply(Desired& desired) {
@@ -118,7 +105,7 @@ Result<uint64_t> Ruleset::apply(Desired& desired) {
   desired.peers.clean();
   desired.masquerade_from.clean();
   desired.masquerade_except_to.clean();
-  return weight(transaction);
+  return rows_of(transaction);
 }
 
 }  // namespace causeway::fabric

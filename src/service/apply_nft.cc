@@ -12,19 +12,6 @@ using cluster::Failure;
 
 namespace {
 
-uint64_t weight(const Transaction& transaction) {
-  uint64_t rows = 0;
-  for (const Change& change : transaction) {
-    if (const auto* added = std::get_if<AddElements>(&change))
-      rows += added->elements.size();
-    else if (const auto* removed = std::get_if<DeleteElements>(&change))
-      rows += removed->elements.size();
-    else
-      ++rows;
-  }
-  return rows;
-}
-
 // Frontends that the kernel has and shall not have.
 std::set<FrontendKey> gone_frontends(const Observed& actual, const Desired& desired) {
   std::set<FrontendKey> gone;
@@ -77,7 +64,7 @@ Status NftApplier::send(const Transaction& transaction) {
     observed_ = false;  // the kernel does not hold what we thought
     return done;
   }
-  writes_ += weight(transaction);
+  writes_ += rows_of(transaction);
   return ok();
 }
 

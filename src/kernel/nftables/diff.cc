@@ -141,4 +141,17 @@ Observed observed_of(const Section& section) {
 
 Transaction removal(const Observed& actual) { return diff(actual, Section{.name = actual.section}); }
 
+uint64_t rows_of(const Transaction& transaction) {
+  uint64_t rows = 0;
+  for (const Change& change : transaction) {
+    if (const auto* added = std::get_if<AddElements>(&change))
+      rows += added->elements.size();
+    else if (const auto* removed = std::get_if<DeleteElements>(&change))
+      rows += removed->elements.size();
+    else
+      ++rows;
+  }
+  return rows;
+}
+
 }  // namespace causeway::nftables

@@ -14,5 +14,7 @@ Transaction diff(const Observed& actual, const Section& desired);
 Observed observed_of(const Section& section);
 // Removes all of it.
 Transaction removal(const Observed& actual);
+// How many rows it writes: each element, and each other change.
+uint64_t rows_of(const Transaction& transaction);
 
 }  // namespace causeway::nftables

@@ -138,17 +138,17 @@ TEST_CASE("ClientIP affinity: a client stays until its time is over or its endpo
     REQUIRE(row);
     CHECK(row->backend == first + static_cast<uint32_t>(chosen));
     CHECK(affinity.get({.pool = 2 * id}).value());
-    // Time: as if the last flow was long ago.
-    row->last = datapath::monotonic_seconds() - 10800;
+    // Time: as if the last flow was long ago. The program's clock is that of the last tick: up to a second behind ours.
+    row->last = datapath::monotonic_seconds() - 10801;
     REQUIRE(affinity.put(key, *row));
     const int next = scene.pick(one, family, id);
     CHECK(next != chosen);
     CHECK(scene.pick(one, family, id) == next);
     row = affinity.get(key).value();
-    row->last = datapath::monotonic_seconds() - 10799;
+    row->last = datapath::monotonic_seconds() - 10798;
     REQUIRE(affinity.put(key, *row));
     CHECK(scene.pick(one, family, id) == next);
-    CHECK(affinity.get(key).value()->last + 5 > datapath::monotonic_seconds());  // renewed
+    CHECK(affinity.get(key).value()->last + 60 > datapath::monotonic_seconds());  // renewed
     // As if another processor renewed it a moment later.
     row->last = datapath::monotonic_seconds() + 60;
     REQUIRE(affinity.put(key, *row));

@@ -1,8 +1,8 @@
 // Host ports on the netfilter plane: the plugin, the CNI server, the applier and the kernel together, judged by
 // connections from the node, from another machine, from other Pods and from the Pod itself.
-#include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "base/socket_address.h"
 #include "pod/record.h"
 #include "world.h"
 
@@ -23,34 +24,6 @@ namespace {
 Ip ip(const char* text) { return Ip::parse(text).value(); }
 const Ip kNode = ip("172.18.0.2"), kOther = ip("172.18.0.3"), kClient = ip("172.18.0.9"), kNode6 = ip("fd00:18::2"),
          kClient6 = ip("fd00:18::9"), kLoopback = ip("127.0.0.1"), kLoopback6 = ip("::1");
-
-struct Address {
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  Address() = default;
-  Address(const Ip& ip, uint16_t port) {
-    if (ip.is_v4()) {
-      auto& v4 = reinterpret_cast<sockaddr_in&>(storage);
-      v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-      std::memcpy(&v4.sin_addr, ip.bytes().data(), 4);
-      length = sizeof v4;
-    } else {
-      auto& v6 = reinterpret_cast<sockaddr_in6&>(storage);
-      v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-      std::memcpy(&v6.sin6_addr, ip.bytes().data(), 16);
-      length = sizeof v6;
-    }
-  }
-  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
-  std::string text() const {
-    char out[INET6_ADDRSTRLEN] = {};
-    if (storage.ss_family == AF_INET)
-      ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(storage).sin_addr, out, sizeof out);
-    else
-      ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr, out, sizeof out);
-    return out;
-  }
-};
 
 Fd open_socket(int netns, const Ip& ip, int type) {
   return netns::call_in(
@@ -69,8 +42,8 @@ class Echo {
         const int on = 1;
         ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
         if (any.is_v6()) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-        Address address(any, port);
-        REQUIRE(::bind(fd.get(), address.get(), address.length) == 0);
+        SocketAddress address({any, port});
+        REQUIRE(::bind(fd.get(), address.get(), address.size) == 0);
         if (type == SOCK_STREAM) REQUIRE(::listen(fd.get(), 16) == 0);
         sockets_.emplace_back(std::move(fd), type);
       }
@@ -92,16 +65,15 @@ class Echo {
       if (polled[0].revents) return;
       for (size_t i = 0; i < sockets_.size(); ++i) {
         if (!(polled[i + 1].revents & POLLIN)) continue;
-        Address peer;
+        SocketAddress peer;
         char byte[16];
         if (sockets_[i].second == SOCK_STREAM) {
-          Fd connection(::accept(sockets_[i].first.get(), peer.get(), &peer.length));
-          const std::string answer = name_ + " " + peer.text();
+          Fd connection(::accept(sockets_[i].first.get(), peer.get(), &peer.size));
+          const std::string answer = name_ + " " + to_string(peer.endpoint().ip);
           (void)!::write(connection.get(), answer.data(), answer.size());
-        } else if (::recvfrom(sockets_[i].first.get(), byte, sizeof byte, MSG_DONTWAIT, peer.get(), &peer.length) >=
-                   0) {
-          const std::string answer = name_ + " " + peer.text();
-          ::sendto(sockets_[i].first.get(), answer.data(), answer.size(), 0, peer.get(), peer.length);
+        } else if (::recvfrom(sockets_[i].first.get(), byte, sizeof byte, MSG_DONTWAIT, peer.get(), &peer.size) >= 0) {
+          const std::string answer = name_ + " " + to_string(peer.endpoint().ip);
+          ::sendto(sockets_[i].first.get(), answer.data(), answer.size(), 0, peer.get(), peer.size);
         }
       }
     }
@@ -122,11 +94,11 @@ class Client {
     if (from || from_port) {
       const int on = 1;
       ::setsockopt(fd_.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-      Address address(from.value_or(to.is_v4() ? ip("0.0.0.0") : ip("::")), from_port);
-      if (::bind(fd_.get(), address.get(), address.length) != 0) error_ = std::strerror(errno);
+      SocketAddress address({from.value_or(to.is_v4() ? ip("0.0.0.0") : ip("::")), from_port});
+      if (::bind(fd_.get(), address.get(), address.size) != 0) error_ = std::strerror(errno);
     }
-    Address address(to, port);
-    if (::connect(fd_.get(), address.get(), address.length) != 0) error_ = std::strerror(errno);
+    SocketAddress address({to, port});
+    if (::connect(fd_.get(), address.get(), address.size) != 0) error_ = std::strerror(errno);
     datagrams_ = type == SOCK_DGRAM;
   }
   std::string ask() {

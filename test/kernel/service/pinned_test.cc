@@ -11,6 +11,22 @@
 
 namespace causeway::test {
 
+namespace {
+
+// A question to the server and its answer; whom the client hears it from.
+Endpoint exchange(const Fd& client, const Fd& server) {
+  REQUIRE(::send(client.get(), "ask", 3, 0) == 3);
+  auto got = receive_udp(server);
+  REQUIRE(got);
+  REQUIRE(send_udp(server, got->from.ip, got->from.port, "answer"));
+  auto answer = receive_udp(client);
+  REQUIRE(answer);
+  CHECK(answer->payload == "answer");
+  return answer->from;
+}
+
+}  // namespace
+
 TEST_CASE(
     "a connected UDP socket of a Pod or the node leaves an endpoint that is gone, and is refused when none is left") {
   for (auto attach : kAttaches)
@@ -37,21 +53,12 @@ TEST_CASE(
           Dialled socket = dial(*client, SOCK_DGRAM, {vip, 53});
           REQUIRE(socket.error == 0);
           REQUIRE(translated(world.a, socket.fd));
-          auto exchange = [&](const Fd& server) {
-            REQUIRE(::send(socket.fd.get(), "ask", 3, 0) == 3);
-            auto got = receive_udp(server);
-            REQUIRE(got);
-            REQUIRE(send_udp(server, got->from.ip, got->from.port, "answer"));
-            auto answer = receive_udp(socket.fd);
-            REQUIRE(answer);
-            CHECK(answer->payload == "answer");
-          };
-          exchange(old);
+          exchange(socket.fd, old);
           rows.flip(spec, id, {number + 1});
-          exchange(old);  // it still serves
+          exchange(socket.fd, old);  // it still serves
           rows.set_state(number, abi::BACKEND_GONE);
-          exchange(next);
-          exchange(next);
+          exchange(socket.fd, next);
+          exchange(socket.fd, next);
           rows.set_state(number + 1, abi::BACKEND_GONE);
           REQUIRE(::send(socket.fd.get(), "ask", 3, 0) == 3);
           char byte;
@@ -86,25 +93,16 @@ TEST_CASE("a connected UDP socket leaves an endpoint outside of the cluster, to 
         rows.flip(spec, id, {number});
         Dialled socket = dial(*client, SOCK_DGRAM, {vip, 53});
         REQUIRE(socket.error == 0);
-        auto exchange = [&](const Fd& server) {
-          REQUIRE(::send(socket.fd.get(), "ask", 3, 0) == 3);
-          auto got = receive_udp(server);
-          REQUIRE(got);
-          REQUIRE(send_udp(server, got->from.ip, got->from.port, "answer"));
-          auto answer = receive_udp(socket.fd);
-          REQUIRE(answer);
-          CHECK(answer->payload == "answer");
-        };
-        exchange(old);
+        exchange(socket.fd, old);
         rows.flip(spec, id, {number + 1});
-        exchange(old);  // it still serves
+        exchange(socket.fd, old);  // it still serves
         rows.set_state(number, abi::BACKEND_GONE);
-        exchange(inside);
-        exchange(inside);
+        exchange(socket.fd, inside);
+        exchange(socket.fd, inside);
         rows.flip(spec, id, {number + 2});
         rows.set_state(number + 1, abi::BACKEND_GONE);
-        exchange(last);
-        exchange(last);
+        exchange(socket.fd, last);
+        exchange(socket.fd, last);
       }
     }
 }
@@ -132,13 +130,7 @@ TEST_CASE(
     CHECK(receive_udp(old));
     rows.flip(spec, id, {number + 1});
     rows.set_state(number, abi::BACKEND_GONE);
-    REQUIRE(::send(socket.fd.get(), "ask", 3, 0) == 3);
-    auto got = receive_udp(next);
-    REQUIRE(got);
-    REQUIRE(send_udp(next, got->from.ip, got->from.port, "answer"));
-    auto answer = receive_udp(socket.fd);
-    REQUIRE(answer);
-    CHECK(answer->from == Endpoint{to, 30053});
+    CHECK(exchange(socket.fd, next) == Endpoint{to, 30053});
   }
 }
 

@@ -1,7 +1,7 @@
 #include "answers.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,39 +10,13 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "base/socket_address.h"
+
 namespace causeway::test {
 
 namespace {
 
 constexpr timeval kPatience{.tv_sec = 1, .tv_usec = 500'000};
-
-struct Address {
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  Address() = default;
-  Address(const Ip& ip, uint16_t port) {
-    if (ip.is_v4()) {
-      auto& v4 = reinterpret_cast<sockaddr_in&>(storage);
-      v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-      std::memcpy(&v4.sin_addr, ip.bytes().data(), 4);
-      length = sizeof v4;
-    } else {
-      auto& v6 = reinterpret_cast<sockaddr_in6&>(storage);
-      v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-      std::memcpy(&v6.sin6_addr, ip.bytes().data(), 16);
-      length = sizeof v6;
-    }
-  }
-  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
-  std::string text() const {
-    char out[INET6_ADDRSTRLEN] = {};
-    if (storage.ss_family == AF_INET)
-      ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(storage).sin_addr, out, sizeof out);
-    else
-      ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr, out, sizeof out);
-    return out;
-  }
-};
 
 Ip any(Family family) { return family == Family::V4 ? Ip() : Ip::v6(std::array<uint8_t, 16>{}); }
 
@@ -69,8 +43,8 @@ Answers::Answers(const Ns& ns, std::string name, uint16_t port) : name_(std::mov
   for (const Family family : kFamilies)
     for (const int type : {SOCK_STREAM, SOCK_DGRAM}) {
       Fd fd = open_socket(ns, family, type);
-      Address address(any(family), port);
-      if (::bind(fd.get(), address.get(), address.length) != 0 || (type == SOCK_STREAM && ::listen(fd.get(), 64) != 0))
+      SocketAddress address({any(family), port});
+      if (::bind(fd.get(), address.get(), address.size) != 0 || (type == SOCK_STREAM && ::listen(fd.get(), 64) != 0))
         throw std::runtime_error(fmt::format("{} cannot serve port {}: {}", name_, port, std::strerror(errno)));
       sockets_.emplace_back(std::move(fd), type);
     }
@@ -104,14 +78,13 @@ void Answers::serve() {
     }
     for (size_t i = 0; i < sockets_.size(); ++i) {
       if (!(polled[i + 1].revents & POLLIN)) continue;
-      Address peer;
+      SocketAddress peer;
       if (sockets_[i].second == SOCK_STREAM) {
-        Fd connection(::accept4(sockets_[i].first.get(), peer.get(), &peer.length, SOCK_CLOEXEC));
-        if (connection) connections.emplace_back(std::move(connection), peer.text());
-      } else if (::recvfrom(sockets_[i].first.get(), bytes, sizeof bytes, MSG_DONTWAIT, peer.get(), &peer.length) >=
-                 0) {
-        const std::string answer = name_ + " " + peer.text();
-        ::sendto(sockets_[i].first.get(), answer.data(), answer.size(), 0, peer.get(), peer.length);
+        Fd connection(::accept4(sockets_[i].first.get(), peer.get(), &peer.size, SOCK_CLOEXEC));
+        if (connection) connections.emplace_back(std::move(connection), to_string(peer.endpoint().ip));
+      } else if (::recvfrom(sockets_[i].first.get(), bytes, sizeof bytes, MSG_DONTWAIT, peer.get(), &peer.size) >= 0) {
+        const std::string answer = name_ + " " + to_string(peer.endpoint().ip);
+        ::sendto(sockets_[i].first.get(), answer.data(), answer.size(), 0, peer.get(), peer.size);
       }
     }
   }
@@ -120,11 +93,11 @@ void Answers::serve() {
 Asker::Asker(const Ns& ns, Way way, const Ip& to, uint16_t port, std::optional<Ip> from, uint16_t from_port)
     : fd_(open_socket(ns, to.family(), way == Way::Tcp ? SOCK_STREAM : SOCK_DGRAM)) {
   if (from || from_port) {
-    Address address(from.value_or(any(to.family())), from_port);
-    if (::bind(fd_.get(), address.get(), address.length) != 0) error_ = word_for(errno);
+    SocketAddress address({from.value_or(any(to.family())), from_port});
+    if (::bind(fd_.get(), address.get(), address.size) != 0) error_ = word_for(errno);
   }
-  Address address(to, port);
-  if (error_.empty() && ::connect(fd_.get(), address.get(), address.length) != 0) error_ = word_for(errno);
+  SocketAddress address({to, port});
+  if (error_.empty() && ::connect(fd_.get(), address.get(), address.size) != 0) error_ = word_for(errno);
 }
 
 std::string Asker::ask() {
