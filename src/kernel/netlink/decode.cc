@@ -4,6 +4,7 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 
@@ -206,6 +207,24 @@ std::optional<Rule> decode_rule(const nlmsghdr* message) {
               .table = attributes.u32(FRA_TABLE, info->table),
               .priority = attributes.u32(FRA_PRIORITY),
               .protocol = attributes.u8(FRA_PROTOCOL)};
+}
+
+std::optional<TokenBucket> decode_token_bucket(const nlmsghdr* message) {
+  const auto* info = header_of<tcmsg>(message);
+  if (message->nlmsg_type != RTM_NEWQDISC || !info || info->tcm_parent != TC_H_ROOT) return std::nullopt;
+  const Attributes<TCA_MAX + 1> attributes(message, sizeof *info);
+  if (attributes.text(TCA_KIND) != "tbf" || !attributes.get(TCA_OPTIONS)) return std::nullopt;
+  const Attributes<TCA_TBF_MAX + 1> options(attributes.get(TCA_OPTIONS));
+  const auto* found = options.get(TCA_TBF_PARMS);
+  tc_tbf_qopt parameters;
+  if (!found || mnl_attr_get_payload_len(found) < sizeof parameters) return std::nullopt;
+  std::memcpy(&parameters, mnl_attr_get_payload(found), sizeof parameters);
+  uint64_t rate = parameters.rate.rate;
+  if (const auto* rate64 = options.get(TCA_TBF_RATE64); rate64 && mnl_attr_get_payload_len(rate64) >= 8)
+    rate = mnl_attr_get_u64(rate64);
+  // The burst is told as the time that it takes, in ticks of 64 ns (PSCHED_SHIFT).
+  const double burst = double(parameters.buffer) * 64e-9 * double(rate);
+  return TokenBucket{.rate = rate, .burst = uint32_t(std::min(burst + 0.5, 4294967295.0)), .limit = parameters.limit};
 }
 
 }  // namespace causeway::netlink

@@ -6,6 +6,7 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
@@ -34,6 +35,7 @@ class Message {
   }
   void u8(uint16_t type, uint8_t value) { mnl_attr_put_u8(header_, type, value); }
   void u32(uint16_t type, uint32_t value) { mnl_attr_put_u32(header_, type, value); }
+  void u64(uint16_t type, uint64_t value) { mnl_attr_put_u64(header_, type, value); }
   void u16_be(uint16_t type, uint16_t value) { mnl_attr_put_u16(header_, type, htons(value)); }
   void text(uint16_t type, const std::string& value) { mnl_attr_put_strz(header_, type, value.c_str()); }
   void bytes(uint16_t type, std::span<const uint8_t> value) { mnl_attr_put(header_, type, value.size(), value.data()); }
@@ -68,7 +70,7 @@ Status put_ref(Message& message, ifinfomsg& info, const LinkRef& ref) {
   return ok();
 }
 
-Status put_veth_end(Message& message, const VethEnd& end) {
+Status put_end(Message& message, const LinkEnd& end) {
   TRY(check_name(end.name));
   message.text(IFLA_IFNAME, end.name);
   if (end.mac) message.mac(IFLA_ADDRESS, *end.mac);
@@ -87,6 +89,16 @@ void put_one_queue(Message& message) {
 
 uint8_t address_family(Family family) { return family == Family::V4 ? AF_INET : AF_INET6; }
 
+uint32_t macvlan_mode(MacvlanMode mode) {
+  switch (mode) {
+    case MacvlanMode::Private: return MACVLAN_MODE_PRIVATE;
+    case MacvlanMode::Vepa: return MACVLAN_MODE_VEPA;
+    case MacvlanMode::Bridge: return MACVLAN_MODE_BRIDGE;
+    case MacvlanMode::Passthru: return MACVLAN_MODE_PASSTHRU;
+  }
+  __builtin_unreachable();
+}
+
 struct Encoder {
   uint32_t sequence;
   using Encoded = Result<std::string>;
@@ -94,14 +106,14 @@ struct Encoder {
   Encoded operator()(const CreateVeth& change) const {
     Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sequence);
     message.extra<ifinfomsg>().ifi_family = AF_UNSPEC;
-    TRY(put_veth_end(message, change.link));
+    TRY(put_end(message, change.link));
     put_one_queue(message);
     auto* info = message.nest(IFLA_LINKINFO);
     message.text(IFLA_INFO_KIND, "veth");
     auto* data = message.nest(IFLA_INFO_DATA);
     auto* peer = message.nest(VETH_INFO_PEER);
     message.extra<ifinfomsg>();  // the peer's own header stands before its attributes
-    TRY(put_veth_end(message, change.peer));
+    TRY(put_end(message, change.peer));
     put_one_queue(message);
     message.end(peer);
     message.end(data);
@@ -112,7 +124,7 @@ struct Encoder {
   Encoded operator()(const CreateBridge& change) const {
     Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sequence);
     message.extra<ifinfomsg>().ifi_family = AF_UNSPEC;
-    TRY(put_veth_end(message, VethEnd{.name = change.name, .mac = change.mac, .mtu = change.mtu}));
+    TRY(put_end(message, LinkEnd{.name = change.name, .mac = change.mac, .mtu = change.mtu}));
     auto* info = message.nest(IFLA_LINKINFO);
     message.text(IFLA_INFO_KIND, "bridge");
     message.end(info);
@@ -124,7 +136,7 @@ struct Encoder {
     if (vxlan.vni >= 1u << 24) return fail(Errc::Invalid, "VNI {} of {}: has 24 bits", vxlan.vni, change.name);
     Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sequence);
     message.extra<ifinfomsg>().ifi_family = AF_UNSPEC;
-    TRY(put_veth_end(message, VethEnd{.name = change.name, .mac = change.mac, .mtu = change.mtu}));
+    TRY(put_end(message, LinkEnd{.name = change.name, .mac = change.mac, .mtu = change.mtu}));
     auto* info = message.nest(IFLA_LINKINFO);
     message.text(IFLA_INFO_KIND, "vxlan");
     auto* data = message.nest(IFLA_INFO_DATA);
@@ -135,6 +147,21 @@ struct Encoder {
     message.u8(IFLA_VXLAN_UDP_CSUM, 0);
     message.u8(IFLA_VXLAN_UDP_ZERO_CSUM6_TX, 1);
     message.u8(IFLA_VXLAN_UDP_ZERO_CSUM6_RX, 1);
+    message.end(data);
+    message.end(info);
+    return message.take();
+  }
+
+  Encoded operator()(const CreateMacvlan& change) const {
+    if (change.parent == IfIndex{}) return fail(Errc::Invalid, "{}: needs a parent", change);
+    Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sequence);
+    message.extra<ifinfomsg>().ifi_family = AF_UNSPEC;
+    TRY(put_end(message, change.link));
+    message.u32(IFLA_LINK, uint32_t(change.parent));
+    auto* info = message.nest(IFLA_LINKINFO);
+    message.text(IFLA_INFO_KIND, "macvlan");
+    auto* data = message.nest(IFLA_INFO_DATA);
+    message.u32(IFLA_MACVLAN_MODE, macvlan_mode(change.mode));
     message.end(data);
     message.end(info);
     return message.take();
@@ -308,6 +335,37 @@ struct Encoder {
   }
   Encoded operator()(const PutRule& change) const { return rule(change.rule, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL); }
   Encoded operator()(const DeleteRule& change) const { return rule(change.rule, RTM_DELRULE, 0); }
+
+  Encoded operator()(const PutTokenBucket& change) const {
+    const TokenBucket& bucket = change.bucket;
+    if (change.link == IfIndex{} || bucket.rate == 0 || bucket.burst == 0 || bucket.limit == 0)
+      return fail(Errc::Invalid, "{}: link, rate, burst and limit must not be 0", change);
+    Message message(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, sequence);
+    auto& info = message.extra<tcmsg>();
+    info.tcm_ifindex = int(change.link);
+    info.tcm_parent = TC_H_ROOT;
+    info.tcm_handle = TC_H_MAKE(1u << 16, 0);
+    message.text(TCA_KIND, "tbf");
+    auto* options = message.nest(TCA_OPTIONS);
+    tc_tbf_qopt parameters{};
+    // With the link layer named the kernel computes times by itself and wants no table of them (sch_tbf.c).
+    parameters.rate.linklayer = TC_LINKLAYER_ETHERNET;
+    parameters.rate.rate = bucket.rate > UINT32_MAX ? UINT32_MAX : uint32_t(bucket.rate);
+    parameters.limit = bucket.limit;
+    message.bytes(TCA_TBF_PARMS, {reinterpret_cast<const uint8_t*>(&parameters), sizeof parameters});
+    message.u32(TCA_TBF_BURST, bucket.burst);
+    if (bucket.rate > UINT32_MAX) message.u64(TCA_TBF_RATE64, bucket.rate);
+    message.end(options);
+    return message.take();
+  }
+  Encoded operator()(const DeleteTokenBucket& change) const {
+    if (change.link == IfIndex{}) return fail(Errc::Invalid, "{}: names no link", change);
+    Message message(RTM_DELQDISC, 0, sequence);
+    auto& info = message.extra<tcmsg>();
+    info.tcm_ifindex = int(change.link);
+    info.tcm_parent = TC_H_ROOT;
+    return message.take();
+  }
 };
 
 }  // namespace
@@ -321,6 +379,7 @@ bool means_done(const Change& change, int error) {
   if (std::holds_alternative<DeleteNeighbour>(change) || std::holds_alternative<DeleteForwarding>(change))
     return error == ENOENT || error == ENODEV || error == ENXIO;
   if (std::holds_alternative<DeleteRule>(change)) return error == ENOENT;
+  if (std::holds_alternative<DeleteTokenBucket>(change)) return error == ENOENT || error == ENODEV;
   // A second rule of the same words would be a second rule: EXCL, and the one that is there is what was asked for.
   if (std::holds_alternative<PutRule>(change)) return error == EEXIST;
   return false;

@@ -21,6 +21,8 @@ std::optional<Route> decode_route(const nlmsghdr* message);
 std::optional<Neighbour> decode_neighbour(const nlmsghdr* message);
 std::optional<Forwarding> decode_forwarding(const nlmsghdr* message);
 std::optional<Rule> decode_rule(const nlmsghdr* message);
+// Only of a token bucket. Its burst comes back in the kernel's time units: exact to 64 ns of the rate.
+std::optional<TokenBucket> decode_token_bucket(const nlmsghdr* message);
 
 // Whether this error of the kernel means that there was nothing to do: a deletion found nothing to delete.
 bool means_done(const Change& change, int error);

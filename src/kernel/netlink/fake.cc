@@ -7,7 +7,7 @@
 namespace causeway::netlink {
 namespace {
 
-std::string end_name(const VethEnd& end) { return end.name; }
+std::string end_name(const LinkEnd& end) { return end.name; }
 
 }  // namespace
 
@@ -55,6 +55,7 @@ void FakeRtnetlink::remove_link(IfIndex index) {
   std::erase_if(neighbours_, [&](const auto& entry) { return entry.first.first == index; });
   std::erase_if(routes_, [&](const auto& entry) { return entry.second.link == index; });
   std::erase_if(forwarding_, [&](const auto& entry) { return entry.first.first == index; });
+  buckets_.erase(index);
   if (links_.contains(peer)) remove_link(peer);
 }
 
@@ -64,7 +65,7 @@ Status FakeRtnetlink::apply_change(const Change& change) {
     for (const auto* end : {&c->link, &c->peer})
       if (end->netns_fd < 0 && find(end_name(*end)))
         return fail(Errc::AlreadyExists, "{}: File exists", to_string(change));
-    const auto make = [&](const VethEnd& end) {
+    const auto make = [&](const LinkEnd& end) {
       return Link{.name = end.name,
                   .kind = "veth",
                   .mac = end.mac.value_or(Mac{}),
@@ -90,6 +91,16 @@ Status FakeRtnetlink::apply_change(const Change& change) {
                   .mac = c->mac.value_or(Mac{}),
                   .mtu = c->mtu ? c->mtu : 1500,
                   .vxlan = c->vxlan});
+  } else if (const auto* c = std::get_if<CreateMacvlan>(&change)) {
+    if (!find(c->parent)) return no_link();
+    if (c->link.netns_fd < 0) {
+      if (find(c->link.name)) return fail(Errc::AlreadyExists, "{}: File exists", to_string(change));
+      add_link(Link{.name = c->link.name,
+                    .kind = "macvlan",
+                    .mac = c->link.mac.value_or(Mac{}),
+                    .mtu = c->link.mtu ? c->link.mtu : 1500,
+                    .group = c->link.group});
+    }
   } else if (const auto* c = std::get_if<SetLink>(&change)) {
     auto* link = find(c->link);
     if (!link) return no_link();
@@ -133,6 +144,11 @@ Status FakeRtnetlink::apply_change(const Change& change) {
     rules_.insert(c->rule);
   } else if (const auto* c = std::get_if<DeleteRule>(&change)) {
     rules_.erase(c->rule);
+  } else if (const auto* c = std::get_if<PutTokenBucket>(&change)) {
+    if (!find(c->link)) return no_link();
+    buckets_[c->link] = c->bucket;
+  } else if (const auto* c = std::get_if<DeleteTokenBucket>(&change)) {
+    buckets_.erase(c->link);
   }
   return ok();
 }
@@ -176,6 +192,12 @@ Result<std::vector<Rule>> FakeRtnetlink::rules(uint8_t protocol) {
   return all;
 }
 
+Result<std::optional<TokenBucket>> FakeRtnetlink::token_bucket(IfIndex link) {
+  const auto found = buckets_.find(link);
+  if (found == buckets_.end()) return std::nullopt;
+  return found->second;
+}
+
 Result<Route> FakeRtnetlink::route_to(Ip destination) {
   const Route* best = nullptr;
   for (const auto& [key, route] : routes_)
@@ -194,6 +216,7 @@ std::string FakeRtnetlink::render() const {
   for (const auto& [key, neighbour] : neighbours_) text += to_string(neighbour) + "\n";
   for (const auto& [key, entry] : forwarding_) text += to_string(entry) + "\n";
   for (const Rule& rule : rules_) text += to_string(rule) + "\n";
+  for (const auto& [link, bucket] : buckets_) text += fmt::format("qdisc dev {} {}\n", link, bucket);
   return text;
 }
 

@@ -22,6 +22,7 @@ class FakeRtnetlink final : public Rtnetlink {
   Result<std::vector<Neighbour>> neighbours() override;
   Result<std::vector<Forwarding>> forwarding(IfIndex link) override;
   Result<std::vector<Rule>> rules(uint8_t protocol) override;
+  Result<std::optional<TokenBucket>> token_bucket(IfIndex link) override;
   Result<Route> route_to(Ip destination) override;  // longest prefix of the main table
 
   // Adds a link as the machine would have it; returns its index.
@@ -52,6 +53,7 @@ class FakeRtnetlink final : public Rtnetlink {
   std::map<std::pair<IfIndex, Ip>, Neighbour> neighbours_;
   std::map<std::pair<IfIndex, Mac>, Forwarding> forwarding_;
   std::set<Rule> rules_;
+  std::map<IfIndex, TokenBucket> buckets_;
 };
 
 }  // namespace causeway::netlink

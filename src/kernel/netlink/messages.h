@@ -1,5 +1,5 @@
-// What rtnetlink is asked for, as values: links, addresses, routes, neighbours, rules. A Change is one message; changes
-// are comparable, printable (to_string) and carry no state of a socket.
+// What rtnetlink is asked for, as values: links, addresses, routes, neighbours, rules, shaping. A Change is one
+// message; changes are comparable, printable (to_string) and carry no state of a socket.
 //
 // Put* makes or overwrites; Delete* of what is not there is no error. So every change may be repeated.
 #pragma once
@@ -50,20 +50,20 @@ struct Link {
   bool operator==(const Link&) const = default;
 };
 
-struct VethEnd {
+struct LinkEnd {
   std::string name;        // 1..15 bytes
   std::optional<Mac> mac;  // set both ends' at creation: udev rewrites a random one later
   uint32_t mtu = 0;        // bytes; 0: the kernel's default
   uint32_t group = 0;
   int netns_fd = -1;  // borrowed; -1: the socket's namespace
-  bool operator==(const VethEnd&) const = default;
+  bool operator==(const LinkEnd&) const = default;
 };
 
 // Both ends in one message, each made at once in its final namespace: moving one later costs an RCU grace period
 // (20 ms instead of 0.7). Both start down: the kernel refuses IFF_UP here.
 struct CreateVeth {
-  VethEnd link;
-  VethEnd peer;
+  LinkEnd link;
+  LinkEnd peer;
   bool operator==(const CreateVeth&) const = default;
 };
 struct CreateBridge {
@@ -81,6 +81,15 @@ struct CreateVxlan {
   uint32_t mtu = 0;  // bytes, of the inner packet; 0: the kernel's default
   bool operator==(const CreateVxlan&) const = default;
 };
+enum class MacvlanMode : uint8_t { Private, Vepa, Bridge, Passthru };
+std::string_view to_string(MacvlanMode mode);
+// A second MAC on `parent`, made at once in its final namespace; starts down.
+struct CreateMacvlan {
+  LinkEnd link;
+  IfIndex parent{};
+  MacvlanMode mode = MacvlanMode::Bridge;
+  bool operator==(const CreateMacvlan&) const = default;
+};
 // Changes what is set and leaves the rest.
 struct SetLink {
   LinkRef link;
@@ -91,7 +100,7 @@ struct SetLink {
   std::optional<uint32_t> group;
   std::optional<std::string> alias;  // at most 255 bytes; "" removes it
   std::optional<std::string> rename;
-  std::optional<int> netns_fd;        // moves it (slow); borrowed
+  std::optional<int> netns_fd;        // moves it (slow), before it is renamed; borrowed
   std::optional<bool> ipv6_autoconf;  // false: no link-local address is made (IFLA_INET6_ADDR_GEN_MODE none)
   bool operator==(const SetLink&) const = default;
 };
@@ -217,9 +226,28 @@ struct DeleteRule {
   bool operator==(const DeleteRule&) const = default;
 };
 
-using Change = std::variant<CreateVeth, CreateBridge, CreateVxlan, SetLink, DeleteLink, DeleteGroup, PutAddress,
-                            DeleteAddress, PutRoute, DeleteRoute, PutNeighbour, DeleteNeighbour, PutForwarding,
-                            DeleteForwarding, PutRule, DeleteRule>;
+// ---- shaping: a token bucket filter (tc-tbf(8)) as the root of a link's queueing, for what leaves by it
+
+struct TokenBucket {
+  uint64_t rate = 0;   // bytes per second, of whole Ethernet frames
+  uint32_t burst = 0;  // bytes; larger than a frame, or nothing passes
+  uint32_t limit = 0;  // bytes that wait at most
+  auto operator<=>(const TokenBucket&) const = default;
+};
+struct PutTokenBucket {
+  IfIndex link{};
+  TokenBucket bucket;
+  bool operator==(const PutTokenBucket&) const = default;
+};
+// Back to the link's default queueing.
+struct DeleteTokenBucket {
+  IfIndex link{};
+  bool operator==(const DeleteTokenBucket&) const = default;
+};
+
+using Change = std::variant<CreateVeth, CreateBridge, CreateVxlan, CreateMacvlan, SetLink, DeleteLink, DeleteGroup,
+                            PutAddress, DeleteAddress, PutRoute, DeleteRoute, PutNeighbour, DeleteNeighbour,
+                            PutForwarding, DeleteForwarding, PutRule, DeleteRule, PutTokenBucket, DeleteTokenBucket>;
 
 // One line each, in the words of `ip`: "route 10.1.1.0/24 via 172.18.0.3 dev 2 onlink mtu 1450 proto 202".
 std::string to_string(const Link& link);
@@ -228,6 +256,7 @@ std::string to_string(const Route& route);
 std::string to_string(const Neighbour& neighbour);
 std::string to_string(const Forwarding& forwarding);
 std::string to_string(const Rule& rule);
+std::string to_string(const TokenBucket& bucket);
 std::string to_string(const Change& change);
 
 }  // namespace causeway::netlink

@@ -41,6 +41,8 @@ TEST_CASE("changes are printed in the words of ip") {
         "put route blackhole 10.1.0.0/16 proto 202");
   CHECK(to_string(Change(SetLink{.link = "eth0", .up = true, .mtu = 1400, .alias = "x"})) ==
         "set link eth0 up mtu 1400 alias \"x\"");
+  CHECK(to_string(Change(CreateMacvlan{{.name = "net1"}, IfIndex{3}, MacvlanMode::Vepa})) ==
+        "create macvlan net1 on 3 mode vepa");
   CHECK(to_string(Change(CreateVeth{{.name = "cw1", .mtu = 1450}, {.name = "eth0", .netns_fd = 5}})) ==
         "create veth cw1 mtu 1450 peer eth0 in another namespace");
 }
@@ -54,6 +56,20 @@ TEST_CASE("what the kernel could misread is refused before it is sent") {
         "alias of link 2: 256 bytes, the kernel takes 255");
   CHECK(encode(PutRoute{Route{.destination = cidr("10.0.0.0/8"), .gateway = ip("::1")}}, 1).error().message() ==
         "route 10.0.0.0/8 via ::1 proto 202: gateway and destination are of different families");
+}
+
+TEST_CASE("shaping without a rate, a burst or a limit is refused, and what the kernel tells of one is read") {
+  CHECK(encode(PutTokenBucket{.link = IfIndex{2}, .bucket = {.rate = 1000, .limit = 5}}, 1).error().message() ==
+        "put qdisc dev 2 tbf rate 1000bps burst 0b limit 5b: link, rate, burst and limit must not be 0");
+  CHECK(encode(DeleteTokenBucket{}, 1).error().message() == "delete qdisc dev 0 tbf: names no link");
+  // A request has the layout of what comes back, but for the burst, which is a time there.
+  auto bytes = encode(PutTokenBucket{.link = IfIndex{2}, .bucket = {.rate = 5'000'000'000, .burst = 1, .limit = 7}}, 1);
+  auto* header = reinterpret_cast<nlmsghdr*>(bytes->data());
+  CHECK(decode_token_bucket(header) == TokenBucket{.rate = 5'000'000'000, .burst = 0, .limit = 7});
+  for (uint32_t length = sizeof(nlmsghdr); length < bytes->size(); ++length) {
+    header->nlmsg_len = length;
+    (void)decode_token_bucket(header);  // the sanitizer is the judge
+  }
 }
 
 TEST_CASE("a truncated message decodes to nothing") {

@@ -3,6 +3,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/fib_rules.h>
 #include <linux/neighbour.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <sched.h>
 
@@ -94,6 +95,21 @@ class KernelRtnetlink final : public Rtnetlink {
     return std::move(*found);
   }
 
+  Result<std::optional<TokenBucket>> token_bucket(IfIndex link) override {
+    alignas(nlmsghdr) char bytes[512] = {};
+    auto* header = mnl_nlmsg_put_header(bytes);
+    header->nlmsg_type = RTM_GETQDISC;
+    header->nlmsg_flags = NLM_F_ECHO;  // without it only those who watch hear the answer (tc_get_qdisc)
+    auto* info = static_cast<tcmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(tcmsg)));
+    info->tcm_ifindex = int(link);
+    info->tcm_parent = TC_H_ROOT;
+    auto found = get(header, decode_token_bucket);
+    // A link without a queue of its own has nothing to tell, and the kernel calls the question wrong.
+    if (!found && (found.error().code() == Errc::Invalid || found.error().code() == Errc::NotFound))
+      return std::nullopt;
+    return found;
+  }
+
   Result<Route> route_to(Ip destination) override {
     alignas(nlmsghdr) char bytes[512] = {};
     auto* header = mnl_nlmsg_put_header(bytes);
@@ -142,7 +158,7 @@ class KernelRtnetlink final : public Rtnetlink {
   // One request that is answered by at most one message.
   template <class Decode>
   auto get(nlmsghdr* header, Decode decode) -> Result<decltype(decode(header))> {
-    header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+    header->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
     header->nlmsg_seq = socket_.next_sequence();
     decltype(decode(header)) found;
     int failure = 0;

@@ -31,6 +31,8 @@ class Rtnetlink {
   virtual Result<std::vector<Neighbour>> neighbours() = 0;               // the permanent ones
   virtual Result<std::vector<Forwarding>> forwarding(IfIndex link) = 0;  // the permanent ones, of a VXLAN device
   virtual Result<std::vector<Rule>> rules(uint8_t protocol) = 0;         // "from PREFIX lookup TABLE"; 0: of all tags
+  // The shaping at the root of a link; empty: another kind of queueing. The burst is exact to 64 ns of the rate.
+  virtual Result<std::optional<TokenBucket>> token_bucket(IfIndex link) = 0;
   // Which way a packet to `destination` goes from here; `source` is the address it would carry.
   virtual Result<Route> route_to(Ip destination) = 0;
 

@@ -19,6 +19,16 @@ std::string_view to_string(RouteType type) {
   __builtin_unreachable();
 }
 
+std::string_view to_string(MacvlanMode mode) {
+  switch (mode) {
+    case MacvlanMode::Private: return "private";
+    case MacvlanMode::Vepa: return "vepa";
+    case MacvlanMode::Bridge: return "bridge";
+    case MacvlanMode::Passthru: return "passthru";
+  }
+  __builtin_unreachable();
+}
+
 std::string to_string(const Link& link) {
   std::string text = fmt::format("{}: {}", link.index, link.name);
   if (!link.kind.empty()) text += " " + link.kind;
@@ -61,9 +71,13 @@ std::string to_string(const Rule& rule) {
   return fmt::format("rule {}: from {} lookup {} proto {}", rule.priority, rule.from, rule.table, rule.protocol);
 }
 
+std::string to_string(const TokenBucket& bucket) {
+  return fmt::format("tbf rate {}bps burst {}b limit {}b", bucket.rate, bucket.burst, bucket.limit);
+}
+
 namespace {
 
-std::string end_of(const VethEnd& end) {
+std::string end_of(const LinkEnd& end) {
   std::string text = end.name;
   if (end.mac) text += fmt::format(" {}", *end.mac);
   if (end.mtu) text += fmt::format(" mtu {}", end.mtu);
@@ -83,6 +97,9 @@ struct Printer {
     if (c.mac) text += fmt::format(" {}", *c.mac);
     if (c.mtu) text += fmt::format(" mtu {}", c.mtu);
     return text + (c.vxlan.learning ? "" : " nolearning");
+  }
+  std::string operator()(const CreateMacvlan& c) const {
+    return fmt::format("create macvlan {} on {} mode {}", end_of(c.link), c.parent, c.mode);
   }
   std::string operator()(const SetLink& c) const {
     std::string text = "set " + to_string(c.link);
@@ -111,6 +128,8 @@ struct Printer {
   std::string operator()(const DeleteForwarding& c) const { return "delete " + to_string(c.forwarding); }
   std::string operator()(const PutRule& c) const { return "put " + to_string(c.rule); }
   std::string operator()(const DeleteRule& c) const { return "delete " + to_string(c.rule); }
+  std::string operator()(const PutTokenBucket& c) const { return fmt::format("put qdisc dev {} {}", c.link, c.bucket); }
+  std::string operator()(const DeleteTokenBucket& c) const { return fmt::format("delete qdisc dev {} tbf", c.link); }
 };
 
 }  // namespace

@@ -268,3 +268,48 @@ TEST_CASE("a route's locked MTU comes back as it was put") {
     REQUIRE(world.net->apply_one(DeleteRoute{route}).has_value());
   }
 }
+
+TEST_CASE("a token bucket is put, read back, changed in place and removed") {
+  World world;
+  REQUIRE(world.net->apply_one(world.veth("cwtest0")).has_value());
+  const IfIndex link = world.net->link("cwtest0")->index;
+  CHECK(world.net->token_bucket(link).value() == std::nullopt);
+  CHECK(world.net->apply_one(DeleteTokenBucket{link}).has_value());
+  for (const uint64_t rate : {125'000ull, 1'250'000'000ull, 12'500'000'000ull}) {
+    const TokenBucket wanted{.rate = rate, .burst = 65536, .limit = 100'000};
+    CHECK(world.net->apply_one(PutTokenBucket{link, wanted}).has_value());
+    const auto found = world.net->token_bucket(link).value();
+    REQUIRE(found.has_value());
+    CHECK(found->rate == rate);
+    CHECK(found->limit == wanted.limit);
+    CHECK(found->burst + double(rate) * 64e-9 + 1 >= wanted.burst);
+    CHECK(found->burst <= wanted.burst + double(rate) * 64e-9 + 1);
+  }
+  for (int i = 0; i < 2; ++i) CHECK(world.net->apply_one(DeleteTokenBucket{link}).has_value());
+  CHECK(world.net->token_bucket(link).value() == std::nullopt);
+}
+
+TEST_CASE("a macvlan is made in the Pod on a device of the node, and a device moves there and back with its name") {
+  World world;
+  REQUIRE(world.net->apply_one(CreateVeth{{.name = "uplink"}, {.name = "wire"}}).has_value());
+  const IfIndex parent = world.net->link("uplink")->index;
+  const CreateMacvlan create{
+      {.name = "net1", .mac = mac("0a:58:00:00:00:09"), .mtu = 1400, .netns_fd = world.pod.get()},
+      parent,
+      MacvlanMode::Bridge};
+  REQUIRE(world.net->apply_one(create).has_value());
+  const Link made = world.inside->link("net1").value();
+  CHECK(made.kind == "macvlan");
+  CHECK(made.mtu == 1400);
+  CHECK(made.mac == mac("0a:58:00:00:00:09"));
+  CHECK(world.net->apply_one(create).error().code() == Errc::AlreadyExists);
+
+  const SetLink there{
+      .link = world.net->link("wire")->index, .alias = "was wire", .rename = "net2", .netns_fd = world.pod.get()};
+  REQUIRE(world.net->apply_one(there).has_value());
+  CHECK(world.net->link("wire").error().code() == Errc::NotFound);
+  CHECK(world.inside->link("net2")->alias == "was wire");
+  const SetLink back{.link = world.inside->link("net2")->index, .rename = "wire", .netns_fd = world.node.get()};
+  REQUIRE(world.inside->apply_one(back).has_value());
+  CHECK(world.net->link("wire")->alias == "was wire");
+}

@@ -43,6 +43,7 @@ class FaultyRtnetlink final : public netlink::Rtnetlink {
   Result<std::vector<netlink::Neighbour>> neighbours() override { return real_->neighbours(); }
   Result<std::vector<netlink::Forwarding>> forwarding(IfIndex link) override { return real_->forwarding(link); }
   Result<std::vector<netlink::Rule>> rules(uint8_t protocol) override { return real_->rules(protocol); }
+  Result<std::optional<netlink::TokenBucket>> token_bucket(IfIndex link) override { return real_->token_bucket(link); }
   Result<netlink::Route> route_to(Ip destination) override { return real_->route_to(destination); }
 
  private:
