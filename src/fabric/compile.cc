@@ -193,7 +193,7 @@ Tables compile_node(const std::string& name, const Model& model, const Options& 
 Tables compile_attachment(const cluster::AttachmentKey& key, const Model& model, const Options& options) {
   Tables out;
   const cluster::Attachment* attachment = model.attachment(key);
-  if (!attachment || model.facts().uplink.ifindex == IfIndex{}) return out;
+  if (!attachment || attachment->foreign || model.facts().uplink.ifindex == IfIndex{}) return out;
   const std::string object = to_string(Key(key));
   for (const Ip& ip : attachment->addresses)
     for (const auto& other : model.attachments_at(ip))

@@ -44,7 +44,7 @@ const AddResult kResult{.host_ifname = "cw0123456789ab",
 
 TEST_CASE("a network configuration is read, and refused with code and key") {
   CHECK(config(R"({"cniVersion":"1.1.0","name":"causeway","type":"causeway-cni"})") == "1.1.0 causeway mtu 0");
-  CHECK(config(R"({"name":"n","type":"causeway-cni","mtu":1400,"dns":{},"ipam":{},"cni.dev/attachments":[1]})") ==
+  CHECK(config(R"({"name":"n","type":"causeway-cni","mtu":1400,"dns":{},"ipam":{},"cni.dev/other":[1]})") ==
         "0.1.0 n mtu 1400");
   CHECK(config("{") == "6 the network configuration is no JSON | incomplete JSON");
   CHECK(config("[]") == "6 the network configuration is no JSON object");
@@ -67,9 +67,7 @@ TEST_CASE("a network configuration is read, and refused with code and key") {
   CHECK(config(R"({"name":"n","ipam":{"type":"host-local"}})") ==
         "2 unsupported field ipam: {\"type\":\"host-local\"} | causeway gives out the addresses of the node's Pod "
         "CIDRs itself; leave ipam out");
-  CHECK(config(R"({"name":"n","prevResult":{"ips":[]}})") ==
-        "2 unsupported field prevResult: {\"ips\":[]} | causeway makes the Pod's interface itself and must be the "
-        "first plugin of its list");
+  CHECK(config(R"({"name":"n","prevResult":[]})") == "7 prevResult must be an object, not []");
 }
 
 TEST_CASE("port mappings are read in full, and each that cannot be right is refused by its key") {
@@ -125,7 +123,7 @@ TEST_CASE("the environment is checked by the rules of the specification") {
     CHECK(key("abc", bad) == fmt::format("4 CNI_IFNAME {} must have 1 to 15 bytes, without blanks, / and :", bad));
   CHECK(say(parse_command(request(std::nullopt, {}, {})).error()) == "4 CNI_COMMAND is not set");
   CHECK(say(parse_command(request("FROB", {}, {})).error()) ==
-        "4 CNI_COMMAND FROB is none of ADD, DEL, STATUS and VERSION");
+        "4 CNI_COMMAND FROB is none of ADD, CHECK, DEL, GC, STATUS and VERSION");
   CHECK(parse_command(request("STATUS", {}, {})) == Command::Status);
 }
 
@@ -137,7 +135,13 @@ TEST_CASE("CNI_ARGS name the Pod") {
   CHECK(to_string(args.pod) == "shop/web-1");
   CHECK(args.pod_uid == "u-1");
   CHECK(parse_args("").has_value());
-  CHECK(say(parse_args("IP=1.2.3.4").error()) == "4 CNI_ARGS: unknown key IP (without IgnoreUnknown=1)");
+  CHECK(say(parse_args("FROB=1").error()) == "4 CNI_ARGS: unknown key FROB (without IgnoreUnknown=1)");
+  CHECK(to_string(parse_args("IP=1.2.3.4/24,fd00::9;MAC=0a:00:00:00:00:07")->ips.at(1)) == "fd00::9");
+  CHECK(say(parse_args("IP=1.2.3").error()) == "4 CNI_ARGS: IP: \"1.2.3\" is no address");
+  CHECK(say(parse_args("IP=1.2.3.4,1.2.3.5").error()) ==
+        "4 CNI_ARGS: IP: 1.2.3.4 and 1.2.3.5 are of one family, and a Pod has one address of each");
+  CHECK(say(parse_args("MAC=01:00:5e:00:00:01").error()) ==
+        "4 CNI_ARGS: MAC: \"01:00:5e:00:00:01\" is no MAC address of one interface");
   CHECK(say(parse_args("K8S_POD_NAME").error()) == "4 CNI_ARGS: \"K8S_POD_NAME\" is no KEY=VALUE");
 }
 

@@ -92,6 +92,22 @@ class FakeWiring final : public Wiring {
       return std::nullopt;
     return IfIndex(++index_);
   }
+  Status check(Record record, std::shared_ptr<Fd>, PrevResult) override {
+    if (node_.links.contains(host_ifname(record.key)) || record.role == Role::Chained) return ok();
+    return fail(Errc::NotFound, "the link of {} is gone", record.key);
+  }
+  Result<ForeignLink> find_foreign(Record record) override {
+    if (!node_.namespaces.contains(record.netns_path)) return fail(Errc::NotFound, "no namespace");
+    return ForeignLink{.pod = IfIndex(++index_), .mac = {}, .mtu = 1500, .host = IfIndex(++index_), .host_name = "veth0"};
+  }
+  Status tune_foreign(Record) override {
+    if (!node_.step()) return fail(Errc::Internal, "killed");
+    return ok();
+  }
+  Status untune_foreign(Record) override {
+    if (!node_.step()) return fail(Errc::Internal, "killed");
+    return ok();
+  }
   bool namespace_lives(Record record) override {
     const auto found = node_.namespaces.find(record.netns_path);
     return found != node_.namespaces.end() && found->second == record.netns;
@@ -129,6 +145,10 @@ class FakePlane final : public Plane {
     node_.data_path.erase(key);
     node_.host_ports.erase(key);
     co_return ok();
+  }
+  Status check(const cluster::AttachmentKey& key) const override {
+    if (node_.data_path.contains(key)) return ok();
+    return fail(Errc::NotFound, "packets of {} do not pass", key);
   }
 
  private:

@@ -5,6 +5,14 @@
 #include "base/log.h"
 
 namespace causeway::pod {
+namespace {
+
+// Those that a block of ours must know of.
+std::vector<Ip> own_addresses(const Record& record) {
+  return record.role == Role::Chained ? std::vector<Ip>{} : record.addresses;
+}
+
+}  // namespace
 
 Lease::Lease(Lease&& other) noexcept
     : ipam_(std::exchange(other.ipam_, nullptr)), key_(std::move(other.key_)), used_(other.used_) {}
@@ -82,7 +90,7 @@ void Ipam::set_blocks(const std::vector<Cidr>& cidrs, TimePoint now) {
       state_.cooling.push_back({ip, since});
   }
   for (const auto& [key, record] : state_.records)
-    for (const auto& ip : record.addresses)
+    for (const auto& ip : own_addresses(record))
       if (auto* block = block_of(ip)) block->hold(ip);
 }
 
@@ -110,11 +118,22 @@ Result<Lease> Ipam::reserve(Record wish, TimePoint now) {
     }
     wish.addresses.push_back(*ip);
   }
+  auto lease = keep(wish);
+  if (!lease) give_back();
+  return lease;
+}
+
+Result<Lease> Ipam::adopt(Record wish, TimePoint now) {
+  if (find(wish.key)) return fail(Errc::AlreadyExists, "{} is known already", wish.key);
+  maybe_compact(now);
+  wish.state = State::Reserved;
+  wish.begun = now;
+  return keep(std::move(wish));
+}
+
+Result<Lease> Ipam::keep(Record wish) {
   wish.generation = ++state_.generation;
-  if (auto written = journal_.append(Reserved{wish}); !written) {
-    give_back();
-    return fail(std::move(written.error()));
-  }
+  TRY(journal_.append(Reserved{wish}));
   Key key = wish.key;
   state_.records.emplace(key, std::move(wish));
   return Lease(*this, std::move(key));
@@ -122,7 +141,7 @@ Result<Lease> Ipam::reserve(Record wish, TimePoint now) {
 
 void Ipam::forget(const Key& key, std::optional<TimePoint> released) {
   const auto found = state_.records.find(key);
-  for (const auto& ip : found->second.addresses) {
+  for (const auto& ip : own_addresses(found->second)) {
     auto* block = block_of(ip);
     if (block && released)
       block->release(ip, *released);

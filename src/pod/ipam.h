@@ -56,6 +56,9 @@ class Ipam {
 
   // One address of every block, or none. Takes key, namespace and Pod from `wish`. AlreadyExists: the key has some.
   Result<Lease> reserve(Record wish, TimePoint now);
+  // Keeps an attachment whose addresses another plugin gave (Role::Chained): they are of no block here, neither held nor
+  // cooled. AlreadyExists: the key is taken.
+  Result<Lease> adopt(Record wish, TimePoint now);
   // Committed or left over -> gone, its addresses cool. An unknown key is fine. On error (the journal cannot be
   // written) they are free in memory all the same, and a restart finds them held until its garbage collection.
   Status release(const Key& key, TimePoint now);
@@ -72,6 +75,7 @@ class Ipam {
  private:
   friend class Lease;
   Ipam(Storage& storage, IpamOptions options, JournalState state, uint64_t size);
+  Result<Lease> keep(Record wish);
   void abandon(const Key& key, std::optional<TimePoint> used);
   void forget(const Key& key, std::optional<TimePoint> released);
   void maybe_compact(TimePoint now);

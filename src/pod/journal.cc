@@ -3,8 +3,13 @@
 #include <array>
 #include <charconv>
 
+#include "pod/record_words.h"
+
 namespace causeway::pod {
 namespace {
+
+// Fields are separated by a blank; what could be mistaken is written %xx, an empty field is "-".
+std::string field(std::string_view text) { return escaped(text); }
 
 constexpr uint64_t kSmall = 64 * 1024;      // bytes: below it nothing is compacted
 constexpr uint64_t kBytesPerRecord = 1024;  // more than this for each live record: mostly history
@@ -27,22 +32,6 @@ uint32_t crc32c(std::string_view text) {
   return ~value;
 }
 
-// Fields are separated by a blank; what could be mistaken is written %xx, an empty field is "-".
-std::string field(std::string_view text) {
-  if (text.empty()) return "-";
-  if (text == "-") return "%2d";
-  std::string escaped;
-  for (const char c : text) {
-    if (c > ' ' && c < 0x7f && c != '%')
-      escaped += c;
-    else
-      escaped += fmt::format("%{:02x}", uint8_t(c));
-  }
-  return escaped;
-}
-
-int hex(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
-
 // Reads the fields of one line, left to right; ok() tells whether all of them were there and right.
 class Fields {
  public:
@@ -61,22 +50,9 @@ class Fields {
     return word;
   }
   std::string text() {
-    const auto word = raw();
-    if (word == "-") return {};
-    std::string value;
-    for (size_t i = 0; i < word.size(); ++i) {
-      if (word[i] != '%') {
-        value += word[i];
-        continue;
-      }
-      if (i + 2 >= word.size() || hex(word[i + 1]) < 0 || hex(word[i + 2]) < 0) {
-        bad_ = true;
-        return {};
-      }
-      value += char(hex(word[i + 1]) * 16 + hex(word[i + 2]));
-      i += 2;
-    }
-    return value;
+    auto text = unescaped(raw());
+    if (!text) bad_ = true;
+    return std::move(text).value_or(std::string());
   }
   template <class T = uint64_t>
   T number(char end = 0) {
@@ -106,10 +82,18 @@ class Fields {
     }
     return all;
   }
-  std::vector<cluster::HostPort> host_ports() {
-    auto ports = parse_host_ports(raw());
-    if (!ports) bad_ = true;
-    return ports.value_or(std::vector<cluster::HostPort>{});
+  // Host ports, if they are the first of what comes behind the fixed fields; else a word.
+  void rest(Record& record, bool first) {
+    const auto text = raw();
+    if (is_word(text)) {
+      if (!take_word(record, text)) bad_ = true;
+      return;
+    }
+    auto ports = first ? parse_host_ports(text) : std::nullopt;
+    if (ports)
+      record.host_ports = std::move(*ports);
+    else
+      bad_ = true;
   }
   bool more() const { return !bad_ && !at_end_; }
   bool ok() const { return !bad_ && at_end_; }
@@ -141,11 +125,12 @@ struct Printer {
     const Record& r = e.record;
     std::string addresses;
     for (const auto& ip : r.addresses) addresses += (addresses.empty() ? "" : ",") + to_string(ip);
-    // Without host ports the line is that of agents which knew none.
-    const std::string ports = r.host_ports.empty() ? "" : " " + host_ports_text(r.host_ports);
+    // Without host ports and words the line is that of agents which knew none.
+    std::string more = r.host_ports.empty() ? "" : " " + host_ports_text(r.host_ports);
+    for (const auto& word : words_of(r)) more += " " + word;
     return fmt::format("reserve {} {} {} {} {} {} {}:{} {} {} {}{}", field(r.key.container), field(r.key.ifname),
                        r.generation, r.begun.time_since_epoch().count(), field(addresses), field(r.netns_path),
-                       r.netns.device, r.netns.inode, field(r.pod.ns), field(r.pod.name), field(r.pod_uid), ports);
+                       r.netns.device, r.netns.inode, field(r.pod.ns), field(r.pod.name), field(r.pod_uid), more);
   }
   std::string operator()(const Committed& e) const {
     return fmt::format("commit {} {} {} {}", field(e.key.container), field(e.key.ifname), e.generation, e.netns_cookie);
@@ -176,7 +161,7 @@ std::optional<Event> parse_event(std::string_view verb, Fields& fields) {
     record.pod.ns = fields.text();
     record.pod.name = fields.text();
     record.pod_uid = fields.text();
-    if (fields.more()) record.host_ports = fields.host_ports();
+    for (bool first = true; fields.more(); first = false) fields.rest(record, first);
     event = Reserved{std::move(record)};
   } else if (verb == "commit") {
     Committed committed{.key = fields.key(), .generation = fields.number()};
@@ -222,7 +207,7 @@ void apply(JournalState& state, Event event) {
     found->second.netns_cookie = e->netns_cookie;
     return;
   }
-  if (const auto* e = std::get_if<Released>(&event))
+  if (const auto* e = std::get_if<Released>(&event); e && found->second.role != Role::Chained)
     for (const auto& ip : found->second.addresses) state.cooling.push_back({ip, e->when});
   state.records.erase(found);
 }

@@ -2,7 +2,9 @@
 //
 //   5f0c1b7e begin 1 3f6c…-boot-id 42
 //   91d2a0c4 reserve CONTAINER eth0 43 918200000000 10.1.0.5,fd00::5 /run/netns/x 4:4026532000 shop web-1 9d0e…
-//   80:8080/tcp 0b7754e1 commit CONTAINER eth0 43 8123 aa0e9d02 release CONTAINER eth0 43 918273645546
+//     [80:8080/tcp] [net=causeway] [mtu=1450] [WORD]…   (on the same line; record_words.h)
+//   0b7754e1 commit CONTAINER eth0 43 8123
+//   aa0e9d02 release CONTAINER eth0 43 918273645546
 //
 // It is kept on tmpfs: it lives exactly as long as the namespaces it describes, so nothing is synced and a reboot
 // leaves no stale address behind. Times are nanoseconds of CLOCK_MONOTONIC, whose epoch is the boot. A kill may cut

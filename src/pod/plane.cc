@@ -10,6 +10,15 @@ class FeedPlane final : public Plane {
   Task<Status> attach(cluster::Attachment attachment) override { return feed_.attach(std::move(attachment)); }
   // The runtime waits for a DEL, and the address cools for longer than any retry: two seconds must do.
   Task<Status> detach(cluster::AttachmentKey key) override { return feed_.detach(std::move(key), 2s); }
+  Status check(const cluster::AttachmentKey& key) const override {
+    const std::string object = cluster::object_of(key);
+    for (const auto& consumer : feed_.consumers()) {
+      if (!consumer.error.empty()) return fail(Errc::Unavailable, "{}: {}", consumer.name, consumer.error);
+      for (const auto& failure : consumer.failures)
+        if (failure.object == object || failure.object == "self") return fail(Error(failure.error).with("{}", consumer.name));
+    }
+    return ok();
+  }
 
  private:
   cluster::Feed& feed_;

@@ -18,6 +18,8 @@ class Plane {
   virtual Task<Status> attach(cluster::Attachment attachment) = 0;
   // Ok when nothing of it is left. An unknown key is Ok.
   virtual Task<Status> detach(cluster::AttachmentKey key) = 0;
+  // Ok when nothing is known that would keep the Pod's packets from passing; quick. For CHECK.
+  virtual Status check(const cluster::AttachmentKey& key) const = 0;
 };
 
 // The cluster's model and those who apply it. Borrows the feed.

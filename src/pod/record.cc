@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "pod/record_words.h"
+
 namespace causeway::pod {
 namespace {
 
@@ -40,6 +42,27 @@ std::optional<cluster::Protocol> parse_protocol(std::string_view name) {
   return std::nullopt;
 }
 
+std::string_view to_string(Role role) {
+  switch (role) {
+    case Role::Main: return "main";
+    case Role::Chained: return "chained";
+    case Role::Ipam: return "ipam";
+  }
+  __builtin_unreachable();
+}
+
+std::optional<Role> parse_role(std::string_view text) {
+  for (const Role role : {Role::Main, Role::Chained, Role::Ipam})
+    if (text == to_string(role)) return role;
+  return std::nullopt;
+}
+
+Key ipam_key(const Key& key) { return {key.container, key.ifname + "/ipam"}; }
+bool is_ipam_key(const Key& key) { return key.ifname.ends_with("/ipam"); }
+Key attachment_key(const Key& key) {
+  return is_ipam_key(key) ? Key{key.container, key.ifname.substr(0, key.ifname.size() - 5)} : key;
+}
+
 std::string host_ifname(const Key& key) {
   const uint64_t value = hash(key.container + "/" + key.ifname);
   return fmt::format("cw{:012x}", (value ^ value >> 48) & 0xffff'ffff'ffff);
@@ -50,6 +73,11 @@ Mac mac_of(const Ip& ip) {
   const auto bytes = ip.bytes();
   std::copy(bytes.end() - 4, bytes.end(), mac.bytes.begin() + 2);
   return mac;
+}
+
+Mac mac_of(const Record& record) {
+  if (record.tuning.mac) return *record.tuning.mac;
+  return record.addresses.empty() ? Mac{} : mac_of(record.addresses.front());
 }
 
 std::string host_ports_text(const std::vector<cluster::HostPort>& ports) {
@@ -92,12 +120,14 @@ std::string alias_of(const Record& record) {
   if (const auto ports = host_ports_text(record.host_ports);
       !ports.empty() && alias.size() + 1 + ports.size() <= kMaxAlias)
     alias += " " + ports;
+  for (const auto& word : words_of(record))
+    if (alias.size() + 1 + word.size() <= kMaxAlias) alias += " " + word;
   return alias;
 }
 
 std::optional<Record> parse_alias(std::string_view alias) {
   const auto words = split(alias, ' ');
-  if (words.size() < 6 || words.size() > 7 || words[0] != kAliasTag || words[1].empty() || words[2].empty())
+  if (words.size() < 6 || words[0] != kAliasTag || words[1].empty() || words[2].empty())
     return std::nullopt;
   Record record{.key = {std::string(words[1]), std::string(words[2])}, .state = State::Committed};
   const auto netns = split(words[3], ':');
@@ -109,9 +139,13 @@ std::optional<Record> parse_alias(std::string_view alias) {
     if (!ip) return std::nullopt;
     record.addresses.push_back(*ip);
   }
-  if (words.size() == 7) {
-    auto ports = parse_host_ports(words[6]);
-    if (!ports) return std::nullopt;
+  for (size_t i = 6; i < words.size(); ++i) {
+    if (is_word(words[i])) {
+      if (!take_word(record, words[i])) return std::nullopt;
+      continue;
+    }
+    auto ports = parse_host_ports(words[i]);
+    if (i != 6 || !ports) return std::nullopt;
     record.host_ports = std::move(*ports);
   }
   return record;

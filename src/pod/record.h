@@ -8,6 +8,7 @@
 #include "async/loop.h"
 #include "cluster/model/objects.h"
 #include "kernel/netns/netns.h"
+#include "pod/tuning/tuning.h"
 
 namespace causeway::pod {
 
@@ -20,8 +21,17 @@ enum class State : uint8_t {
   Committed,  // ADD was answered, or is about to be
 };
 
+// What of the attachment is ours.
+enum class Role : uint8_t {
+  Main,     // all: we made the Pod's interface
+  Chained,  // what we added to an interface that another plugin made; its link, addresses and routes are not ours
+  Ipam,     // the addresses alone: another plugin makes the interface and asks us as its `ipam`
+};
+std::string_view to_string(Role role);  // main, chained, ipam
+std::optional<Role> parse_role(std::string_view text);
+
 struct Record {
-  Key key;
+  Key key;  // of Role::Ipam: ipam_key()
   State state = State::Reserved;
   TimePoint begun;          // when its ADD came in; the epoch where the record was rebuilt
   uint64_t generation = 0;  // counts the ADDs of this node's journal: tells two lives of one key apart
@@ -32,14 +42,29 @@ struct Record {
   cluster::PodKey pod;        // empty outside Kubernetes
   std::string pod_uid;
   std::vector<cluster::HostPort> host_ports;  // in the order of the request, no two alike
+  std::string network;    // name of the network configuration; "": not known (an alias that had no room, an old journal)
+  Role role = Role::Main;
+  bool asked = false;     // the addresses were asked for, not chosen by us
+  uint32_t mtu = 0;       // of the Pod's interface, bytes; 0: not known
+  std::string host_link;  // Role::Chained: the node's end; "": none that we know. Else host_ifname(key)
+  Tuning tuning;
   bool operator==(const Record&) const = default;
 };
+
+// Under which key the addresses are kept that another plugin asked us for. No interface can have such a name, so one
+// (container, interface) may have both: addresses for another plugin, and what we add to its interface.
+Key ipam_key(const Key& key);
+bool is_ipam_key(const Key& key);
+// The attachment that a key belongs to, whatever its role.
+Key attachment_key(const Key& key);
 
 // "cw" and 12 hex digits of a hash: the same for the same attachment, so that a retry finds what a crash left.
 std::string host_ifname(const Key& key);
 // Locally administered, derived from the address: an address that is used again keeps its MAC, so no neighbour
 // entry anywhere is ever stale.
 Mac mac_of(const Ip& ip);
+// Of the Pod's interface: what was asked for, else that of its first address.
+Mac mac_of(const Record& record);
 
 // "tcp", "udp", "sctp".
 std::optional<cluster::Protocol> parse_protocol(std::string_view name);
@@ -47,8 +72,8 @@ std::optional<cluster::Protocol> parse_protocol(std::string_view name);
 std::string host_ports_text(const std::vector<cluster::HostPort>& ports);
 std::optional<std::vector<cluster::HostPort>> parse_host_ports(std::string_view text);
 
-// The link's alias: `causeway KEY NETNS GENERATION ADDRESSES [HOST-PORTS]`, enough to rebuild the journal (without the
-// Pod's name, and without host ports that do not fit the kernel's 255 bytes).
+// The link's alias: `causeway KEY NETNS GENERATION ADDRESSES [HOST-PORTS] [WORD]...` (record_words.h), enough to rebuild
+// the journal: without the Pod's name, and of the rest what fits the kernel's 255 bytes.
 std::string alias_of(const Record& record);
 // Empty: not an alias of ours.
 std::optional<Record> parse_alias(std::string_view alias);

@@ -15,28 +15,22 @@ std::unexpected<CniError> refuse(CniCode code, std::string message, std::string 
   return std::unexpected(CniError{code, std::move(message), std::move(details)});
 }
 
-cluster::Attachment attachment_of(const Record& record, IfIndex host) {
-  return {.key = record.key,
-          .pod = record.pod,
-          .pod_uid = record.pod_uid,
-          .addresses = record.addresses,
-          .host_ifname = host_ifname(record.key),
-          .host_ifindex = host,
-          .host_mac = gateway_mac(),
-          .pod_mac = mac_of(record.addresses.front()),
-          .netns_cookie = record.netns_cookie,
-          .generation = record.generation,
-          .host_ports = record.host_ports};
+// A retry of the call that made it, and no other wish for the same key.
+bool same_wish(const Record& known, const Record& wish) {
+  return known.netns == wish.netns && known.role == wish.role && known.network == wish.network &&
+         known.host_ports == wish.host_ports && known.tuning == wish.tuning && known.mtu == wish.mtu &&
+         known.host_link == wish.host_link;
 }
 
-AddResult result_of(const Record& record, uint32_t mtu) {
+AddResult result_of(const Record& record, const std::string& dns) {
   return {.host_ifname = host_ifname(record.key),
           .host_mac = gateway_mac(),
           .ifname = record.key.ifname,
-          .mac = mac_of(record.addresses.front()),
+          .mac = mac_of(record),
           .sandbox = record.netns_path,
-          .mtu = mtu,
-          .addresses = record.addresses};
+          .mtu = record.mtu,
+          .addresses = record.addresses,
+          .dns = dns};
 }
 
 Reaper::Place place_of(const Record& record) { return {record.netns, record.key.ifname}; }
@@ -47,6 +41,21 @@ std::string name_of(const Record& record) {
 }
 
 }  // namespace
+
+cluster::Attachment attachment_of(const Record& record, IfIndex host) {
+  return {.key = record.key,
+          .pod = record.pod,
+          .pod_uid = record.pod_uid,
+          .addresses = record.addresses,
+          .host_ifname = record.role == Role::Chained ? record.host_link : host_ifname(record.key),
+          .host_ifindex = host,
+          .host_mac = gateway_mac(),
+          .pod_mac = mac_of(record),
+          .netns_cookie = record.netns_cookie,
+          .generation = record.generation,
+          .host_ports = record.host_ports,
+          .foreign = record.role == Role::Chained};
+}
 
 // An ADD on its way: unless it is kept, its link is discarded and its addresses come back, in this order.
 class CniServer::Attempt {
@@ -106,7 +115,9 @@ Task<Reply> CniServer::serve(Call call) {
   CniResult<Reply> reply = refuse(CniCode::Failed, "not served");
   switch (*command) {
     case Command::Add: reply = co_await add(call); break;
+    case Command::Check: reply = co_await check(call); break;
     case Command::Del: reply = co_await del(call); break;
+    case Command::Gc: reply = co_await gc(call.request); break;
     case Command::Status: reply = status(call.request); break;
     case Command::Version: reply = version_reply(version); break;
   }
@@ -115,14 +126,6 @@ Task<Reply> CniServer::serve(Call call) {
     log::warning("CNI {} of {}: {}: {}", *call.request.field[wire::kCommand],
                  call.request.field[wire::kContainer].value_or("?"), reply.error().message, reply.error().details);
   co_return error_reply(reply.error(), version);
-}
-
-CniResult<Reply> CniServer::status(const RawRequest& request) const {
-  if (auto config = parse_config(request.field[wire::kConfig].value_or("")); !config)
-    return std::unexpected(config.error());
-  if (auto state = ready(); !state)
-    return refuse(CniCode::NotAvailable, "no Pod can be connected now", state.error().message());
-  return empty_reply();
 }
 
 CniResult<void> CniServer::check_host_ports(const NetworkConfig& config) const {
@@ -148,8 +151,8 @@ Task<CniResult<Reply>> CniServer::add(Call call) {
   const auto& field = call.request.field;
   auto key = parse_key(call.request);
   if (!key) co_return std::unexpected(key.error());
-  const std::string path = field[wire::kNetns].value_or("");
-  if (path.empty()) co_return refuse(CniCode::InvalidEnvironment, "CNI_NETNS is not set");
+  auto path = parse_netns(call.request);
+  if (!path) co_return std::unexpected(path.error());
   auto args = parse_args(field[wire::kArgs].value_or(""));
   if (!args) co_return std::unexpected(args.error());
   auto config = parse_config(field[wire::kConfig].value_or(""));
@@ -157,24 +160,41 @@ Task<CniResult<Reply>> CniServer::add(Call call) {
   if (!ipam_ || !network_.not_ready.empty())
     co_return refuse(CniCode::TryAgainLater, "no Pod can be connected now",
                      ipam_ ? network_.not_ready : "the agent is starting");
-  const uint32_t mtu = config->mtu.value_or(network_.mtu);
-  for (const auto& cidr : network_.pod_cidrs)
-    if (cidr.family() == Family::V6 && mtu < kMinMtuV6)
-      co_return refuse(CniCode::InvalidConfig,
-                       fmt::format("mtu {} is below {}, which the IPv6 of Pod CIDR {} needs", mtu, kMinMtuV6, cidr));
   if (auto good = check_host_ports(*config); !good) co_return std::unexpected(std::move(good.error()));
-  auto netns = wiring_.open_namespace(call.netns, path);
+  auto netns = wiring_.open_namespace(call.netns, *path);
   if (!netns)
-    co_return refuse(CniCode::InvalidEnvironment, "CNI_NETNS " + path + " cannot be used", netns.error().message());
+    co_return refuse(CniCode::InvalidEnvironment, "CNI_NETNS " + *path + " cannot be used", netns.error().message());
+  call.netns = std::move(netns->fd);
 
+  // What the configuration asks for goes before what the environment does (CONVENTIONS.md, "CNI_ARGS").
+  if (config->ips.empty()) config->ips = std::move(args->ips);
+  if (!config->tuning.mac) config->tuning.mac = args->mac;
   Record wish{.key = std::move(*key),
-              .netns_path = path,
+              .netns_path = std::move(*path),
               .netns = netns->id,
               .pod = std::move(args->pod),
               .pod_uid = std::move(args->pod_uid),
-              .host_ports = std::move(config->host_ports)};
+              .host_ports = config->host_ports,
+              .network = config->name,
+              .role = config->role,
+              .tuning = config->tuning};
+  switch (config->role) {
+    case Role::Chained: co_return co_await add_behind(std::move(*config), std::move(wish));
+    case Role::Ipam: co_return co_await add_addresses(std::move(*config), std::move(wish));
+    case Role::Main: break;
+  }
+  if (!config->ips.empty())
+    co_return refuse(CniCode::UnsupportedField, fmt::format("unsupported field ips: {}", config->ips.front()),
+                     "addresses of one's choice are not given out by this node");
+  wish.mtu = config->mtu.value_or(network_.mtu);
+  for (const auto& cidr : network_.pod_cidrs)
+    if (cidr.family() == Family::V6 && wish.mtu < kMinMtuV6)
+      co_return refuse(
+          CniCode::InvalidConfig,
+          fmt::format("mtu {} is below {}, which the IPv6 of Pod CIDR {} needs", wish.mtu, kMinMtuV6, cidr));
   const std::string who = name_of(wish);
-  auto result = co_await connect({.record = std::move(wish), .netns = std::move(netns->fd), .mtu = mtu});
+  const uint32_t mtu = wish.mtu;
+  auto result = co_await connect({.record = std::move(wish), .netns = std::move(call.netns), .mtu = mtu}, config->dns);
   if (!result) {
     const bool exists = result.error().code() == Errc::AlreadyExists;
     co_return std::unexpected(to_cni(
@@ -183,17 +203,16 @@ Task<CniResult<Reply>> CniServer::add(Call call) {
   co_return add_reply(*result, config->version);
 }
 
-Task<Result<AddResult>> CniServer::connect(WireRequest request) {
+Task<Result<AddResult>> CniServer::connect(WireRequest request, std::string dns) {
   const Key key = request.record.key;
-  const uint32_t mtu = request.mtu;
   const auto turn = CO_TRY(co_await turns_.take(key));
   if (const auto* record = ipam_->find(key)) {
     // A retry whose first answer was lost (the agent was killed behind its commit) gets that answer.
     const Record known = *record;
     auto attachment = CO_TRY(co_await present(known));
-    if (known.netns == request.record.netns && known.host_ports == request.record.host_ports && attachment) {
+    if (attachment && same_wish(known, request.record)) {
       CO_TRY(co_await plane_.attach(std::move(*attachment)), "data path");
-      co_return result_of(known, mtu);
+      co_return result_of(known, dns);
     }
     CO_TRY(co_await disconnect(key));
   }
@@ -211,11 +230,17 @@ Task<Result<AddResult>> CniServer::connect(WireRequest request) {
       log::error("undo the ADD of {}: {}", name_of(request.record), undone.error().message());
     co_return fail(std::move(committed.error()));
   }
-  co_return result_of(request.record, mtu);
+  co_return result_of(request.record, dns);
 }
 
 Task<Result<std::optional<cluster::Attachment>>> CniServer::present(Record record) {
-  if (record.state != State::Committed) co_return std::nullopt;
+  if (record.state != State::Committed || record.role == Role::Ipam) co_return std::nullopt;
+  if (record.role == Role::Chained) {
+    const auto link =
+        CO_TRY(co_await workers_.run([wiring = &wiring_, record] { return wiring->find_foreign(record); }));
+    if (!link) co_return std::nullopt;
+    co_return attachment_of(record, link->host);
+  }
   const auto host = CO_TRY(CO_TRY(co_await workers_.run([wiring = &wiring_, record] { return wiring->find(record); })));
   if (!host) co_return std::nullopt;
   co_return attachment_of(record, *host);
@@ -224,11 +249,17 @@ Task<Result<std::optional<cluster::Attachment>>> CniServer::present(Record recor
 Task<CniResult<Reply>> CniServer::del(Call call) {
   // Whatever the configuration says now: what an ADD made under another one must go all the same.
   auto key = parse_key(call.request);
+  const auto& field = call.request.field;
+  // An ADD with a name that cannot be was refused, so there is nothing to delete, and the runtime must get on.
+  if (!key && !field[wire::kContainer].value_or("").empty() && !field[wire::kIfname].value_or("").empty())
+    co_return empty_reply();
   if (!key) co_return std::unexpected(key.error());
   if (!ipam_) co_return refuse(CniCode::TryAgainLater, "the agent is starting");
   auto turn = co_await turns_.take(*key);
   if (!turn) co_return std::unexpected(to_cni(std::move(turn.error()), "DEL"));
-  if (auto done = co_await disconnect(*key); !done) co_return std::unexpected(to_cni(std::move(done.error()), "DEL"));
+  for (const Key& one : {*key, ipam_key(*key)})
+    if (auto done = co_await disconnect(one); !done)
+      co_return std::unexpected(to_cni(std::move(done.error()), "DEL"));
   co_return empty_reply();
 }
 
@@ -238,13 +269,20 @@ Task<Status> CniServer::disconnect(Key key) {
   const auto* found = ipam_->find(key);
   if (!found) co_return ok();
   const Record record = *found;
-  if (auto detached = co_await plane_.detach(key); !detached) {
-    if (detached.error().code() == Errc::Cancelled) co_return detached;
-    log::warning("disconnect {}: data path: {}", name_of(record), detached.error().message());
+  if (record.role != Role::Ipam)
+    if (auto detached = co_await plane_.detach(key); !detached) {
+      if (detached.error().code() == Errc::Cancelled) co_return detached;
+      log::warning("disconnect {}: data path: {}", name_of(record), detached.error().message());
+    }
+  if (record.role == Role::Main) {
+    if (auto discarded = wiring_.discard(host_ifname(key)); !discarded)
+      log::warning("disconnect {}: {}", name_of(record), discarded.error().message());
+    reaper_.add(place_of(record));
+  } else if (record.role == Role::Chained) {
+    auto undone = co_await workers_.run([wiring = &wiring_, record] { return wiring->untune_foreign(record); });
+    if (!undone) co_return fail(std::move(undone.error()));
+    if (!*undone) log::warning("disconnect {}: {}", name_of(record), undone->error().message());
   }
-  if (auto discarded = wiring_.discard(host_ifname(key)); !discarded)
-    log::warning("disconnect {}: {}", name_of(record), discarded.error().message());
-  reaper_.add(place_of(record));
   suspects_.erase(key);
   if (auto released = ipam_->release(key, loop_.now()); !released)
     log::error("disconnect {}: {}; a restarted agent frees the address when it finds the Pod gone", name_of(record),

@@ -1,4 +1,4 @@
-// The CNI server of a node: ADD, DEL, STATUS and VERSION, whoever brings them (Listener does).
+// The CNI server of a node: ADD, CHECK, DEL, GC, STATUS and VERSION, whoever brings them (Listener does).
 //
 //   pod::CniServer cni(loop, workers, storage, wiring, plane, {.spool = ...});
 //   CO_TRY(co_await cni.start());        // journal, what the kernel has, spool: from here on nothing is given twice
@@ -26,6 +26,8 @@ struct ServerOptions {
   // Why no host port can be had on this node; "" when they can. A Pod that asks for one is then refused, never started
   // without it.
   std::string no_host_ports;
+  // Why an interface that another plugin made can have none; "" when it can.
+  std::string no_foreign_host_ports;
   Duration collect_every = 60s;  // garbage collection of attachments whose Pod vanished without a DEL
 };
 
@@ -34,6 +36,7 @@ struct NodeNetwork {
   std::vector<Cidr> pod_cidrs;
   uint32_t mtu = 1500;    // of a Pod's interface, bytes
   std::string not_ready;  // why no Pod can be connected now; "" when it can
+  bool all_suffer = false;  // not_ready concerns the Pods that live too: STATUS says 51, not 50
 };
 
 // A call with the descriptor of the Pod's namespace, if one came along.
@@ -67,11 +70,19 @@ class CniServer {
   class Attempt;
 
   Task<CniResult<Reply>> add(Call call);
+  Task<CniResult<Reply>> add_behind(NetworkConfig config, Record wish);
+  Task<CniResult<Reply>> add_addresses(NetworkConfig config, Record wish);
+  Task<CniResult<Reply>> check(Call call);
   Task<CniResult<Reply>> del(Call call);
+  Task<CniResult<Reply>> gc(RawRequest request);
   CniResult<Reply> status(const RawRequest& request) const;
   CniResult<void> check_host_ports(const NetworkConfig& config) const;
 
-  Task<Result<AddResult>> connect(WireRequest request);
+  Task<Result<AddResult>> connect(WireRequest request, std::string dns);
+  Task<Result<Record>> reserve_only(Record wish);
+  Task<Status> adopt(Record wish);
+  // Releases what of this network is not in `valid` and began before `since`; what failed, at the end.
+  Task<Status> collect_network(std::string network, std::set<Key> valid, TimePoint since);
   Task<Result<std::optional<cluster::Attachment>>> present(Record record);
   Task<Status> disconnect(Key key);
   Task<Status> reconcile();
@@ -92,6 +103,9 @@ class CniServer {
   std::map<Key, uint64_t> suspects_;  // stale in the last pass: generation
   Scope scope_;                       // last: its tasks end first
 };
+
+// A record as the model has it; `host` is the node's end of its link.
+cluster::Attachment attachment_of(const Record& record, IfIndex host);
 
 // Reads /proc/sys/kernel/random/boot_id and draws a seed.
 Result<IpamOptions> this_boot();

@@ -38,7 +38,8 @@ Task<Status> CniServer::reconcile() {
       unfinished.push_back(key);
       continue;
     }
-    known.insert(host_ifname(key));
+    if (record.role == Role::Ipam) continue;
+    if (record.role == Role::Main) known.insert(host_ifname(key));
     if (auto attachment = CO_TRY(co_await present(record)))
       living.push_back(std::move(*attachment));
     else
@@ -50,7 +51,13 @@ Task<Status> CniServer::reconcile() {
     CO_TRY(wiring_.discard(link.name));
     reaper_.add({{}, link.name});
   }
-  for (const auto& key : unfinished) CO_TRY(ipam_->release(key, loop_.now()));
+  for (const auto& key : unfinished) {
+    if (const Record& record = records.at(key); record.role == Role::Chained)
+      if (auto undone = CO_TRY(co_await workers_.run([wiring = &wiring_, record] { return wiring->untune_foreign(record); }));
+          !undone)
+        log::warning("undo the ADD of {} that did not end: {}", key, undone.error().message());
+    CO_TRY(ipam_->release(key, loop_.now()));
+  }
   plane_.restore(std::move(living));
   co_return ok();
 }
@@ -58,8 +65,10 @@ Task<Status> CniServer::reconcile() {
 Task<Status> CniServer::drain_spool() {
   for (const auto& del : CO_TRY(read_spool(options_.spool))) {
     const auto turn = CO_TRY(co_await turns_.take(del.key));
-    const auto* record = ipam_->find(del.key);
-    if (record && record->begun <= del.when) CO_TRY(co_await disconnect(del.key));
+    for (const Key& key : {del.key, ipam_key(del.key)}) {
+      const auto* record = ipam_->find(key);
+      if (record && record->begun <= del.when) CO_TRY(co_await disconnect(key));
+    }
     CO_TRY(remove_spooled(del));
   }
   co_return ok();
@@ -69,8 +78,10 @@ Task<Status> CniServer::drain_spool() {
 // two passes: a runtime's DEL may be on its way.
 Task<Result<bool>> CniServer::is_stale(Record record) {
   co_return CO_TRY(co_await workers_.run([wiring = &wiring_, record]() -> bool {
+    if (wiring->namespace_lives(record)) return false;
+    if (record.role != Role::Main) return true;
     const auto link = wiring->find(record);
-    return link && !*link && !wiring->namespace_lives(record);
+    return link && !*link;
   }));
 }
 
@@ -91,10 +102,10 @@ Task<Status> CniServer::collect() {
       suspects.emplace(record.key, record.generation);
       continue;
     }
-    const auto turn = CO_TRY(co_await turns_.take(record.key));
+    const auto turn = CO_TRY(co_await turns_.take(attachment_key(record.key)));
     const auto* now = ipam_->find(record.key);
     if (!now || now->generation != record.generation) continue;
-    log::info("{} is gone without a DEL; its addresses are free", record.key);
+    log::info("{} is gone without a DEL; its addresses are free", attachment_key(record.key));
     CO_TRY(co_await disconnect(record.key));
   }
   suspects_ = std::move(suspects);

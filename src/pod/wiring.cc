@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "pod/cni_reply.h"
+#include "pod/inspect.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
@@ -151,10 +152,12 @@ class KernelWiring final : public Wiring {
   }
 
   Result<Wired> wire(WireRequest request) override {
-    auto net = TRY(node_door());
     const Record& record = request.record;
+    if (!record.tuning.bandwidth.none() || !record.tuning.sysctls.empty())
+      return fail(Errc::Unsupported, "bandwidth and sysctls of a Pod");
+    auto net = TRY(node_door());
     const std::string name = host_ifname(record.key);
-    const Mac pod_mac = mac_of(record.addresses.front());
+    const Mac pod_mac = mac_of(record);
     TRY(create_veth(*net, request, name, pod_mac));
     NewVeth veth(*net, name);
     const IfIndex host = TRY(net->link(name)).index;
@@ -200,6 +203,27 @@ class KernelWiring final : public Wiring {
     if (!alias || alias->generation != record.generation || alias->key != record.key) return std::nullopt;
     return link->index;
   }
+
+  Status check(Record record, std::shared_ptr<Fd> netns, PrevResult previous) override {
+    auto net = TRY(node_door());
+    auto checked = check_pod(*doors_, *net, record, netns->get(), previous);
+    return_door(std::move(net));
+    return checked;
+  }
+
+  Result<ForeignLink> find_foreign(Record record) override {
+    const auto netns = TRY(open_namespace({}, record.netns_path));
+    if (netns.id != record.netns) return fail(Errc::Gone, "{} is another namespace by now", record.netns_path);
+    auto net = TRY(node_door());
+    auto found = find_foreign_link(*doors_, *net, netns.fd->get(), record.key.ifname);
+    return_door(std::move(net));
+    return found;
+  }
+  Status tune_foreign(Record record) override {
+    if (record.tuning == Tuning{}) return ok();
+    return fail(Errc::Unsupported, "bandwidth and sysctls of an interface that another plugin made");
+  }
+  Status untune_foreign(Record) override { return ok(); }
 
   bool namespace_lives(Record record) override {
     const auto netns = netns::open(record.netns_path);

@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "kernel/netlink/rtnetlink.h"
+#include "pod/cni_request.h"
 #include "pod/record.h"
 
 namespace causeway::pod {
@@ -33,6 +34,15 @@ struct HostLink {
   std::optional<Record> record;  // of its alias; empty: it was never finished
 };
 
+// An interface in a Pod that another plugin made.
+struct ForeignLink {
+  IfIndex pod{};
+  Mac mac;
+  uint32_t mtu = 0;       // bytes
+  IfIndex host{};         // the node's end; 0: it has none here (macvlan, a moved device)
+  std::string host_name;  // "" likewise
+};
+
 // The namespace of a Pod, open.
 struct PodNamespace {
   std::shared_ptr<Fd> fd;
@@ -57,6 +67,16 @@ class Wiring {
   virtual Result<std::vector<HostLink>> observe() = 0;
   // The link of this attachment, if it is whole and of this life (generation).
   virtual Result<std::optional<IfIndex>> find(Record record) = 0;
+  // Whether the Pod is as its record and the answer to its ADD say, where the answer is what runtime and later plugins
+  // left of it: what it does not tell any more may have changed.
+  virtual Status check(Record record, std::shared_ptr<Fd> netns, PrevResult previous) = 0;
+
+  // Role::Chained: the interface by its namespace's path and name.
+  virtual Result<ForeignLink> find_foreign(Record record) = 0;
+  // Bandwidth and sysctls at an interface that is not ours, and their undoing; what is gone is undone.
+  virtual Status tune_foreign(Record record) = 0;
+  virtual Status untune_foreign(Record record) = 0;
+
   // Whether the namespace of this attachment is still there, under its path.
   virtual bool namespace_lives(Record record) = 0;
 };

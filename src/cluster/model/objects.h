@@ -105,6 +105,8 @@ struct Attachment {
   uint64_t netns_cookie = 0;  // SO_NETNS_COOKIE of the Pod; 0 is unknown
   uint64_t generation = 0;    // counts the ADDs of this node: of two that claim the same, the older has it
   std::vector<HostPort> host_ports;
+  // Another plugin made the link: its addresses, routes and whatever is attached to it are not ours.
+  bool foreign = false;
   bool operator==(const Attachment&) const = default;
 };
 

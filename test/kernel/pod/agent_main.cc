@@ -60,6 +60,10 @@ class HostPortPlane final : public Plane {
     tell();
     co_return co_await routes_.detach(key);
   }
+  Status check(const cluster::AttachmentKey& key) const override {
+    TRY(ports_->check(key));
+    return routes_.check(key);
+  }
 
  private:
   Task<Status> repair() {

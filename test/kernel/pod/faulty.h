@@ -107,11 +107,16 @@ class RoutePlane final : public Plane {
     known.erase(found);
     co_return ok();
   }
+  Status check(const cluster::AttachmentKey& key) const override {
+    if (known.contains(key)) return ok();
+    return fail(Errc::NotFound, "no routes to {}", key);
+  }
   std::map<cluster::AttachmentKey, cluster::Attachment> known;
 
  private:
   static std::vector<netlink::Route> routes_of(const cluster::Attachment& attachment) {
     std::vector<netlink::Route> routes;
+    if (attachment.foreign) return routes;
     for (const auto& ip : attachment.addresses)
       routes.push_back({.destination = host_cidr(ip), .link = attachment.host_ifindex});
     return routes;
