@@ -38,19 +38,21 @@ CniResult<uint16_t> parse_port(const json::object& mapping, std::string_view key
   const auto* number = value ? value->if_int64() : nullptr;
   if (!number || *number < 0 || *number > UINT16_MAX)
     return std::unexpected(config_error(fmt::format("{}.{} {} must be a port from 1 to 65535", where, key,
-                                              value ? shortened(*value) : "is missing and")));
+                                                    value ? shortened(*value) : "is missing and")));
   return uint16_t(*number);
 }
 
 CniResult<std::optional<cluster::HostPort>> parse_mapping(const json::value& value, const std::string& where) {
   const auto* mapping = value.if_object();
-  if (!mapping) return std::unexpected(config_error(fmt::format("{} must be an object, not {}", where, shortened(value))));
+  if (!mapping)
+    return std::unexpected(config_error(fmt::format("{} must be an object, not {}", where, shortened(value))));
   const auto host_port = parse_port(*mapping, "hostPort", where);
   if (!host_port) return std::unexpected(host_port.error());
   const auto container_port = parse_port(*mapping, "containerPort", where);
   if (!container_port) return std::unexpected(container_port.error());
   if (*host_port == 0) return std::nullopt;  // as in a Pod's spec: no port of the node is wanted
-  if (*container_port == 0) return std::unexpected(config_error(where + ".containerPort 0 must be a port from 1 to 65535"));
+  if (*container_port == 0)
+    return std::unexpected(config_error(where + ".containerPort 0 must be a port from 1 to 65535"));
   cluster::HostPort port{.port = *host_port, .container_port = *container_port};
   if (const auto* protocol = member(*mapping, "protocol"); protocol && !is_nothing(*protocol)) {
     std::string name = protocol->is_string() ? std::string(protocol->as_string()) : std::string();
@@ -66,7 +68,7 @@ CniResult<std::optional<cluster::HostPort>> parse_mapping(const json::value& val
     if (!ip || ip->is_multicast())
       return std::unexpected(
           config_error(fmt::format("{}.hostIP {} must be an address of the node", where, shortened(*host_ip)),
-                 ip ? "it is a multicast address" : ip.error().message()));
+                       ip ? "it is a multicast address" : ip.error().message()));
     port.host_ip = *ip;
   }
   return port;
@@ -95,14 +97,13 @@ CniResult<std::vector<cluster::HostPort>> parse_port_mappings(const json::value&
       if (other.container_port != (*port)->container_port)
         return std::unexpected(
             config_error(fmt::format("{}: port {}/{} leads to two ports of the Pod, {} and {}", kKey, other.port,
-                               other.protocol, other.container_port, (*port)->container_port)));
+                                     other.protocol, other.container_port, (*port)->container_port)));
       again = again || other == **port;
     }
     if (!again) ports.push_back(**port);
   }
   return ports;
 }
-
 
 CniResult<void> parse_ips(NetworkConfig& out, const json::value& value) {
   constexpr const char* kKey = "runtimeConfig.ips";
@@ -139,8 +140,7 @@ CniResult<void> parse_dns(NetworkConfig& out, const json::value& value) {
       {"servers", "nameservers"}, {"searches", "search"}, {"options", "options"}};
   const auto* dns = value.if_object();
   if (!dns)
-    return std::unexpected(
-        config_error(fmt::format("runtimeConfig.dns must be an object, not {}", shortened(value))));
+    return std::unexpected(config_error(fmt::format("runtimeConfig.dns must be an object, not {}", shortened(value))));
   json::object result;
   for (const auto& [from, to] : kKeys) {
     const auto* list = member(*dns, from);
@@ -173,6 +173,7 @@ CniResult<void> parse_capability(NetworkConfig& out, std::string_view name, cons
     return parse_bandwidth_keys(out, *object, "runtimeConfig.bandwidth.");
   }
   if (name == "mac") {
+    if (is_nothing(value)) return {};
     auto mac = value.is_string() ? parse_asked_mac(text_of(value.as_string()), "runtimeConfig.mac")
                                  : std::unexpected(config_error("runtimeConfig.mac must be a string"));
     if (!mac) return std::unexpected(std::move(mac.error()));
@@ -216,7 +217,8 @@ CniResult<void> parse_runtime_config(NetworkConfig& out, const json::object& run
     const Capability* capability = nullptr;
     for (const auto& known : kCapabilities)
       if (member(json::object{{entry.key(), nullptr}}, known.name)) capability = &known;
-    if (is_nothing(entry.value())) continue;
+    if (entry.value().is_null() || (is_nothing(entry.value()) && (!capability || !capability->refused.empty())))
+      continue;
     const std::string key = "runtimeConfig." + std::string(text_of(entry.key()));
     if (!capability)
       return unsupported(key, entry.value(), "a capability that we do not know cannot be honoured, so it is refused");
@@ -234,7 +236,8 @@ CniResult<void> check_capabilities(const json::object& capabilities) {
           config_error(fmt::format("{} must be true or false, not {}", key, shortened(entry.value()))));
     const auto* capability = find_capability(text_of(entry.key()));
     if (!entry.value().as_bool() || (capability && capability->refused.empty())) continue;
-    return unsupported(key, entry.value(), capability ? std::string(capability->refused) : "there is none of that name");
+    return unsupported(key, entry.value(),
+                       capability ? std::string(capability->refused) : "there is none of that name");
   }
   return {};
 }

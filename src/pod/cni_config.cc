@@ -19,15 +19,15 @@ CniResult<CniVersion> parse_version(const json::value& value) {
   if (text.empty()) return CniVersion::V0_1;
   for (const CniVersion version : kCniVersions)
     if (text == to_string(version)) return version;
-  return std::unexpected(
-      CniError{CniCode::IncompatibleVersion, fmt::format("cniVersion {} is not supported", text.substr(0, 64)),
-               "supported are 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0 and 1.1.0"});
+  return std::unexpected(CniError{CniCode::IncompatibleVersion,
+                                  fmt::format("cniVersion {} is not supported", text.substr(0, 64)),
+                                  "supported are 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0 and 1.1.0"});
 }
 
 CniResult<void> parse_name(NetworkConfig& out, const json::value& value) {
   if (!value.is_string() || !is_identifier(text_of(value.as_string())) || value.as_string().size() > kMaxName)
-    return std::unexpected(config_error(fmt::format(
-        "name {} must begin with a letter or digit and go on with these, _ . or -", shortened(value))));
+    return std::unexpected(config_error(
+        fmt::format("name {} must begin with a letter or digit and go on with these, _ . or -", shortened(value))));
   out.name = text_of(value.as_string());
   return {};
 }
@@ -35,8 +35,8 @@ CniResult<void> parse_name(NetworkConfig& out, const json::value& value) {
 CniResult<void> parse_mtu(NetworkConfig& out, const json::value& value) {
   const auto* number = value.if_int64();
   if (!number || *number < 0 || *number > kMaxMtu || (*number > 0 && *number < kMinMtu))
-    return std::unexpected(config_error(fmt::format("mtu {} must be 0 (the fabric's) or a number of bytes from {} to {}",
-                                                    shortened(value), kMinMtu, kMaxMtu)));
+    return std::unexpected(config_error(fmt::format(
+        "mtu {} must be 0 (the fabric's) or a number of bytes from {} to {}", shortened(value), kMinMtu, kMaxMtu)));
   if (*number > 0) out.mtu = uint32_t(*number);
   return {};
 }
@@ -44,8 +44,7 @@ CniResult<void> parse_mtu(NetworkConfig& out, const json::value& value) {
 // What the CNI project's plugin `tuning` takes under the same name.
 CniResult<void> parse_sysctl(NetworkConfig& out, const json::value& value) {
   const auto* map = value.if_object();
-  if (!map)
-    return std::unexpected(config_error(fmt::format("sysctl must be an object, not {}", shortened(value))));
+  if (!map) return std::unexpected(config_error(fmt::format("sysctl must be an object, not {}", shortened(value))));
   for (const auto& [name, text] : *map) {
     if (!text.is_string())
       return std::unexpected(
@@ -59,7 +58,8 @@ CniResult<void> parse_sysctl(NetworkConfig& out, const json::value& value) {
 CniResult<void> parse_cni_args(NetworkConfig& out, const json::object& cni) {
   if (const auto* ips = cni.if_contains("ips"); ips && !is_nothing(*ips)) {
     const auto* list = ips->if_array();
-    if (!list) return std::unexpected(config_error(fmt::format("args.cni.ips must be a list, not {}", shortened(*ips))));
+    if (!list)
+      return std::unexpected(config_error(fmt::format("args.cni.ips must be a list, not {}", shortened(*ips))));
     for (const auto& item : *list) {
       if (!item.is_string())
         return std::unexpected(config_error(fmt::format("args.cni.ips must hold addresses, not {}", shortened(item))));
@@ -90,8 +90,8 @@ CniResult<void> parse_valid_attachments(NetworkConfig& out, std::string_view key
     const auto* container = item ? item->if_contains("containerID") : nullptr;
     const auto* ifname = item ? item->if_contains("ifname") : nullptr;
     if (!container || !ifname || !container->is_string() || !ifname->is_string())
-      return std::unexpected(config_error(
-          fmt::format("{}[{}] must have the strings containerID and ifname, not be {}", key, i, shortened((*list)[i]))));
+      return std::unexpected(config_error(fmt::format("{}[{}] must have the strings containerID and ifname, not be {}",
+                                                      key, i, shortened((*list)[i]))));
     if (auto good = parse_key(text_of(container->as_string()), text_of(ifname->as_string()))) all.insert(*good);
   }
   return {};
@@ -148,7 +148,8 @@ CniResult<void> parse_field(NetworkConfig& out, Command command, std::string_vie
     if (command == Command::Add && out.role == Role::Main) out.role = Role::Chained;
     return {};
   }
-  if (key == "runtimeConfig") return object([&](const json::object& runtime) { return parse_runtime_config(out, runtime); });
+  if (key == "runtimeConfig")
+    return object([&](const json::object& runtime) { return parse_runtime_config(out, runtime); });
   if (key == "args")
     return object([&](const json::object& args) -> CniResult<void> {
       const auto* cni = args.if_contains("cni");
@@ -169,10 +170,9 @@ CniResult<void> parse_field(NetworkConfig& out, Command command, std::string_vie
     if (is_nothing(value)) return {};
     return unsupported(key, value, "causeway gives out the addresses of the node's Pod CIDRs itself; leave ipam out");
   }
-  if (is_bandwidth_key(key)) return {};  // together, in parse_config
+  if (is_bandwidth_key(key)) return {};                    // together, in parse_config
   if (key.find('/') != std::string_view::npos) return {};  // "cni.dev/...": the runtime library's own
-  return unsupported(key, value,
-                     "a misspelt key would be ignored in silence, so keys that we do not know are refused");
+  return unsupported(key, value, "a misspelt key would be ignored in silence, so keys that we do not know are refused");
 }
 
 // What the other keys are read by: version, and whether we are asked for addresses alone.
@@ -183,9 +183,9 @@ CniResult<void> parse_head(NetworkConfig& out, Command command, const json::obje
     out.version = *parsed;
   }
   if (!has(out.version, command))
-    return std::unexpected(CniError{
-        CniCode::IncompatibleVersion, fmt::format("cniVersion {} does not have this CNI_COMMAND", to_string(out.version)),
-        "CHECK began with 0.4.0, GC and STATUS with 1.1.0"});
+    return std::unexpected(CniError{CniCode::IncompatibleVersion,
+                                    fmt::format("cniVersion {} does not have this CNI_COMMAND", to_string(out.version)),
+                                    "CHECK began with 0.4.0, GC and STATUS with 1.1.0"});
   const auto* type = object.if_contains("type");
   const bool our_type = type && type->is_string() && text_of(type->as_string()) == kPluginName;
   if (const auto* ipam = object.if_contains("ipam"); ipam && !our_type && names_us(*ipam)) {
@@ -240,7 +240,8 @@ CniResult<Ip> parse_asked_ip(std::string_view text, const std::string& where) {
   if (slash != std::string_view::npos) {
     const auto digits = text.substr(slash + 1);
     int prefix = -1;
-    if (digits.size() <= 3 && !digits.empty() && std::ranges::all_of(digits, [](char c) { return c >= '0' && c <= '9'; }))
+    if (digits.size() <= 3 && !digits.empty() &&
+        std::ranges::all_of(digits, [](char c) { return c >= '0' && c <= '9'; }))
       prefix = std::stoi(std::string(digits));
     if (prefix < 0 || prefix > ip->bits()) return refuse("has no right prefix length");
   }

@@ -9,9 +9,7 @@ namespace causeway::pod {
 
 namespace json = boost::json;
 
-inline CniError environment_error(std::string message) {
-  return {CniCode::InvalidEnvironment, std::move(message), {}};
-}
+inline CniError environment_error(std::string message) { return {CniCode::InvalidEnvironment, std::move(message), {}}; }
 inline CniError config_error(std::string message, std::string details = {}) {
   return {CniCode::InvalidConfig, std::move(message), std::move(details)};
 }
@@ -26,7 +24,7 @@ bool is_nothing(const json::value& value);
 // A member by its name, whatever the case of its letters: containerd writes "HostPort", and the plugins of the CNI
 // project, which ignore case as Go's encoding/json does, take it. The exact name wins.
 const json::value* member(const json::object& object, std::string_view name);
-inline std::string_view text_of(const json::string& text) { return {text.data(), text.size()}; }
+inline std::string_view text_of(json::string_view text) { return {text.data(), text.size()}; }
 
 // "10.0.0.1" or "10.0.0.1/24", as `ips` are written. `where` names the key.
 CniResult<Ip> parse_asked_ip(std::string_view text, const std::string& where);

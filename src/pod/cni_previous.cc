@@ -64,8 +64,8 @@ CniResult<PrevResult::Interface> parse_interface(const json::value& value, const
   return out;
 }
 
-CniResult<PrevResult::Address> parse_address(const json::object& object, std::string_view key,
-                                             const std::string& where, size_t interfaces) {
+CniResult<PrevResult::Address> parse_address(const json::object& object, std::string_view key, const std::string& where,
+                                             size_t interfaces) {
   auto text = parse_text(object, key, where);
   if (!text) return std::unexpected(std::move(text.error()));
   const auto parsed = parse_prefix(*text);

@@ -118,8 +118,8 @@ CniResult<Key> parse_key(std::string_view container, std::string_view ifname) {
     return std::unexpected(environment_error(
         fmt::format("CNI_CONTAINERID has {} bytes, at most {} are supported", container.size(), kMaxContainer)));
   if (!is_identifier(container))
-    return std::unexpected(environment_error(fmt::format(
-        "CNI_CONTAINERID {} must begin with a letter or digit and go on with these, _ . or -", container)));
+    return std::unexpected(environment_error(
+        fmt::format("CNI_CONTAINERID {} must begin with a letter or digit and go on with these, _ . or -", container)));
   if (ifname.empty()) return std::unexpected(environment_error("CNI_IFNAME is not set"));
   if (!is_ifname(ifname))
     return std::unexpected(environment_error(
@@ -184,7 +184,8 @@ CniResult<Args> parse_args(std::string_view text) {
       unknown = key;
   }
   if (!unknown.empty() && !ignore_unknown)
-    return std::unexpected(environment_error(fmt::format("CNI_ARGS: unknown key {} (without IgnoreUnknown=1)", unknown)));
+    return std::unexpected(
+        environment_error(fmt::format("CNI_ARGS: unknown key {} (without IgnoreUnknown=1)", unknown)));
   return args;
 }
 

@@ -1,7 +1,7 @@
 // What the runtime asks: the environment and the network configuration of one call, checked.
 //
-// Nothing in it is trusted: every name, length and number is bounded here, and what nobody here would honour is refused by
-// its key (code 2), never ignored.
+// Nothing in it is trusted: every name, length and number is bounded here, and what nobody here would honour is refused
+// by its key (code 2), never ignored.
 #pragma once
 
 #include <array>
@@ -66,15 +66,15 @@ struct PrevResult {
 struct NetworkConfig {
   CniVersion version = CniVersion::V0_1;  // the specification's default when the key is absent
   std::string name;
-  Role role = Role::Main;                           // Chained with a prevResult, Ipam where `ipam.type` names us
-  std::optional<uint32_t> mtu;                      // bytes; absent: the fabric's
-  std::vector<cluster::HostPort> host_ports;        // runtimeConfig.portMappings
-  std::vector<Ip> ips;                              // asked for, at most one of each family: runtimeConfig, else args.cni
-  Tuning tuning;                                    // bandwidth, mac, sysctl
-  std::map<std::string, std::string> annotations;   // of the Pod, where the runtime passes them
-  std::string dns;                                  // a JSON object for the result; "" for none
-  std::optional<PrevResult> previous;               // prevResult
-  std::optional<std::set<Key>> valid_attachments;   // absent: the key is
+  Role role = Role::Main;                     // Chained with a prevResult, Ipam where `ipam.type` names us
+  std::optional<uint32_t> mtu;                // bytes; absent: the fabric's
+  std::vector<cluster::HostPort> host_ports;  // runtimeConfig.portMappings
+  std::vector<Ip> ips;                        // asked for, at most one of each family: runtimeConfig, else args.cni
+  Tuning tuning;                              // bandwidth, mac, sysctl
+  std::map<std::string, std::string> annotations;  // of the Pod, where the runtime passes them
+  std::string dns;                                 // a JSON object for the result; "" for none
+  std::optional<PrevResult> previous;              // prevResult
+  std::optional<std::set<Key>> valid_attachments;  // absent: the key is
 };
 
 // CNI_ARGS, as kubelet's runtimes fill it.

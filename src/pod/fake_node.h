@@ -98,7 +98,8 @@ class FakeWiring final : public Wiring {
   }
   Result<ForeignLink> find_foreign(Record record) override {
     if (!node_.namespaces.contains(record.netns_path)) return fail(Errc::NotFound, "no namespace");
-    return ForeignLink{.pod = IfIndex(++index_), .mac = {}, .mtu = 1500, .host = IfIndex(++index_), .host_name = "veth0"};
+    return ForeignLink{
+        .pod = IfIndex(++index_), .mac = {}, .mtu = 1500, .host = IfIndex(++index_), .host_name = "veth0"};
   }
   Status tune_foreign(Record) override {
     if (!node_.step()) return fail(Errc::Internal, "killed");

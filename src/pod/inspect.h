@@ -5,7 +5,8 @@
 
 namespace causeway::pod {
 
-// Ok, or the first thing that is not as record and answer say. `node` is a door of the node, `netns` the Pod's (borrowed).
+// Ok, or the first thing that is not as record and answer say. `node` is a door of the node, `netns` the Pod's
+// (borrowed).
 Status check_pod(Doors& doors, netlink::Rtnetlink& node, const Record& record, int netns, const PrevResult& previous);
 
 // The interface of that name in the namespace, with its end on the node. NotFound: there is none.

@@ -56,8 +56,8 @@ class Ipam {
 
   // One address of every block, or none. Takes key, namespace and Pod from `wish`. AlreadyExists: the key has some.
   Result<Lease> reserve(Record wish, TimePoint now);
-  // Keeps an attachment whose addresses another plugin gave (Role::Chained): they are of no block here, neither held nor
-  // cooled. AlreadyExists: the key is taken.
+  // Keeps an attachment whose addresses another plugin gave (Role::Chained): they are of no block here, neither held
+  // nor cooled. AlreadyExists: the key is taken.
   Result<Lease> adopt(Record wish, TimePoint now);
   // Committed or left over -> gone, its addresses cool. An unknown key is fine. On error (the journal cannot be
   // written) they are free in memory all the same, and a restart finds them held until its garbage collection.

@@ -15,7 +15,8 @@ class FeedPlane final : public Plane {
     for (const auto& consumer : feed_.consumers()) {
       if (!consumer.error.empty()) return fail(Errc::Unavailable, "{}: {}", consumer.name, consumer.error);
       for (const auto& failure : consumer.failures)
-        if (failure.object == object || failure.object == "self") return fail(Error(failure.error).with("{}", consumer.name));
+        if (failure.object == object || failure.object == "self")
+          return fail(Error(failure.error).with("{}", consumer.name));
     }
     return ok();
   }

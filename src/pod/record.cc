@@ -127,8 +127,7 @@ std::string alias_of(const Record& record) {
 
 std::optional<Record> parse_alias(std::string_view alias) {
   const auto words = split(alias, ' ');
-  if (words.size() < 6 || words[0] != kAliasTag || words[1].empty() || words[2].empty())
-    return std::nullopt;
+  if (words.size() < 6 || words[0] != kAliasTag || words[1].empty() || words[2].empty()) return std::nullopt;
   Record record{.key = {std::string(words[1]), std::string(words[2])}, .state = State::Committed};
   const auto netns = split(words[3], ':');
   if (netns.size() != 2 || !parse_number(netns[0], record.netns.device) || !parse_number(netns[1], record.netns.inode))

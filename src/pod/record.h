@@ -42,7 +42,7 @@ struct Record {
   cluster::PodKey pod;        // empty outside Kubernetes
   std::string pod_uid;
   std::vector<cluster::HostPort> host_ports;  // in the order of the request, no two alike
-  std::string network;    // name of the network configuration; "": not known (an alias that had no room, an old journal)
+  std::string network;  // name of the network configuration; "": not known (an alias that had no room, an old journal)
   Role role = Role::Main;
   bool asked = false;     // the addresses were asked for, not chosen by us
   uint32_t mtu = 0;       // of the Pod's interface, bytes; 0: not known
@@ -72,8 +72,8 @@ std::optional<cluster::Protocol> parse_protocol(std::string_view name);
 std::string host_ports_text(const std::vector<cluster::HostPort>& ports);
 std::optional<std::vector<cluster::HostPort>> parse_host_ports(std::string_view text);
 
-// The link's alias: `causeway KEY NETNS GENERATION ADDRESSES [HOST-PORTS] [WORD]...` (record_words.h), enough to rebuild
-// the journal: without the Pod's name, and of the rest what fits the kernel's 255 bytes.
+// The link's alias: `causeway KEY NETNS GENERATION ADDRESSES [HOST-PORTS] [WORD]...` (record_words.h), enough to
+// rebuild the journal: without the Pod's name, and of the rest what fits the kernel's 255 bytes.
 std::string alias_of(const Record& record);
 // Empty: not an alias of ours.
 std::optional<Record> parse_alias(std::string_view alias);

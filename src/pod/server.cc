@@ -189,9 +189,8 @@ Task<CniResult<Reply>> CniServer::add(Call call) {
   wish.mtu = config->mtu.value_or(network_.mtu);
   for (const auto& cidr : network_.pod_cidrs)
     if (cidr.family() == Family::V6 && wish.mtu < kMinMtuV6)
-      co_return refuse(
-          CniCode::InvalidConfig,
-          fmt::format("mtu {} is below {}, which the IPv6 of Pod CIDR {} needs", wish.mtu, kMinMtuV6, cidr));
+      co_return refuse(CniCode::InvalidConfig, fmt::format("mtu {} is below {}, which the IPv6 of Pod CIDR {} needs",
+                                                           wish.mtu, kMinMtuV6, cidr));
   const std::string who = name_of(wish);
   const uint32_t mtu = wish.mtu;
   auto result = co_await connect({.record = std::move(wish), .netns = std::move(call.netns), .mtu = mtu}, config->dns);
@@ -258,8 +257,7 @@ Task<CniResult<Reply>> CniServer::del(Call call) {
   auto turn = co_await turns_.take(*key);
   if (!turn) co_return std::unexpected(to_cni(std::move(turn.error()), "DEL"));
   for (const Key& one : {*key, ipam_key(*key)})
-    if (auto done = co_await disconnect(one); !done)
-      co_return std::unexpected(to_cni(std::move(done.error()), "DEL"));
+    if (auto done = co_await disconnect(one); !done) co_return std::unexpected(to_cni(std::move(done.error()), "DEL"));
   co_return empty_reply();
 }
 

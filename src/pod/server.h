@@ -34,8 +34,8 @@ struct ServerOptions {
 // What an ADD needs to know of the node; it changes while the agent runs.
 struct NodeNetwork {
   std::vector<Cidr> pod_cidrs;
-  uint32_t mtu = 1500;    // of a Pod's interface, bytes
-  std::string not_ready;  // why no Pod can be connected now; "" when it can
+  uint32_t mtu = 1500;      // of a Pod's interface, bytes
+  std::string not_ready;    // why no Pod can be connected now; "" when it can
   bool all_suffer = false;  // not_ready concerns the Pods that live too: STATUS says 51, not 50
 };
 

@@ -72,7 +72,8 @@ Task<CniResult<Reply>> CniServer::gc(RawRequest request) {
   if (!ipam_) co_return refuse(CniCode::TryAgainLater, "the agent is starting");
   if (!config->valid_attachments) {
     // libcni leaves the key out where its caller named no attachments at all, and has sent the DELs itself.
-    log::warning("CNI GC of network {}: cni.dev/valid-attachments is missing, so nothing can be called stale", config->name);
+    log::warning("CNI GC of network {}: cni.dev/valid-attachments is missing, so nothing can be called stale",
+                 config->name);
     co_return empty_reply();
   }
   auto done = co_await collect_network(config->name, std::move(*config->valid_attachments), loop_.now());

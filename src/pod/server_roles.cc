@@ -81,8 +81,7 @@ Task<CniResult<Reply>> CniServer::add_addresses(NetworkConfig config, Record wis
   wish.host_ports.clear();
   const Key key = attachment_key(wish.key);
   auto record = co_await reserve_only(std::move(wish));
-  if (!record)
-    co_return std::unexpected(to_cni(std::move(record.error()), fmt::format("no address for {}", key)));
+  if (!record) co_return std::unexpected(to_cni(std::move(record.error()), fmt::format("no address for {}", key)));
   IpamResult result{.addresses = {}, .dns = config.dns};
   for (const auto& ip : record->addresses) {
     Cidr block = host_cidr(ip);

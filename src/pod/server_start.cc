@@ -53,7 +53,8 @@ Task<Status> CniServer::reconcile() {
   }
   for (const auto& key : unfinished) {
     if (const Record& record = records.at(key); record.role == Role::Chained)
-      if (auto undone = CO_TRY(co_await workers_.run([wiring = &wiring_, record] { return wiring->untune_foreign(record); }));
+      if (auto undone =
+              CO_TRY(co_await workers_.run([wiring = &wiring_, record] { return wiring->untune_foreign(record); }));
           !undone)
         log::warning("undo the ADD of {} that did not end: {}", key, undone.error().message());
     CO_TRY(ipam_->release(key, loop_.now()));
