@@ -172,8 +172,8 @@ TEST_CASE("what cannot be right is refused with code and cause, and leaves nothi
   CHECK(code(world.cni("ADD", "id-a", "")) == 4);
   CHECK(code(world.cni("ADD", "id-a", "/nowhere")) == 4);
   CHECK(code(world.cni("ADD", "id-a", "/etc/hostname")) == 4);
-  CHECK(code(world.cni("CHECK", "id-a", world.path_of("a"))) == 4);
-  CHECK(code(world.cni("GC", "id-a", world.path_of("a"))) == 4);
+  CHECK(code(world.cni("CHECK", "id-a", world.path_of("a"))) == 7);
+  CHECK(code(world.cni("FROB", "id-a", world.path_of("a"))) == 4);
   CHECK(code(world.cni("ADD", "id-a", world.path_of("a"), kConfig, {{"CNI_IFNAME", "a/b"}})) == 4);
   CHECK(code(world.cni("ADD", "id-a", world.path_of("a"), kConfig, {{"CNI_ARGS", "X=1"}})) == 4);
   CHECK(code(world.cni("ADD", "id-a", world.path_of("a"), std::string(2 << 20, ' '))) == 7);
