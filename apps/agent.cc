@@ -129,7 +129,7 @@ class Agent {
         endpoint->add_page("/proxy", [this] { return face_->render(); });
         endpoint->add(observe::Check{"proxy-servers", [this] { return face_->trouble(); }});
       }
-      if (services) describe_services(*endpoint, *services, model_);
+      if (services) describe_services(*endpoint, *services, model_, options_.plane);
       endpoint->add(observe::Check{"node", [this] { return waiting_for_; }});
       endpoint->add(observe::Check{"cni-configuration", [this] { return announcer_.trouble(); }});
       endpoint->add(observe::Check{"node-condition", [this] { return announcer_.condition_trouble(); }});

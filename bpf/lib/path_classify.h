@@ -90,13 +90,17 @@ global int path_new(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
     verdict = service_select(r);
   }
   switch (verdict) {
-    case SERVICE_BALANCE: return STEP_OPEN;
+    case SERVICE_BALANCE:
+      /* The first one opened the flow, or was refused: a later fragment alone is of no use to anybody. */
+      return flow->kind == FLOW_FRAGMENT ? drop(ctx, DROP_FRAGMENT_EARLY) : STEP_OPEN;
     case SERVICE_DROP: return drop(ctx, r->reason);
     case SERVICE_REJECT: break;
     default:
       if (!(ask & ASK_PEER)) return STEP_NONE;
       r->reason = COUNT_SERVICE_REJECTED; /* the Service is gone, the endpoint too */
   }
+  /* RFC 1122 section 3.2.2: no ICMP error about a later fragment. */
+  if (flow->kind == FLOW_FRAGMENT) return drop(ctx, DROP_FRAGMENT_EARLY);
   /* A ping of a Service's address says that this node serves it (an address is known only to the inside). */
   if (flow->kind == FLOW_ECHO && flow->opens) return STEP_ECHO;
   count(ctx, r->reason);

@@ -58,10 +58,12 @@ Server::Server(Loop& loop, ServerOptions options, std::unique_ptr<Store> store)
       ports_(options_.node_ports),
       scope_(loop) {
   service_objects_.emplace(context());
+  kubernetes_.emplace(context(), options_.advertise);
   const auto observe = [this](const Event& event) {
     addresses_.observe(event);
     ports_.observe(event);
     service_objects_->observe(event);
+    kubernetes_->observe(event);
   };
   for (const kube::KindInfo& kind : {kube::Service::kKind, kube::ServiceCidr::kKind, kube::IpAddress::kKind})
     for (const auto& [key, object] : store_->shelf(storage_of(kind_of(kind))).current()) observe({.object = object});
@@ -71,6 +73,7 @@ Server::Server(Loop& loop, ServerOptions options, std::unique_ptr<Store> store)
 Task<Status> Server::start() {
   CO_TRY(co_await bootstrap(context(), options_.advertise), "prepare a new cluster");
   scope_.spawn("service objects", service_objects_->run());
+  scope_.spawn("Service kubernetes", kubernetes_->run());
   scope_.spawn("namespaces", empty_namespaces(context()));
   scope_.spawn("events", expire_events(context(), options_.event_lifetime));
   ready_ = true;

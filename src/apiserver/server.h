@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "apiserver/auth.h"
+#include "apiserver/kubernetes_service.h"
 #include "apiserver/log_source.h"
 #include "apiserver/open_api.h"
 #include "apiserver/service_objects.h"
@@ -68,6 +69,7 @@ class Server final : public http::Handler {
   ServiceAddresses addresses_;
   NodePorts ports_;
   std::optional<ServiceObjects> service_objects_;
+  std::optional<KubernetesService> kubernetes_;
   OpenApi open_api_;
   bool ready_ = false;
   Scope scope_;

@@ -127,6 +127,14 @@ std::optional<Ip> ServiceAddresses::find_free(const Cidr& range) {
   return std::nullopt;
 }
 
+std::string ServiceAddresses::deleting(Family family, const std::optional<Ip>& ip) const {
+  for (const auto& [name, object] : objects_)
+    for (const Cidr& cidr : object.cidrs)
+      if (object.deleting && cidr.family() == family && (!ip || cidr.contains(*ip)))
+        return fmt::format("; ServiceCIDR {} ({}) is being deleted and gives no more addresses", name, cidr);
+  return "";
+}
+
 // What a Service asks for, and what it shall have.
 struct ServiceAddresses::Wish {
   std::vector<std::string> addresses;  // clusterIPs; "None" alone: headless
@@ -184,14 +192,16 @@ ApiResult<void> ServiceAddresses::choose_families(Wish& wish, const json::object
 // One address of the family at `index` of the wish: the one that is asked for, else any free one.
 ApiResult<Ip> ServiceAddresses::choose_address(const Wish& wish, size_t index, const json::object& service,
                                                const std::vector<Ip>& mine) {
-  const auto candidates = ranges(wish.families[index] == "IPv4" ? Family::V4 : Family::V6);
+  const Family family = wish.families[index] == "IPv4" ? Family::V4 : Family::V6;
+  const auto candidates = ranges(family);
   const auto wrong = [&](std::string why) {
     return refuse(service, cause("FieldValueInvalid", fmt::format("spec.clusterIPs[{}]", index), std::move(why)));
   };
   if (index >= wish.addresses.size()) {
     for (const Cidr& range : candidates)
       if (const auto ip = find_free(range)) return *ip;
-    return wrong(fmt::format("failed to allocate IP: the range {} is full", fmt::join(candidates, ",")));
+    return wrong(fmt::format("failed to allocate IP: the range {} is full{}", fmt::join(candidates, ","),
+                             deleting(family, std::nullopt)));
   }
   const std::string& text = wish.addresses[index];
   const auto ip = Ip::parse(text);
@@ -200,8 +210,8 @@ ApiResult<Ip> ServiceAddresses::choose_address(const Wish& wish, size_t index, c
   if (std::ranges::none_of(candidates, [&](const Cidr& range) { return range.contains(*ip); }))
     return wrong(
         fmt::format("Invalid value: \"{}\": failed to allocate IP: the provided IP is not in the valid range. "
-                    "The range of valid IPs is {}",
-                    text, fmt::join(candidates, ",")));
+                    "The range of valid IPs is {}{}",
+                    text, fmt::join(candidates, ","), deleting(family, *ip)));
   if (!is_free(*ip))
     return wrong(fmt::format("Invalid value: \"{}\": failed to allocate IP: provided IP is already allocated", text));
   return *ip;
@@ -226,10 +236,11 @@ ApiResult<ServiceAddresses::Hold> ServiceAddresses::assign(json::object& service
   std::set<Ip> taken;
   json::array cluster_ips;
   for (size_t i = 0; i < wish.families.size(); ++i) {
-    if (ranges(wish.families[i] == "IPv4" ? Family::V4 : Family::V6).empty() && !wish.selectorless)
-      return refuse(service,
-                    cause("FieldValueInvalid", fmt::format("spec.ipFamilies[{}]", i),
-                          fmt::format("Invalid value: \"{}\": not configured on this cluster", wish.families[i])));
+    const Family family = wish.families[i] == "IPv4" ? Family::V4 : Family::V6;
+    if (ranges(family).empty() && !wish.selectorless)
+      return refuse(service, cause("FieldValueInvalid", fmt::format("spec.ipFamilies[{}]", i),
+                                   fmt::format("Invalid value: \"{}\": not configured on this cluster{}",
+                                               wish.families[i], deleting(family, std::nullopt))));
     if (wish.headless) continue;
     const Ip ip = TRY(choose_address(wish, i, service, mine));
     if (std::ranges::find(mine, ip) == mine.end()) taken.insert(ip);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -72,6 +73,8 @@ class ServiceAddresses {
   void observe_service(const Event& event);
   void observe_range(const Event& event);
   void observe_address(const Event& event);
+  // "; ServiceCIDR extra is being deleted and gives no more addresses", where that may be the cause; else "".
+  std::string deleting(Family family, const std::optional<Ip>& ip) const;
   bool is_free(const Ip& ip) const { return !used_.contains(ip) && !held_.contains(ip) && !reserved_.contains(ip); }
   std::optional<Ip> find_free(const Cidr& range);
 

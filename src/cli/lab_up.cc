@@ -68,6 +68,8 @@ Status bring_up(const lab::Spec& spec, Steps& steps) {
     const auto lost = run_until_done(*api.loop, find_unregistered(*api.client, state));
     return fail(Errc::Timeout, "{}{}", ready.error().message(), lost ? last_words(*lost, state.paths) : "");
   }
+  // A node whose agent cannot last: a new lab goes, as whenever it cannot be brought up.
+  if (!ready && brought == lab::Brought::Made && ready.error().code() == Errc::Io) TRY(lab::down(spec.name));
   TRY(std::move(ready));
   steps.done();
   return ok();

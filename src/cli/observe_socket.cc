@@ -61,6 +61,15 @@ Result<std::string> fetch_page(const AgentPlace& place, const std::string& targe
   const auto body = answer.find("\r\n\r\n");
   if (body == answer.npos || !answer.starts_with("HTTP/1.1 "))
     return fail(Errc::Truncated, "{}: no whole answer", path);
+  const std::string_view head = std::string_view(answer).substr(0, body);
+  if (head.find("\r\nCauseway-Error: ") != head.npos) {
+    std::string message = answer.substr(body + 4);
+    while (message.ends_with('\n')) message.pop_back();
+    return fail(Error(answer.starts_with("HTTP/1.1 400")   ? Errc::Invalid
+                      : answer.starts_with("HTTP/1.1 404") ? Errc::NotFound
+                                                           : Errc::Unavailable,
+                      std::move(message)));
+  }
   if (!answer.starts_with("HTTP/1.1 200"))
     return fail(Errc::NotFound, "the agent has no page {}: it balances no Services (--no-services), or is an older one",
                 target);

@@ -13,7 +13,8 @@ struct AgentPlace {
   std::string node;                   // of the lab; "": its first
   std::string run = "/run/causeway";  // of the agent
 };
-// The text of a page ("/services"). Blocks for 10 s at most.
+// The text of a page ("/services"). Blocks for 10 s at most. Errors: Invalid and NotFound as the page says it of what
+// it was asked; Unavailable (no agent, or it cannot tell yet).
 Result<std::string> fetch_page(const AgentPlace& place, const std::string& target);
 
 }  // namespace causeway::cli

@@ -1,4 +1,6 @@
-// `causeway service`: what a node does for Services, and whether its kernel holds just that.
+// `causeway service`: what a node does for Services, and whether its kernel holds just that. All return the exit
+// status: 1 where the kernel differs, where nobody answers or what is asked for is not there; 2 where the question
+// makes no sense.
 #pragma once
 
 #include "cli/observe_socket.h"

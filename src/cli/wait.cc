@@ -1,15 +1,17 @@
 #include "cli/wait.h"
 
 #include "kube/client/cache.h"
+#include "lab/nodelet/node_object.h"
 
 namespace causeway::cli {
 namespace {
 
-// Waits until `done` is true of the cache, asked after each change.
+// Waits until `done` is true of the cache, asked after each change; or until `hopeless` says why it never will be.
 template <class T>
 Task<Status> wait_until(kube::Client& api, kube::CacheOptions options, Duration limit,
                         std::function<bool(const kube::Cache<T>&)> done,
-                        std::function<std::string(const kube::Cache<T>&)> missing) {
+                        std::function<std::string(const kube::Cache<T>&)> missing,
+                        std::function<std::string(const kube::Cache<T>&)> hopeless = {}) {
   kube::Cache<T> cache(api, std::move(options));
   Channel<bool> changed(api.loop());
   bool late = false;
@@ -24,6 +26,8 @@ Task<Status> wait_until(kube::Client& api, kube::CacheOptions options, Duration 
     if (late)
       co_return fail(Errc::Timeout, "not in {} s: {}", limit / 1s,
                      cache.synced() ? missing(cache) : "the API server does not answer: " + cache.health().error);
+    if (cache.synced() && hopeless)
+      if (std::string why = hopeless(cache); !why.empty()) co_return fail(Errc::Io, "{}", why);
     CO_TRY(co_await changed.next());
   }
   co_return ok();
@@ -54,7 +58,17 @@ Task<Status> wait_for_nodes(kube::Client& api, int count, Duration limit) {
     });
     return out;
   };
-  co_return co_await wait_until<kube::Node>(api, {}, limit, done, missing);
+  // All end alike, more likely than not: one tells.
+  auto hopeless = [](const kube::Cache<kube::Node>& nodes) {
+    std::string out;
+    nodes.for_each([&](const kube::Node& node) {
+      const auto* condition = ready_of(node.status.conditions);
+      if (out.empty() && condition != nullptr && condition->reason == lab::kAgentEnds)
+        out = fmt::format("{}: {}", node.metadata.name, condition->message);
+    });
+    return out;
+  };
+  co_return co_await wait_until<kube::Node>(api, {}, limit, done, missing, hopeless);
 }
 
 Task<Status> wait_for_pods(kube::Client& api, std::string ns, size_t at_least, Duration limit,

@@ -9,7 +9,8 @@ namespace causeway::cli {
 
 class Steps;
 
-// Until `count` Nodes are Ready. Timeout names those that are not, with their reason.
+// Until `count` Nodes are Ready. Timeout names those that are not, with their reason; Io as soon as the agent of one
+// ends again and again at its start, with its last line.
 Task<Status> wait_for_nodes(kube::Client& api, int count, Duration limit);
 // Until every Pod of `ns` (empty: all) is Ready or finished, or `expected` says that it is as it should be; at least
 // `at_least` Pods. Timeout names those that are not.

@@ -86,13 +86,13 @@ Status Supervisor::adopt(pid_t pid) {
 void Supervisor::ended(std::string how) {
   pid_ = 0;
   if (released_) return;
+  if (on_end) on_end(how);  // before we log: the last words of a log that both write are the program's
   if (loop_.now() - started_ > 250ms) pause_ = {};
   log::warning("{} {}; it starts again{}", name_, how,
                pause_ == Duration{} ? " now" : fmt::format(" in {} ms", pause_ / 1ms));
   const Duration pause = pause_;
   pause_ = pause_ == Duration{} ? 100ms : std::min<Duration>(pause_ * 2, 2s);
   schedule(pause);
-  if (on_end) on_end(how);
 }
 
 std::string last_line(std::string_view log) {

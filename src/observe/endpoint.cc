@@ -6,6 +6,15 @@ namespace {
 http::Response text(int status, std::string body) {
   return {.status = status, .headers = {{"Content-Type", "text/plain; charset=utf-8"}}, .body = std::move(body)};
 }
+
+http::Response refusal(const Error& error) {
+  http::Response response = text(error.code() == Errc::Invalid    ? 400
+                                 : error.code() == Errc::NotFound ? 404
+                                                                  : 503,
+                                 error.message() + "\n");
+  response.headers["Causeway-Error"] = std::string(to_string(error.code()));
+  return response;
+}
 }  // namespace
 
 http::Response Endpoint::answer(const http::Request& request) const {
@@ -28,8 +37,10 @@ http::Response Endpoint::answer(const http::Request& request) const {
   }
   if (audience_ == Audience::All) {
     if (auto page = pages_.find(target->path); page != pages_.end()) return text(200, page->second());
-    if (auto page = asked_.find(target->path); page != asked_.end())
-      return text(200, page->second([&](std::string_view name) { return target->get(name); }));
+    if (auto page = asked_.find(target->path); page != asked_.end()) {
+      auto said = page->second([&](std::string_view name) { return target->get(name); });
+      return said ? text(200, std::move(*said)) : refusal(said.error());
+    }
     std::string known = "/metrics\n/healthz\n/readyz\n";
     for (const auto& [path, page] : pages_) known += path + "\n";
     for (const auto& [path, page] : asked_) known += path + "?\n";

@@ -27,8 +27,9 @@ class Endpoint final : public http::Handler {
   void add_page(std::string path, std::function<std::string()> text) { pages_[std::move(path)] = std::move(text); }
 
   // The same of a page that is asked something: "/services/trace?from=10.0.0.1".
+  // An error is answered by 400 (Invalid), 404 (NotFound) or 503, and named in the header Causeway-Error.
   using Query = std::function<std::string_view(std::string_view name)>;  // "" where it is not said
-  void add_page(std::string path, std::function<std::string(const Query&)> text) {
+  void add_page(std::string path, std::function<Result<std::string>(const Query&)> text) {
     asked_[std::move(path)] = std::move(text);
   }
 
@@ -40,7 +41,7 @@ class Endpoint final : public http::Handler {
   std::vector<Collector> collectors_;
   std::vector<Check> checks_;
   std::map<std::string, std::function<std::string()>> pages_;
-  std::map<std::string, std::function<std::string(const Query&)>> asked_;
+  std::map<std::string, std::function<Result<std::string>(const Query&)>> asked_;
 };
 
 }  // namespace causeway::observe

@@ -145,6 +145,77 @@ Endpoints endpoints_of(const cluster::Service& service, const cluster::ServicePo
   return out;
 }
 
+PoolsUsed pools_used(const cluster::Service& service, const cluster::ServicePort& port) {
+  const bool external = port.node_port || !service.external_ips.empty() || !service.load_balancer_ips.empty();
+  return {.cluster = !service.internal_local || external,
+          .local = service.internal_local || (external && service.external_local)};
+}
+
+namespace {
+
+std::string hints_of(const SliceEndpoint& endpoint, Topology topology) {
+  const auto& names = topology == Topology::Node ? endpoint.hints->nodes : endpoint.hints->zones;
+  std::string out = topology == Topology::Node ? "hinted for node" : "hinted for zone";
+  for (size_t i = 0; i < names.size(); ++i) out += fmt::format("{}{}", i ? ", " : " ", names[i]);
+  return out;
+}
+
+// Of a candidate that may serve, but not now.
+std::string why_waiting(const Candidate& candidate, Topology topology, const Model& model) {
+  if (!candidate.from->ready) return candidate.from->terminating ? "terminating, while others are ready" : "not ready";
+  if (!candidate.healthy) return "its health check fails";
+  if (!hinted(candidate, topology, model)) return hints_of(*candidate.from, topology);
+  return "others are preferred";
+}
+
+}  // namespace
+
+std::vector<LeftOut> left_out(const cluster::Service& service, const cluster::ServicePort& port, Family family,
+                              const Model& model) {
+  std::vector<LeftOut> out;
+  std::vector<std::string> refused;
+  const PoolsUsed use = pools_used(service, port);
+  const auto backends = endpoints_of(service, port, family, use, false, model, refused).backends;
+  const auto candidates = candidates_of(service, port, family, model, refused);
+  const Topology topology = topology_of(candidates, model);
+  for (const Candidate& candidate : candidates) {
+    const SliceEndpoint& from = *candidate.from;
+    const auto tell = [&](std::string why) { out.push_back({candidate.at, from.node, std::move(why)}); };
+    const auto backend = std::ranges::lower_bound(backends, candidate.at, {}, &Backend::at);
+    if (backend == backends.end() || backend->at != candidate.at) {
+      tell(from.terminating ? "terminating, and serves no more" : "not ready");
+      continue;
+    }
+    if (use.cluster && !backend->cluster_pool) {
+      tell(why_waiting(candidate, topology, model));
+      continue;
+    }
+    if (!use.local || backend->local_pool) continue;
+    const std::string_view policy =
+        service.internal_local
+            ? service.external_local && use.cluster ? "internal and externalTrafficPolicy" : "internalTrafficPolicy"
+            : "externalTrafficPolicy";
+    tell(fmt::format("{} Local: {}", policy,
+                     candidate.local(model) ? why_waiting(candidate, Topology::None, model)
+                     : from.node.empty()    ? "its node is unknown"
+                                            : "on another node"));
+  }
+  for (const EndpointSlice* slice : model.slices_of(service.key))
+    for (const cluster::SlicePort& to : slice->ports) {
+      if (slice->family != family || to.name != port.name || to.protocol != port.protocol) continue;
+      for (const SliceEndpoint& endpoint : slice->endpoints) {
+        const Endpoint at{endpoint.ip, to.port};
+        const auto chosen = std::ranges::lower_bound(candidates, at, {}, &Candidate::at);
+        if (chosen == candidates.end() || chosen->at != at)
+          out.push_back({at, endpoint.node, fmt::format("{} address", unreachable(endpoint.ip))});
+        else if (chosen->from != &endpoint && !(*chosen->from == endpoint))
+          out.push_back(
+              {at, endpoint.node, fmt::format("EndpointSlice {}: another one has this address", slice->key.name)});
+      }
+    }
+  return out;
+}
+
 uint32_t local_ready(const cluster::ServiceKey& key, const Model& model) {
   std::set<Ip> v4, v6;
   for (const EndpointSlice* slice : model.slices_of(key))

@@ -23,6 +23,18 @@ struct Endpoints {
 Endpoints endpoints_of(const cluster::Service& service, const cluster::ServicePort& port, Family family, PoolsUsed use,
                        bool load, const cluster::Model& model, std::vector<std::string>& refused);
 
+// Which pools this port of the Service uses. ClusterIPs use that of the internal policy, all else that of the external.
+PoolsUsed pools_used(const cluster::Service& service, const cluster::ServicePort& port);
+
+// An endpoint that gets no new flows of a pool that is used, and why. For people.
+struct LeftOut {
+  Endpoint at;
+  Name node;
+  std::string why;
+};
+std::vector<LeftOut> left_out(const cluster::Service& service, const cluster::ServicePort& port, Family family,
+                              const cluster::Model& model);
+
 // Ready endpoints of the Service on this node, by address, in the family that has most (healthCheckNodePort).
 uint32_t local_ready(const cluster::ServiceKey& key, const cluster::Model& model);
 

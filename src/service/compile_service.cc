@@ -28,10 +28,9 @@ bool in_range(uint16_t node_port, const Options& options) {
 }
 
 std::string list(const std::vector<std::string>& reasons) {
-  constexpr size_t kMost = 5;
   std::string out;
-  for (size_t i = 0; i < std::min(reasons.size(), kMost); ++i) out += (i ? "; " : "") + reasons[i];
-  return reasons.size() > kMost ? fmt::format("{}; and {} more", out, reasons.size() - kMost) : out;
+  for (const std::string& reason : reasons) out += (out.empty() ? "" : "; ") + reason;
+  return out;
 }
 
 // What becomes of a packet whose endpoints are those of `pool`.
@@ -68,10 +67,7 @@ class Compiler {
   void compile_port(const ServicePort& port, const Ip& cluster_ip) {
     const Family family = cluster_ip.family();
     const PortId id{service_.key.ns, service_.key.name, port.name, family};
-    const bool external = port.node_port || !service_.external_ips.empty() || !service_.load_balancer_ips.empty();
-    Endpoints endpoints = endpoints_of(service_, port, family,
-                                       {.cluster = !service_.internal_local || external,
-                                        .local = service_.internal_local || (external && service_.external_local)},
+    Endpoints endpoints = endpoints_of(service_, port, family, pools_used(service_, port),
                                        balancing_.algorithm == Algorithm::LeastLoad, model_, refused_);
     bool served = false;
     const auto add = [&](Kind kind, const Ip& ip, uint16_t number, Side inside, Side outside,

@@ -66,6 +66,7 @@ class Builder {
     make("sources", ipset::Type::IpPortNet);
     make("hairpin", ipset::Type::IpPortIp);
     make("addresses", ipset::Type::Ip);
+    if (ipvs_) make("bound", ipset::Type::Ip);
     make("nodes", ipset::Type::Ip);
     make("ranges", ipset::Type::Net);
   }
@@ -88,7 +89,7 @@ class Builder {
         }
       }
       // What IPVS answers on is local to the node: whoever listens there on all addresses must not be reached.
-      if (ipvs_ && !tables_.node_addresses.contains(key.ip)) set("addresses", family).insert({host_cidr(key.ip)});
+      if (ipvs_ && !tables_.node_addresses.contains(key.ip)) set("bound", family).insert({host_cidr(key.ip)});
       if (frontend->sources.empty()) continue;
       set("guarded", family).insert(element(key));
       for (const Cidr& source : frontend->sources)
@@ -113,7 +114,8 @@ class Builder {
     for (const auto& [range, present] : tables_.ranges)
       for (const Cidr& half : storable(range)) set("ranges", range.family()).insert({half});
     for (const auto& [ip, address] : tables_.node_addresses)
-      if (address.node_ports) set("nodes", ip.family()).insert({host_cidr(ip)});
+      // From ::1 nothing leaves the node: whoever listens there answers.
+      if (address.node_ports && !(ip.is_v6() && ip.is_loopback())) set("nodes", ip.family()).insert({host_cidr(ip)});
   }
 
   // Which rules, by their own tree, lead this side's packets.
@@ -177,17 +179,23 @@ class Builder {
   void filter(Family family) {
     XtTable& table = out_.tables[{family, "filter"}];
     Chains& chains = table.chains;
-    for (const SideName& side : kSides)
-      chains[chain_name(fmt::format("REFUSE-{}", side.chain))] = {
-          fmt::format("-m set --match-set {} dst,dst -m set ! --match-set {} dst,dst,src -j DROP",
-                      set_name("guarded", family), set_name("sources", family)),
-          // Balanced: what still has the Service's address here goes to IPVS.
-          fmt::format("-m set --match-set {} dst,dst -j RETURN", set_name(side.set, family)),
-          fmt::format("-m set --match-set {} dst,dst -j {}", set_name(fmt::format("reject-{}", side.set), family),
-                      chain_name("REJECT")),
-          fmt::format("-m set --match-set {} dst,dst -j DROP", set_name(fmt::format("drop-{}", side.set), family)),
-          fmt::format("-m set --match-set {} dst -j {}", set_name("addresses", family), chain_name("REJECT")),
-          fmt::format("-m set --match-set {} dst -j DROP", set_name("ranges", family))};
+    for (const SideName& side : kSides) {
+      auto& rules = chains[chain_name(fmt::format("REFUSE-{}", side.chain))];
+      rules = {fmt::format("-m set --match-set {} dst,dst -m set ! --match-set {} dst,dst,src -j DROP",
+                           set_name("guarded", family), set_name("sources", family)),
+               // Balanced: what still has the Service's address here goes to IPVS.
+               fmt::format("-m set --match-set {} dst,dst -j RETURN", set_name(side.set, family)),
+               fmt::format("-m set --match-set {} dst,dst -j {}", set_name(fmt::format("reject-{}", side.set), family),
+                           chain_name("REJECT")),
+               fmt::format("-m set --match-set {} dst,dst -j DROP", set_name(fmt::format("drop-{}", side.set), family)),
+               // A port that a Service lacks. To the outside its address is nobody's.
+               fmt::format("-m set --match-set {} dst -j {}", set_name("addresses", family),
+                           side.inside ? chain_name("REJECT") : "DROP")};
+      if (ipvs_)
+        rules.push_back(
+            fmt::format("-m set --match-set {} dst -j {}", set_name("bound", family), chain_name("REJECT")));
+      rules.push_back(fmt::format("-m set --match-set {} dst -j DROP", set_name("ranges", family)));
+    }
     chains[chain_name("REJECT")] = {
         "-p tcp -j REJECT --reject-with tcp-reset",
         fmt::format("-j REJECT --reject-with {}",

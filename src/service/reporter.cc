@@ -13,6 +13,15 @@ uint64_t hash(std::string_view text, uint64_t seed = 0xcbf29ce484222325) {  // F
   return seed;
 }
 
+// An Event has room for 1024 bytes.
+std::string shortened(std::string reason, const cluster::ServiceKey& service) {
+  constexpr size_t kMost = 900;
+  if (reason.size() <= kMost) return reason;
+  const auto end = reason.rfind("; ", kMost);
+  reason.resize(end == reason.npos ? kMost : end);
+  return fmt::format("{}; and more, all by `causeway service show {}` on a node", reason, service);
+}
+
 }  // namespace
 
 size_t reporters_before(const std::string& node, const std::map<std::string, cluster::Node>& nodes,
@@ -63,7 +72,7 @@ Task<Status> Reporter::tell(Key key, std::string reason) {
     const auto hour = api_.loop().wall_now().time_since_epoch() / kAgain;
     const uint64_t id = hash(reason, hash(service->metadata.uid)) + static_cast<uint64_t>(hour);
     events_.record_once(fmt::format("{:016x}", id), kube::reference_to(*service), kube::EventType::Warning,
-                        std::string(kReason), std::move(reason));
+                        std::string(kReason), shortened(std::move(reason), *name));
   } else if (const auto* attached = std::get_if<cluster::AttachmentKey>(&key)) {
     const cluster::Attachment* attachment = model_.attachment(*attached);
     if (!attachment || attachment->pod.name.empty()) co_return ok();

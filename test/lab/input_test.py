@@ -2,6 +2,7 @@
 import os
 import sys
 import tempfile
+import time
 
 import lab
 from lab import Lab, run
@@ -28,6 +29,13 @@ def test_flags():
     assert 'node-3 is behind a router' in refused_up('--fabric', 'host-gw')
     assert 'use 1 to 20 of a-z' in refused('lab', 'up', '--name', '../x')
     assert 'use 1 to 20 of a-z' in refused('lab', 'down', '--name', '../x')
+
+
+def test_agent_flag_that_the_agent_refuses():
+    start = time.monotonic()
+    text = refused_up('--nodes', '2', '--agent-flag=--no-such-flag')
+    assert 'the agent exited with' in text and '--no-such-flag' in text, text
+    assert time.monotonic() - start < 50, 'only after the wait for a node'
 
 
 def test_commands():

@@ -104,8 +104,14 @@ def test_a_host_port_is_reached_from_everywhere(one):
     assert answers(one, 'node-1', '127.0.0.1:8082') == ['host-port']
     assert answers(one, 'outside', f'{node}:8082', timeout=500, check=False) == [None]
     one.create_pod('same-port', [{'ports': [{'containerPort': 8080, 'hostPort': 8080}]}], nodeName='node-1')
-    time.sleep(2)
-    assert not lab.ready(one.pod('same-port')), 'two Pods have one host port'
+    refused = until('kubelet refuses it', 20, lambda: one.pod('same-port')['status'] if one.pod('same-port')['status'].get('phase') == 'Failed' else None)
+    assert refused['reason'] == 'NodePorts' and 'Pod default/host-port has 8080/TCP' in refused['message'], refused
+    one.create_pod('waits', [{'ports': [{'containerPort': 8080, 'hostPort': 8080}]}], nodeSelector={'kubernetes.io/hostname': 'node-1'})
+    until('the scheduler says why', 20, lambda: any(
+        e['involvedObject']['name'] == 'waits' and e['reason'] == 'FailedScheduling' and "didn't have free ports" in e['message']
+        for e in one.api('GET', '/api/v1/namespaces/default/events')['items']))
+    assert one.pod('waits')['status']['phase'] == 'Pending'
+    one.delete_pod('waits', grace=0)
     one.delete_pod('same-port', grace=0)
     one.delete_pod('host-port', grace=0)
     one.wait_gone('host-port')

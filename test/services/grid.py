@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / 'lab')]
 import semantics  # noqa: E402
-import cells_beyond, cells_cluster, cells_flows, cells_outside, cells_policy  # noqa: E402,E401,F401
+import cells_beyond, cells_cluster, cells_flows, cells_outside, cells_policy, cells_trace  # noqa: E402,E401,F401
 
 AT_ONCE = 6  # cells; most of them wait
 
@@ -73,6 +73,7 @@ def main():
     parser.add_argument('--family', type=int, choices=(4, 6))
     parser.add_argument('--keep', action='store_true', help='leave the lab up')
     parser.add_argument('--kube-proxy', metavar='MODE', choices=('iptables', 'nftables'))
+    parser.add_argument('--lab', metavar='NAME', help='name of the lab (svc-PLANE)')
     parser.add_argument('-j', type=int, default=AT_ONCE)
     options = parser.parse_args()
     if options.list:
@@ -87,7 +88,7 @@ def main():
     flags = ['--plane', 'bpf' if options.plane == 'bpf' else 'netfilter']
     if options.plane in ('iptables', 'ipvs'):
         flags += [f'--agent-flag=--proxy-mode={options.plane}']
-    name = f'svc-{options.plane}' + ('-peer' if options.kube_proxy else '')
+    name = options.lab or f'svc-{options.plane}' + ('-peer' if options.kube_proxy else '')
     if options.kube_proxy:
         flags.append('--agent-flag=--no-services')
     one = lab.Lab(name, '--nodes', '2', '--ip-family', 'dual', '--fabric', 'vxlan', *flags)

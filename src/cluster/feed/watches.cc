@@ -69,11 +69,10 @@ kube::Follower<kube::Service>::Handlers services(Feed& feed) {
   return {.on_put =
               [&feed](const kube::Service& now) {
                 Service service = project(now);
-                // Headless Services and ExternalNames are for DNS alone.
+                // Headless Services and ExternalNames are for DNS alone: of them it is known that they exist.
                 if (service.cluster_ips.empty() && service.problem.empty())
-                  feed.model().remove(service.key);
-                else
-                  feed.model().put(std::move(service));
+                  service = {.key = service.key, .type = service.type};
+                feed.model().put(std::move(service));
                 feed.touch();
               },
           .on_remove =

@@ -1,6 +1,7 @@
 // What all Pods of a node share. Borrowed by everything that runs one of them.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@ struct NodeContext {
   std::string node_hosts;  // the node's /etc/hosts
   std::string node_resolv_conf;
   std::vector<std::string> submounts;
+  // Why this node cannot take the Pod beside those that it has; "": it can.
+  std::function<std::string(const kube::Pod&)> port_conflict;
   std::optional<CniNetwork> network;  // absent until the agent has put it in place
 };
 

@@ -38,7 +38,7 @@ NodeIdentity observe_identity(const std::string& name, const std::vector<Ip>& ad
           .memory_kib = memory.totalram * memory.mem_unit / 1024};
 }
 
-kube::Node build_node(const NodeIdentity& identity, const std::string& problem,
+kube::Node build_node(const NodeIdentity& identity, const NodeProblem& problem,
                       const std::vector<kube::Condition>& before, kube::Time now) {
   kube::Node node;
   node.metadata.name = identity.name;
@@ -82,10 +82,10 @@ kube::Node build_node(const NodeIdentity& identity, const std::string& problem,
   condition("MemoryPressure", false, "KubeletHasSufficientMemory", "kubelet has sufficient memory available");
   condition("DiskPressure", false, "KubeletHasNoDiskPressure", "kubelet has no disk pressure");
   condition("PIDPressure", false, "KubeletHasSufficientPID", "kubelet has sufficient PID available");
-  if (problem.empty()) {
+  if (problem.message.empty()) {
     condition("Ready", true, "KubeletReady", "kubelet is posting ready status");
   } else {
-    condition("Ready", false, "KubeletNotReady", problem);
+    condition("Ready", false, problem.reason, problem.message);
   }
   return node;
 }

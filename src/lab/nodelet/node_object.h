@@ -23,8 +23,18 @@ struct NodeIdentity {
 // Read from the machine.
 NodeIdentity observe_identity(const std::string& name, const std::vector<Ip>& addresses);
 
-// `problem` empty: Ready. Transition times are taken over from `before` where the condition is the same.
-kube::Node build_node(const NodeIdentity& identity, const std::string& problem,
+// Reason of the condition Ready while the agent ends again and again before the network is there: waiting is no use.
+inline constexpr const char* kAgentEnds = "AgentEnds";
+
+// Why a node is not Ready; empty message: it is.
+struct NodeProblem {
+  std::string message;
+  std::string reason = "KubeletNotReady";
+  bool operator==(const NodeProblem&) const = default;
+};
+
+// Transition times are taken over from `before` where the condition is the same.
+kube::Node build_node(const NodeIdentity& identity, const NodeProblem& problem,
                       const std::vector<kube::Condition>& before, kube::Time now);
 
 }  // namespace causeway::lab

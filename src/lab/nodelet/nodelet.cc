@@ -14,6 +14,7 @@
 #include "kube/client/cache.h"
 #include "kube/client/config.h"
 #include "lab/cgroup.h"
+#include "lab/nodelet/admission.h"
 #include "lab/nodelet/log_server.h"
 #include "lab/nodelet/node_object.h"
 #include "lab/nodelet/pod_runner.h"
@@ -72,6 +73,7 @@ class Nodelet {
 
   Status start() {
     children_.install({}, [](int) {});
+    agent_.on_end = [this](const std::string& how) { agent_ended(how); };
     for (const Ip& ip : identity_.addresses)
       servers_.push_back(
           TRY(http::Server::listen(loop_, {.address = to_string(ip), .port = kNodeletPort}, logs_), "log endpoint"));
@@ -122,7 +124,9 @@ class Nodelet {
                                  .host_ips = identity_.addresses,
                                  .node_hosts = hosts ? *hosts : "",
                                  .node_resolv_conf = resolv ? *resolv : "",
-                                 .submounts = mounts ? submounts() : std::vector<std::string>{}});
+                                 .submounts = mounts ? submounts() : std::vector<std::string>{},
+                                 .port_conflict = [this](const kube::Pod& pod) { return port_conflict(pod); },
+                                 .network = {}});
     read_network();
     scope_.spawn("node", keep_node());
     scope_.spawn("lease", keep_lease());
@@ -146,13 +150,30 @@ class Nodelet {
     return out;
   }
 
+  // While there is no network yet somebody waits for it: an agent that ends again and again is told to them.
+  void agent_ended(const std::string& how) {
+    constexpr int kHopeless = 3;
+    if (!context_ || context_->network || ++agent_ends_ < kHopeless) return;
+    auto log = read_file("/proc/self/fd/1");  // the keeper's file, out of this node's sight
+    agent_problem_ = fmt::format("the agent {}, {} times in a row: {}", how, agent_ends_,
+                                 log ? last_line(*log) : log.error().message());
+    read_network();
+  }
+
   void read_network() {
     auto network = load_network(kNetworkFolder);
-    const std::string before = problem_;
-    problem_ = network
-                   ? ""
-                   : "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message: " +
-                         network.error().message();
+    const NodeProblem before = problem_;
+    problem_ = {};
+    if (network) {
+      agent_ends_ = 0;
+      agent_problem_.clear();
+    } else if (!agent_problem_.empty()) {
+      problem_ = {.message = agent_problem_, .reason = kAgentEnds};
+    } else {
+      problem_.message =
+          "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message: " +
+          network.error().message();
+    }
     if (network) {
       context_->network = std::move(*network);
     } else {
@@ -264,6 +285,14 @@ class Nodelet {
     runners_.emplace(uid, std::make_unique<PodRunner>(*context_, *now, [this, uid] { runners_.erase(uid); }));
   }
 
+  std::string port_conflict(const kube::Pod& pod) const {
+    std::vector<const kube::Pod*> pods;
+    // One that ends is waited for by the network's ADD.
+    for (const auto& [uid, runner] : runners_)
+      if (!runner->ending()) pods.push_back(&runner->pod());
+    return host_port_conflict(pod, pods);
+  }
+
   Result<LogFile> find_log(const std::string& ns, const std::string& pod, const std::string& container, bool previous) {
     for (const auto& [uid, runner] : runners_) {
       if (runner->pod().metadata.ns != ns || runner->pod().metadata.name != pod) continue;
@@ -299,7 +328,10 @@ class Nodelet {
   std::unique_ptr<kube::Client> api_;
   std::unique_ptr<kube::EventRecorder> events_;
   std::optional<NodeContext> context_;
-  std::string problem_ = "container runtime network not ready: the agent has not yet put its configuration in place";
+  NodeProblem problem_{.message =
+                           "container runtime network not ready: the agent has not yet put its configuration in place"};
+  int agent_ends_ = 0;         // since the network went, or never came
+  std::string agent_problem_;  // "": it lasts
   bool registered_ = false;
   Status ended_;
   std::vector<kube::Condition> conditions_;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "lab/nodelet/admission.h"
 #include "lab/nodelet/container_facts.h"
 #include "lab/nodelet/files.h"
 #include "lab/nodelet/not_done.h"
@@ -121,7 +122,11 @@ Task<Status> PodRunner::live() {
     co_return ok();
   }
   if (auto allowed = check_sysctls(pod_); !allowed) {
-    refuse(allowed.error());
+    refuse("SysctlForbidden", allowed.error().message());
+    co_return ok();
+  }
+  if (std::string conflict = context_.port_conflict(pod_); !conflict.empty()) {
+    refuse(kNodePorts, std::move(conflict));
     co_return ok();
   }
   slow_ = context_.loop.call_after(200ms, [this] { changed(); });
@@ -175,9 +180,9 @@ void PodRunner::sandbox_ended() {
   inbox_.push(true);
 }
 
-void PodRunner::refuse(const Error& error) {
-  failed_reason_ = "SysctlForbidden";
-  failed_message_ = error.message();
+void PodRunner::refuse(std::string reason, std::string message) {
+  failed_reason_ = std::move(reason);
+  failed_message_ = std::move(message);
   context_.events.record(pod_, kube::EventType::Warning, failed_reason_, failed_message_);
   changed();
 }

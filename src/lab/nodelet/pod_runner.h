@@ -35,6 +35,8 @@ class PodRunner {
   }
 
   const kube::Pod& pod() const { return pod_; }
+  // It was deleted; what runs of it may take its time.
+  bool ending() const { return wants_end(); }
   // Of a container, or absent: which log file is the current one.
   std::optional<int> current_log(const std::string& container) const;
   bool running_container(const std::string& name) const;
@@ -73,7 +75,7 @@ class PodRunner {
   bool over() const;
   bool running() const;
   void changed() { status_.changed(); }
-  void refuse(const Error& error);
+  void refuse(std::string reason, std::string message);
   std::optional<PodView> view() const;
   kube::Time now() const;
   bool wants_end() const { return vanished_ || pod_.metadata.deletion_timestamp.has_value(); }
