@@ -4,8 +4,6 @@
 #include "lib/guard.h"
 #include "lib/path_run.h"
 
-enum { AF_INET_ = 2, AF_INET6_ = 10 };
-
 // From nobody (duplicate address detection, MLD) or from a link-local address: only to the link itself, so to our
 // stack.
 cold int to_link_only(struct __sk_buff* ctx, const struct packet* p) {
@@ -19,19 +17,8 @@ cold int to_link_only(struct __sk_buff* ctx, const struct packet* p) {
 // Out of the cluster: by the kernel's routes, past its netfilter. The uplink's egress program masquerades.
 cold int to_outside(struct __sk_buff* ctx, struct packet* p) {
   if (addr_is_link_local(&p->dst) || addr_is_multicast(&p->dst)) return to_stack(ctx);
-  struct bpf_fib_lookup fib = {.ifindex = CTX_READ(ctx, ifindex)};
-  if (p->family == 4) {
-    fib.family = AF_INET_;
-    fib.ipv4_src = p->src.word[3];
-    fib.ipv4_dst = p->dst.word[3];
-  } else {
-    fib.family = AF_INET6_;
-    __builtin_memcpy(fib.ipv6_src, &p->src, 16);
-    __builtin_memcpy(fib.ipv6_dst, &p->dst, 16);
-  }
-  // tot_len stays 0: with a length the kernel would also judge the MTU, in its own way.
-  long result = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
-  if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH) return to_stack(ctx);
+  struct bpf_fib_lookup fib;
+  if (!fib_finds(ask_fib(ctx, &fib, p->family, &p->src, &p->dst))) return to_stack(ctx);
   __u32 ifindex = fib.ifindex;
   if (!bpf_map_lookup_elem(&uplinks, &ifindex)) return to_stack(ctx);
   __u32 mtu = 0;
@@ -40,7 +27,7 @@ cold int to_outside(struct __sk_buff* ctx, struct packet* p) {
     return answer(ctx, p, mtu, ifindex, AT_INGRESS);
   }
   struct bpf_redir_neigh neighbour = {.nh_family = fib.family};
-  if (fib.family == AF_INET_)
+  if (p->family == 4)
     neighbour.ipv4_nh = fib.ipv4_dst;
   else
     __builtin_memcpy(neighbour.ipv6_nh, fib.ipv6_dst, 16);

@@ -12,11 +12,11 @@
 ABI_BEGIN
 
 /* Rows that the maps have at first; the loader sets it, the agent grows them (a new map, the rows, a swap), which loads
- * every program anew: so at first there is room for 10,000 Services, at 5 MB of empty maps. */
+ * every program anew: so at first there is room for 30,000 Services of 4 endpoints, at 8 MB of empty maps. */
 enum {
   SERVICES_FIRST = 65536,
   SLOTS_FIRST = 131072,
-  BACKENDS_FIRST = 65536,
+  BACKENDS_FIRST = 131072,
   AFFINITY_MAX = 65536,
   SERVICE_CURSORS_MAX = 16384,
   SOCKET_FLOWS_MAX = 65536,

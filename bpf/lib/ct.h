@@ -128,18 +128,18 @@ static __attribute__((unused)) long evict_one(void* map, struct ct_key* key, str
   return ++walk->evicted >= EVICT_ROWS;
 }
 
-/* True: there is room now. */
-cold bool ct_make_room(void) {
+/* Not 0: there is room now. */
+global int ct_make_room(void) {
   __u64 now = bpf_ktime_get_coarse_ns(), last = evict_last;
-  if (now - last < EVICT_INTERVAL_NS) return false;
-  if (__sync_val_compare_and_swap(&evict_last, last, now) != last) return false;
+  if (now - last < EVICT_INTERVAL_NS) return 0;
+  if (__sync_val_compare_and_swap(&evict_last, last, now) != last) return 0;
   struct evict_walk walk = {.now = now_seconds()};
   bpf_for_each_map_elem(&conntrack, evict_one, &walk, 0);
-  if (!walk.evicted) return false;
+  if (!walk.evicted) return 0;
   __u32 reason = COUNT_EVICTED;
   struct counter_value* counter = bpf_map_lookup_elem(&counters, &reason);
   if (counter) counter->packets += walk.evicted;
-  return true;
+  return 1;
 }
 
 enum { CT_FULL = -7 /* E2BIG */ };

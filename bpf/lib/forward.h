@@ -52,6 +52,26 @@ static __always_inline int redirect_to(__u32 ifindex, const struct ip_addr* next
   return bpf_redirect_neigh(ifindex, &neighbour, sizeof(neighbour), 0);
 }
 
+/* Whom the kernel's routes name for a packet of these ends that came in here: BPF_FIB_LKUP_RET_..., `fib` is filled.
+ * tot_len stays 0: with a length the kernel would also judge the MTU, in its own way. */
+static __always_inline long ask_fib(struct __sk_buff* ctx, struct bpf_fib_lookup* fib, __u8 family,
+                                    const struct ip_addr* from, const struct ip_addr* to) {
+  *fib = (struct bpf_fib_lookup){.ifindex = CTX_READ(ctx, ifindex)};
+  if (family == 4) {
+    fib->family = 2; /* AF_INET */
+    fib->ipv4_src = from->word[3];
+    fib->ipv4_dst = to->word[3];
+  } else {
+    fib->family = 10; /* AF_INET6 */
+    __builtin_memcpy(fib->ipv6_src, from, 16);
+    __builtin_memcpy(fib->ipv6_dst, to, 16);
+  }
+  return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
+}
+static __always_inline bool fib_finds(long result) {
+  return result == BPF_FIB_LKUP_RET_SUCCESS || result == BPF_FIB_LKUP_RET_NO_NEIGH;
+}
+
 /* Does the packet fit into `mtu` bytes, each segment of it for large sends? */
 static __always_inline bool fits(struct __sk_buff* ctx, const struct packet* p, __u32 mtu) {
   if (!mtu) return true;

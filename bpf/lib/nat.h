@@ -52,6 +52,7 @@ static __always_inline bool node_socket_receives(struct __sk_buff* ctx, const st
 struct nat_search {
   struct ct_key key;   /* of the reply row; dport is the candidate */
   struct ct_value row; /* the reply row */
+  struct ct_key twin;  /* of the row that has the port */
   __u32 now;
   __u16 start;
   __u16 stride;
@@ -70,8 +71,11 @@ struct {
 cold bool nat_take(struct __sk_buff* ctx, struct nat_search* search, bool ask_sockets) {
   struct ct_value* taken = bpf_map_lookup_elem(&conntrack, &search->key);
   if (taken) {
-    if (taken->expires > search->now || ct_pair_alive(&search->key, taken, search->now)) return false;
-    ct_remove_pair(&search->key, taken);
+    ct_twin_key(&search->key, taken, &search->twin);
+    struct ct_value* twin = bpf_map_lookup_elem(&conntrack, &search->twin);
+    if (taken->expires > search->now || (twin && twin->expires > search->now)) return false;
+    bpf_map_delete_elem(&conntrack, &search->twin);
+    bpf_map_delete_elem(&conntrack, &search->key);
   }
   if (ask_sockets && node_socket_receives(ctx, &search->key)) return false;
   long err = ct_insert(&search->key, &search->row);
@@ -92,6 +96,31 @@ static __attribute__((unused)) long nat_try(__u32 index, struct nat_walk* walk) 
   if (!nat_port_allowed(port)) return 0;
   search->key.dport = bpf_htons(port);
   return nat_take(walk->ctx, search, true) || search->full;
+}
+
+enum nat_how {
+  NAT_KEEP = 1 << 0,        /* the port that the key names will do, if it is free */
+  NAT_ASK_SOCKETS = 1 << 1, /* not where a socket of the node has it */
+  NAT_CHANGE = 1 << 2,      /* another one will do */
+};
+
+/* Inserts the reply row of this CPU's search, which its caller filled, under a port that is free; the port is left in
+ * its key. `how`: enum nat_how; answers with an enum nat_result. By itself, because the verifier walks all of it for
+ * every state of a caller that it is part of. */
+global int nat_find_port(struct __sk_buff* ctx, __u32 how) {
+  __u32 zero = 0;
+  struct nat_search* search = bpf_map_lookup_elem(&nat_searches, &zero);
+  if (!search) return NAT_FULL;
+  if (!(how & NAT_KEEP && nat_take(ctx, search, how & NAT_ASK_SOCKETS)) && how & NAT_CHANGE && !search->full) {
+    __u32 random = bpf_get_prandom_u32();
+    struct nat_walk walk = {.ctx = ctx, .search = search};
+    search->start = random;
+    search->stride = random >> 16 | 1; /* odd: visits each of the 65,536 once */
+    search->row.flags |= CT_F_REWRITE_DST;
+    bpf_loop(65536, nat_try, &walk, 0);
+  }
+  if (search->found) return NAT_DONE;
+  return search->full ? NAT_FULL : NAT_NO_PORT;
 }
 
 /* Opens the pair of a flow that leaves with address `to`. On NAT_DONE, `to_port` is its source port. `forward_flags`:
@@ -123,14 +152,9 @@ cold enum nat_result nat_open(struct __sk_buff* ctx, const struct flow* flow, co
   bool own = forward_flags & CT_F_NODE;
   bool fixed = !(flow->kind == FLOW_ECHO || (flow->kind == FLOW_PORTS && forward->proto != IPPROTO_SCTP));
   bool keep = fixed || own || flow->kind == FLOW_ECHO || nat_port_allowed(bpf_ntohs(forward->sport));
-  if (!(keep && nat_take(ctx, search, !own && !fixed)) && !fixed && !search->full) {
-    __u32 random = bpf_get_prandom_u32();
-    struct nat_walk walk = {.ctx = ctx, .search = search};
-    search->start = random;
-    search->stride = random >> 16 | 1; /* odd: visits each of the 65,536 once */
-    bpf_loop(65536, nat_try, &walk, 0);
-  }
-  if (!search->found) return search->full ? NAT_FULL : NAT_NO_PORT;
+  enum nat_result found =
+      nat_find_port(ctx, (keep ? NAT_KEEP : 0) | (own || fixed ? 0 : NAT_ASK_SOCKETS) | (fixed ? 0 : NAT_CHANGE));
+  if (found != NAT_DONE) return found;
 
   *to_port = key->dport;
   row->to_src = *to;

@@ -7,23 +7,15 @@
 #include "lib/path.h"
 
 /* The uplink by which the kernel would send; 0: none. */
-cold __u32 uplink_toward(struct __sk_buff* ctx, const struct ip_addr* from, const struct ip_addr* to) {
-  struct bpf_fib_lookup fib = {.ifindex = CTX_READ(ctx, ifindex)};
-  if (addr_is4(to)) {
-    fib.family = 2; /* AF_INET */
-    fib.ipv4_src = from->word[3];
-    fib.ipv4_dst = to->word[3];
-  } else {
-    fib.family = 10; /* AF_INET6 */
-    __builtin_memcpy(fib.ipv6_src, from, 16);
-    __builtin_memcpy(fib.ipv6_dst, to, 16);
-  }
-  long result = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
-  return result == BPF_FIB_LKUP_RET_SUCCESS || result == BPF_FIB_LKUP_RET_NO_NEIGH ? fib.ifindex : 0;
+cold __u32 uplink_toward(struct __sk_buff* ctx, const struct packet* p, const struct ip_addr* to) {
+  struct bpf_fib_lookup fib;
+  return fib_finds(ask_fib(ctx, &fib, p->family, &p->src, to)) ? fib.ifindex : 0;
 }
 
-/* The address that the endpoint shall see, into work.snat. False: there is none of this family. */
-cold bool choose_source(struct __sk_buff* ctx, const struct packet* p, struct work* w, __u32 ask) {
+/* The address that the endpoint shall see, into work.snat. 0: there is none of this family. */
+global int choose_source(struct __sk_buff* ctx, const struct packet* p, __u32 ask) {
+  struct work* w = this_work();
+  if (!p || !w) return 0;
   const struct service_request* r = &w->request;
   const struct ip_addr* to = &r->to.addr;
   bool masquerade = r->masquerade;
@@ -40,26 +32,27 @@ cold bool choose_source(struct __sk_buff* ctx, const struct packet* p, struct wo
       /* The stack answers a client by the uplink, where we see it. To itself it would answer past us, and takes no
        * packet from its own address: it sees the Service's. */
       if (ask & ASK_NODE) w->snat = p->dst;
-      return true;
+      return 1;
     }
     if (!route) {
       masquerade |= config.masquerade && !(ask & ASK_OUTSIDE);
-      via = uplink_toward(ctx, &p->src, to);
+      via = uplink_toward(ctx, p, to);
     } else if (route->ifindex) {
       via = route->ifindex;
     }
   }
-  if (!masquerade || ask & ASK_NODE) return true;
+  if (!masquerade || ask & ASK_NODE) return 1;
   return node_address(via, p->family, &w->snat);
 }
 
-/* Both rows of w->flow. The reply row is the reservation (nat.h): where it is taken, by the same client's flow to this
- * endpoint through another Service, the flow gets another port. On NAT_DONE w->row is the forward row, and what is new
- * is counted. */
-cold enum nat_result pair_open(struct __sk_buff* ctx, struct work* w, __u32 flags) {
+/* Both rows of work.flow. The reply row is the reservation (nat.h): where it is taken, by the same client's flow to
+ * this endpoint through another Service, the flow gets another port. On NAT_DONE work.row is the forward row, and what
+ * is new is counted. */
+global int pair_open(struct __sk_buff* ctx, __u32 flags) {
   __u32 zero = 0;
+  struct work* w = this_work();
   struct nat_search* search = bpf_map_lookup_elem(&nat_searches, &zero);
-  if (!search) return NAT_FULL;
+  if (!w || !search) return NAT_FULL;
   const struct ct_key* forward = &w->flow.key;
   const struct service_request* r = &w->request;
   struct ct_key* key = &search->key;
@@ -84,15 +77,8 @@ cold enum nat_result pair_open(struct __sk_buff* ctx, struct work* w, __u32 flag
   row->backend = r->to.backend;
   row->generation = r->to.generation;
   bool keep = !snat || nat_port_allowed(bpf_ntohs(forward->sport));
-  if (!(keep && nat_take(ctx, search, snat)) && !search->full) {
-    __u32 random = bpf_get_prandom_u32();
-    struct nat_walk walk = {.ctx = ctx, .search = search};
-    search->start = random;
-    search->stride = random >> 16 | 1;
-    row->flags |= CT_F_REWRITE_DST;
-    bpf_loop(65536, nat_try, &walk, 0);
-  }
-  if (!search->found) return search->full ? NAT_FULL : NAT_NO_PORT;
+  enum nat_result found = nat_find_port(ctx, (keep ? NAT_KEEP : 0) | (snat ? NAT_ASK_SOCKETS : 0) | NAT_CHANGE);
+  if (found != NAT_DONE) return found;
 
   w->row = *row;
   w->row.to_dst = r->to.addr;
@@ -127,14 +113,14 @@ global int path_open(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
   struct work* w = this_work();
   if (!p || !w) return DROP;
   const struct service_request* r = &w->request;
-  if (!choose_source(ctx, p, w, ask)) return drop(ctx, DROP_NO_ADDRESS);
+  if (!choose_source(ctx, p, ask)) return drop(ctx, DROP_NO_ADDRESS);
   if (!(ask & (ASK_OUTSIDE | ASK_NODE))) set_mark(CTX_READ(ctx, ifindex), SERVICE_MARK_CLIENT);
   if (ask & ASK_NODE) set_mark(0, SERVICE_MARK_CLIENT);
   __u32 flags = (ask & ASK_OUTSIDE ? CT_F_OUTSIDE : 0) | (ask & ASK_NODE ? CT_F_NODE : 0);
   if (r->algorithm == SERVICE_LEAST_CONNECTIONS) flags |= CT_F_COUNTED;
   if (r->flags & SERVICE_F_RETRY && w->flow.key.proto == IPPROTO_TCP) flags |= CT_F_RETRY | w->tries << CT_TRIES_SHIFT;
-  enum nat_result opened = pair_open(ctx, w, flags);
-  if (unlikely(opened == NAT_FULL) && ct_make_room()) opened = pair_open(ctx, w, flags);
+  enum nat_result opened = pair_open(ctx, flags);
+  if (unlikely(opened == NAT_FULL) && ct_make_room()) opened = pair_open(ctx, flags);
   switch (opened) {
     case NAT_DONE: break;
     case NAT_NO_PORT: return drop(ctx, DROP_NO_PORT_LEFT);

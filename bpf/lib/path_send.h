@@ -6,23 +6,26 @@
 
 #include "lib/path.h"
 
-cold bool translate(struct __sk_buff* ctx, struct packet* p, struct work* w) {
+/* 0: it could not be written. By itself: see nat_find_port(). */
+global int translate(struct __sk_buff* ctx, struct packet* p) {
+  struct work* w = this_work();
+  if (!p || !w) return 0;
   struct ct_value* row = &w->row;
   if (row->service)
     count(ctx, COUNT_SERVICE_TRANSLATED);
   else if (!(row->flags & CT_F_NODE))
     count(ctx, COUNT_UNMASQUERADED);
-  if (row->flags & CT_F_REWRITE_DST && rewrite_target(ctx, p, &w->flow, &row->to_dst, row->to_dport)) return false;
-  if (row->flags & CT_F_REWRITE_SRC && rewrite_source(ctx, p, &w->flow, &row->to_src, row->to_sport)) return false;
-  if (w->flow.kind != FLOW_PORTS || w->flow.key.proto != IPPROTO_SCTP) return true;
+  if (row->flags & CT_F_REWRITE_DST && rewrite_target(ctx, p, &w->flow, &row->to_dst, row->to_dport)) return 0;
+  if (row->flags & CT_F_REWRITE_SRC && rewrite_source(ctx, p, &w->flow, &row->to_src, row->to_sport)) return 0;
+  if (w->flow.kind != FLOW_PORTS || w->flow.key.proto != IPPROTO_SCTP) return 1;
   __be16 source = row->flags & CT_F_REWRITE_SRC ? row->to_sport : w->flow.key.sport;
   __be16 target = row->flags & CT_F_REWRITE_DST ? row->to_dport : w->flow.key.dport;
   return (source == w->flow.key.sport && target == w->flow.key.dport) || !rewrite_sctp(ctx, p, source, target);
 }
 
 /* Translates; one hop less, but for what the node itself sent. */
-cold bool translate_hop(struct __sk_buff* ctx, struct packet* p, struct work* w, __u32 ask) {
-  return translate(ctx, p, w) && (ask & ASK_NODE || decrement_ttl(ctx, p));
+cold bool translate_hop(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
+  return translate(ctx, p) && (ask & ASK_NODE || decrement_ttl(ctx, p));
 }
 
 static __always_inline const struct ip_addr* source_after(const struct packet* p, const struct work* w) {
@@ -30,8 +33,8 @@ static __always_inline const struct ip_addr* source_after(const struct packet* p
 }
 
 /* Both ends are the node itself. At egress that is in again, at the device by which it leaves. */
-cold int send_to_node(struct __sk_buff* ctx, struct packet* p, struct work* w, __u32 ask) {
-  if (!translate(ctx, p, w)) return drop(ctx, DROP_WRITE_FAILED);
+cold int send_to_node(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
+  if (!translate(ctx, p)) return drop(ctx, DROP_WRITE_FAILED);
   if (!(ask & ASK_EGRESS)) return NEXT;
   return turn_frame(ctx) ? bpf_redirect(CTX_READ(ctx, ifindex), BPF_F_INGRESS) : drop(ctx, DROP_WRITE_FAILED);
 }
@@ -44,12 +47,12 @@ global int path_send(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
   struct ip_addr to = w->row.flags & CT_F_REWRITE_DST ? w->row.to_dst : p->dst;
   if (egress && addr_equal(&to, &p->dst)) {
     /* A reply of the node: it is on its way already. Out of the cluster its port is not chosen once more. */
-    if (!translate(ctx, p, w)) return drop(ctx, DROP_WRITE_FAILED);
+    if (!translate(ctx, p)) return drop(ctx, DROP_WRITE_FAILED);
     return find_route(NET_THIS_CLUSTER, &to) ? STEP_NONE : NEXT;
   }
   struct pod_value* pod = find_pod(NET_THIS_CLUSTER, &to);
   struct route_value* route = pod ? NULL : find_route(NET_THIS_CLUSTER, &to);
-  if (route && route->kind == ROUTE_THIS_NODE) return send_to_node(ctx, p, w, ask);
+  if (route && route->kind == ROUTE_THIS_NODE) return send_to_node(ctx, p, ask);
   if (p->ttl <= 1 && !node) return to_stack(ctx);
   if (pod) {
     /* By the host side of its veth, which refuses what is too large. */
@@ -59,8 +62,8 @@ global int path_send(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
       w->ifindex = 0;
       return STEP_TOO_BIG;
     }
-    return translate_hop(ctx, p, w, ask) ? deliver(ctx, pod, egress ? AT_EGRESS : AT_INGRESS)
-                                         : drop(ctx, DROP_WRITE_FAILED);
+    return translate_hop(ctx, p, ask) ? deliver(ctx, pod, egress ? AT_EGRESS : AT_INGRESS)
+                                      : drop(ctx, DROP_WRITE_FAILED);
   }
   if (!route) return STEP_OUT;
   switch (route->kind) {
@@ -78,7 +81,7 @@ global int path_send(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
     w->ifindex = route->ifindex;
     return STEP_TOO_BIG;
   }
-  if (!translate_hop(ctx, p, w, ask)) return drop(ctx, DROP_WRITE_FAILED);
+  if (!translate_hop(ctx, p, ask)) return drop(ctx, DROP_WRITE_FAILED);
   return route->kind == ROUTE_OVERLAY ? STEP_OVERLAY : send_native(ctx, route);
 }
 
@@ -88,19 +91,10 @@ global int path_out(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
   if (!p || !w) return DROP;
   const struct ip_addr* to = w->row.flags & CT_F_REWRITE_DST ? &w->row.to_dst : &p->dst;
   const struct ip_addr* from = source_after(p, w);
-  struct bpf_fib_lookup fib = {.ifindex = CTX_READ(ctx, ifindex)};
-  if (p->family == 4) {
-    fib.family = 2; /* AF_INET */
-    fib.ipv4_src = from->word[3];
-    fib.ipv4_dst = to->word[3];
-  } else {
-    fib.family = 10; /* AF_INET6 */
-    __builtin_memcpy(fib.ipv6_src, from, 16);
-    __builtin_memcpy(fib.ipv6_dst, to, 16);
-  }
-  long result = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
-  if (result == BPF_FIB_LKUP_RET_NOT_FWDED) return send_to_node(ctx, p, w, ask);
-  if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH) return STEP_NO_HOST;
+  struct bpf_fib_lookup fib;
+  long result = ask_fib(ctx, &fib, p->family, from, to);
+  if (result == BPF_FIB_LKUP_RET_NOT_FWDED) return send_to_node(ctx, p, ask);
+  if (!fib_finds(result)) return STEP_NO_HOST;
   __u32 ifindex = fib.ifindex, mtu = 0;
   if (bpf_check_mtu(ctx, ifindex, &mtu, 0, 0) > 0 && mtu && !fits(ctx, p, mtu)) {
     w->mtu = mtu;
@@ -112,7 +106,7 @@ global int path_out(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
     neighbour.ipv4_nh = fib.ipv4_dst;
   else
     __builtin_memcpy(neighbour.ipv6_nh, fib.ipv6_dst, 16);
-  if (!translate_hop(ctx, p, w, ask)) return drop(ctx, DROP_WRITE_FAILED);
+  if (!translate_hop(ctx, p, ask)) return drop(ctx, DROP_WRITE_FAILED);
   mark_done(ctx);
   count(ctx, COUNT_TO_OUTSIDE);
   return bpf_redirect_neigh(ifindex, &neighbour, sizeof(neighbour), 0);

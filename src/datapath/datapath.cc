@@ -1,16 +1,14 @@
 #include "datapath/datapath.h"
 
-#include <errno.h>
-#include <net/if.h>
 #include <time.h>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 
+#include "datapath/attachments.h"
 #include "datapath/conntrack.h"
-#include "datapath/programs.h"
+#include "datapath/program_set.h"
 #include "datapath/resize.h"
 #include "datapath/routes.h"
 #include "datapath/service_tables.h"
@@ -20,88 +18,12 @@
 
 namespace causeway::datapath {
 
-std::string_view to_string(Hook hook) {
-  switch (hook) {
-    case Hook::FromPod: return "from_pod";
-    case Hook::ToPod: return "to_pod";
-    case Hook::UplinkIngress: return "uplink_ingress";
-    case Hook::UplinkEgress: return "uplink_egress";
-  }
-  return "?";
-}
-
-std::string to_string(const Attachment& attachment) {
-  return fmt::format("dev {} {} by {}{}", attachment.ifindex, to_string(attachment.hook), to_string(attachment.by),
-                     attachment.current ? "" : " (old program)");
-}
-
 namespace {
-
-// No dots: bpffs reserves them.
-std::string maps_of(const std::string& pins) { return pins + "/maps"; }
-std::string programs_of(const std::string& pins) { return pins + "/programs"; }
-std::string links_of(const std::string& pins) { return pins + "/links"; }
-std::string link_name(IfIndex ifindex, Hook hook) { return fmt::format("{}-{}", ifindex, to_string(hook)); }
-
-std::optional<Hook> hook_named(std::string_view name) {
-  for (auto hook : kHooks)
-    if (name == to_string(hook)) return hook;
-  return std::nullopt;
-}
-
-struct Program {
-  Fd fd;
-  bpf::ProgramId id{};
-  std::string pin;
-};
-using Programs = std::array<Program, std::size(kHooks)>;
-
-Program& of(Programs& programs, Hook hook) { return programs[static_cast<size_t>(hook)]; }
 
 template <class K, class V>
 Result<bpf::Map<K, V>> open_map(const std::string& pins, std::string name) {
   Fd fd = TRY(bpf::open_pin(maps_of(pins) + "/" + name));
   return bpf::Map<K, V>::open(bpf::RawMap(std::move(fd), std::move(name)));
-}
-
-std::vector<IfIndex> all_devices() {
-  std::vector<IfIndex> devices;
-  auto* list = ::if_nameindex();
-  for (auto* it = list; it && it->if_index; ++it) devices.push_back(IfIndex{it->if_index});
-  ::if_freenameindex(list);
-  return devices;
-}
-
-// Links in the folder; pins of devices that are gone are removed.
-Result<std::vector<std::pair<Attachment, bpf::ProgramId>>> attached_by_tcx(const std::string& pins) {
-  std::vector<std::pair<Attachment, bpf::ProgramId>> found;
-  for (const auto& name : TRY(bpf::list_pins(links_of(pins)))) {
-    auto path = links_of(pins) + "/" + name;
-    auto fd = bpf::open_pin(path);
-    if (!fd) continue;  // removed meanwhile
-    auto link = TRY(bpf::tcx_link(fd->get()), "pin {}", path);
-    auto hook = hook_named(std::string_view(name).substr(name.find('-') + 1));
-    if (link.ifindex == IfIndex{} || !hook) {
-      TRY(bpf::unpin(path));
-      continue;
-    }
-    found.push_back({{.ifindex = link.ifindex, .hook = *hook, .by = Attach::Tcx}, link.program});
-  }
-  return found;
-}
-
-Result<std::vector<std::pair<Attachment, bpf::ProgramId>>> attached_by_clsact() {
-  std::vector<std::pair<Attachment, bpf::ProgramId>> found;
-  for (auto ifindex : all_devices())
-    for (auto direction : {bpf::Direction::Ingress, bpf::Direction::Egress}) {
-      auto program = TRY(bpf::query_clsact(ifindex, direction));
-      if (!program) continue;
-      auto name = bpf::program_name(*program);
-      if (!name) continue;  // replaced meanwhile
-      if (auto hook = hook_named(*name))
-        found.push_back({{.ifindex = ifindex, .hook = *hook, .by = Attach::Clsact}, *program});
-    }
-  return found;
 }
 
 // Tcx or Clsact, for each hook.
@@ -149,7 +71,7 @@ Sizes first_sizes(const Options& options) {
 struct Datapath::Impl {
   Options options;
   Modes modes{};
-  Programs programs;
+  ProgramSet programs;
   std::optional<bpf::Map<abi::pod_key, abi::pod_value>> pods;
   std::optional<RouteTable> routes;
   std::optional<bpf::Map<abi::peer_key, abi::peer_value>> peers;
@@ -158,28 +80,9 @@ struct Datapath::Impl {
   std::optional<ServiceTables> services;
   bpf::RawMap counters;
   Sizes sizes;
-  std::optional<SocketPrograms> sockets;  // with socket_hooks
-  std::optional<bpf::Cgroup> cgroup;
   bool swap_pending = false;  // something that is attached may still be an older program
 
   Attach mode_of(Hook hook) const { return modes[static_cast<size_t>(hook)]; }
-
-  // The programs for these features: those pinned already, else freshly loaded ones.
-  Result<Programs> programs_for(const Features& features) {
-    Programs result;
-    auto config = config_of(features);
-    for (auto hook : kHooks) {
-      auto& program = of(result, hook);
-      program.pin = programs_of(options.pins) + "/" + fingerprint(hook, config, sizes);
-      if (auto pinned = bpf::open_pin(program.pin)) {
-        program.fd = std::move(*pinned);
-      } else {
-        program.fd = TRY(load_program(hook, config, sizes, maps_of(options.pins)));
-      }
-      program.id = TRY(bpf::program_id(program.fd.get()));
-    }
-    return result;
-  }
 
   // Once: the sweep of conntrack uses its handle on another thread, so only the Services' are ever replaced.
   Status open_maps() {
@@ -195,34 +98,18 @@ struct Datapath::Impl {
     return ok();
   }
 
-  // All programs of these features, ready to be swapped in.
-  struct Loaded {
-    Programs programs;
-    std::optional<SocketPrograms> sockets;
-    std::optional<bpf::Cgroup> cgroup;
-  };
-  Result<Loaded> load(const Features& features) {
-    Loaded loaded{.programs = TRY(programs_for(features))};
-    if (!features.socket_hooks) return loaded;
-    const auto path = options.cgroup.empty() ? TRY(bpf::find_cgroup_root(), "socket hooks") : options.cgroup;
-    loaded.cgroup = TRY(bpf::open_cgroup(path), "socket hooks");
-    loaded.sockets = TRY(SocketPrograms::open(options.pins, config_of(features), sizes));
-    return loaded;
-  }
-  void use(Loaded loaded) {
-    programs = std::move(loaded.programs);
-    sockets = std::move(loaded.sockets);
-    cgroup = std::move(loaded.cgroup);
+  Result<ProgramSet> load(const Features& features) const {
+    return ProgramSet::open(options.pins, options.cgroup, features, sizes);
   }
 
   Status attach(Hook hook, IfIndex ifindex) {
-    auto& program = of(programs, hook);
+    const Program& program = programs.of(hook);
     if (mode_of(hook) == Attach::Clsact) {
       auto present = TRY(bpf::query_clsact(ifindex, direction_of(hook)));
       if (present == program.id) return ok();
       return bpf::attach_clsact(program.fd.get(), ifindex, direction_of(hook));
     }
-    auto path = links_of(options.pins) + "/" + link_name(ifindex, hook);
+    auto path = link_of(options.pins, ifindex, hook);
     if (auto pinned = bpf::open_pin(path)) {
       auto link = TRY(bpf::tcx_link(pinned->get()), "pin {}", path);
       if (link.ifindex == ifindex)
@@ -238,7 +125,7 @@ struct Datapath::Impl {
     for (auto& entry : TRY(attached_by_clsact())) found.push_back(std::move(entry));
     std::vector<Attachment> result;
     for (auto& [attachment, program] : found) {
-      attachment.current = attachment.by == mode_of(attachment.hook) && program == of(programs, attachment.hook).id;
+      attachment.current = attachment.by == mode_of(attachment.hook) && program == programs.of(attachment.hook).id;
       result.push_back(attachment);
     }
     std::sort(result.begin(), result.end());
@@ -261,22 +148,19 @@ struct Datapath::Impl {
           return status;
       if (attachment.by == mode_of(attachment.hook)) continue;
       if (attachment.by == Attach::Tcx)
-        TRY(bpf::unpin_link(links_of(options.pins) + "/" + link_name(attachment.ifindex, attachment.hook)));
+        TRY(bpf::unpin_link(link_of(options.pins, attachment.ifindex, attachment.hook)));
       else
         TRY(bpf::detach_clsact(attachment.ifindex, direction_of(attachment.hook)));
     }
-    for (auto& program : programs) {
+    for (const Program& program : programs.programs)
       if (!bpf::open_pin(program.pin)) TRY(bpf::pin(program.fd.get(), program.pin));
-    }
-    if (sockets)
-      TRY(sockets->attach(*cgroup));
+    if (programs.sockets)
+      TRY(programs.sockets->attach(*programs.cgroup));
     else
       TRY(SocketPrograms::detach(options.pins));
     for (const auto& name : TRY(bpf::list_pins(programs_of(options.pins)))) {
       auto path = programs_of(options.pins) + "/" + name;
-      if (std::none_of(programs.begin(), programs.end(), [&](const Program& program) { return program.pin == path; }) &&
-          !(sockets && sockets->has_pin(path)))
-        TRY(bpf::unpin(path));
+      if (!programs.has_pin(path)) TRY(bpf::unpin(path));
     }
     return ok();
   }
@@ -294,8 +178,8 @@ Result<std::unique_ptr<Datapath>> Datapath::open(Options options) {
   for (const auto& folder : {maps_of(pins), programs_of(pins), links_of(pins)}) TRY(bpf::make_pin_folder(folder));
   auto old_conntrack = TRY(resize_conntrack(maps_of(pins), impl->options.conntrack_entries));
   impl->sizes = TRY(sizes_at_least(maps_of(pins), first_sizes(impl->options)));
-  TRY(create_service_maps(impl->sizes, maps_of(pins)));
-  impl->use(TRY(impl->load(impl->options.features)));
+  TRY(create_maps(impl->sizes, maps_of(pins)));
+  impl->programs = TRY(impl->load(impl->options.features));
   TRY(impl->open_maps());
   TRY(impl->swap());
   if (old_conntrack) TRY(copy_conntrack(*old_conntrack, *impl->conntrack));  // what opened until the swap
@@ -308,7 +192,7 @@ Attach Datapath::attach_mode(Hook hook) const { return impl_->mode_of(hook); }
 Status Datapath::set_features(Features features) {
   TRY(check(features));
   auto modes = TRY(resolve(features.attach));
-  impl_->use(TRY(impl_->load(features)));
+  impl_->programs = TRY(impl_->load(features));
   impl_->modes = modes;
   impl_->options.features = std::move(features);
   return impl_->swap();
@@ -327,7 +211,7 @@ Status Datapath::attach_uplink(IfIndex uplink) {
 Status Datapath::detach(IfIndex ifindex) {
   for (auto hook : kHooks) {
     if (impl_->mode_of(hook) == Attach::Tcx)
-      TRY(bpf::unpin_link(links_of(impl_->options.pins) + "/" + link_name(ifindex, hook)));
+      TRY(bpf::unpin_link(link_of(impl_->options.pins, ifindex, hook)));
     else
       TRY(bpf::detach_clsact(ifindex, direction_of(hook)));
   }
@@ -337,13 +221,13 @@ Status Datapath::detach(IfIndex ifindex) {
 Result<std::vector<Attachment>> Datapath::attached() { return impl_->attached(); }
 
 Result<std::vector<SocketAttachment>> Datapath::attached_sockets() {
-  if (!impl_->sockets) return std::vector<SocketAttachment>();
-  return impl_->sockets->attached();
+  if (!impl_->programs.sockets) return std::vector<SocketAttachment>();
+  return impl_->programs.sockets->attached();
 }
 
 Status Datapath::repair_sockets() {
-  if (!impl_->sockets) return ok();
-  return impl_->sockets->attach(*impl_->cgroup);
+  if (!impl_->programs.sockets) return ok();
+  return impl_->programs.sockets->attach(*impl_->programs.cgroup);
 }
 
 bool Datapath::swap_pending() const { return impl_->swap_pending; }
@@ -363,7 +247,7 @@ Status Datapath::reserve_services(const ServiceRows& rows) {
     TRY(growth.undo());
     return fail(std::move(!loaded ? loaded.error() : tables.error()).with("make room for Services"));
   }
-  impl_->use(std::move(*loaded));
+  impl_->programs = std::move(*loaded);
   *impl_->services = std::move(*tables);
   TRY(impl_->swap(), "bring programs to the larger maps of Services");
   return ok();

@@ -73,14 +73,18 @@ int keep_message(libbpf_print_level level, const char* format, va_list arguments
   if (level == LIBBPF_DEBUG) return 0;
   char line[2048];
   int length = vsnprintf(line, sizeof(line), format, arguments);
+  constexpr size_t kEnough = 1 << 16;
+  if (t_messages.size() > kEnough) t_messages.erase(0, kEnough / 2);
   t_messages += line;
   return length;
 }
 
+// For good: the function is one for all threads, and several of them load programs.
 struct KeepMessages {
-  libbpf_print_fn_t old = libbpf_set_print(keep_message);
-  KeepMessages() { t_messages.clear(); }
-  ~KeepMessages() { libbpf_set_print(old); }
+  KeepMessages() {
+    [[maybe_unused]] static const libbpf_print_fn_t kFormer = libbpf_set_print(keep_message);
+    t_messages.clear();
+  }
 };
 
 // The verifier's log can be megabytes; its end says what it refused.
@@ -213,18 +217,27 @@ Result<std::map<std::string_view, Fd>> load_sockets(const abi::datapath_config& 
               config, sizes, stats);
 }
 
-Status create_service_maps(const Sizes& sizes, const std::string& map_folder) {
-  KeepMessages keep;
-  auto options = pinned_in(map_folder);
-  std::unique_ptr<skeleton::socket, void (*)(skeleton::socket*)> opened(skeleton::socket__open_opts(&options),
-                                                                        skeleton::socket__destroy);
-  if (!opened) return fail_errno(errno, fmt::format("open the maps of Services: {}", tail_of_messages()));
+namespace {
+
+template <class Skeleton>
+Status create_maps_of(Skeleton* opened, void (*destroy)(Skeleton*), int (*load_it)(Skeleton*), const Sizes& sizes) {
+  if (!opened) return fail_errno(errno, fmt::format("open the maps: {}", tail_of_messages()));
+  std::unique_ptr<Skeleton, void (*)(Skeleton*)> skeleton(opened, destroy);
   set_sizes(opened->obj, sizes);
   bpf_program* program = nullptr;
   bpf_object__for_each_program(program, opened->obj) bpf_program__set_autoload(program, false);
-  if (int error = skeleton::socket__load(opened.get()))
-    return fail_errno(-error, fmt::format("create the maps of Services: {}", tail_of_messages()));
+  if (int error = load_it(opened)) return fail_errno(-error, fmt::format("create the maps: {}", tail_of_messages()));
   return ok();
+}
+
+}  // namespace
+
+Status create_maps(const Sizes& sizes, const std::string& map_folder) {
+  KeepMessages keep;
+  auto options = pinned_in(map_folder);
+  TRY(create_maps_of(skeleton::socket__open_opts(&options), skeleton::socket__destroy, skeleton::socket__load, sizes));
+  return create_maps_of(skeleton::uplink_ingress__open_opts(&options), skeleton::uplink_ingress__destroy,
+                        skeleton::uplink_ingress__load, sizes);
 }
 
 }  // namespace causeway::datapath

@@ -24,11 +24,12 @@ abi::datapath_config config_of(const Features& features);
 std::string fingerprint(Hook hook, const abi::datapath_config& config, const Sizes& sizes);
 std::string fingerprint(SocketHook hook, const abi::datapath_config& config, const Sizes& sizes);
 
-// Creates and pins the maps of Services that are not there yet; the programs that use them need not be loaded.
-Status create_service_maps(const Sizes& sizes, const std::string& map_folder);
+// Creates and pins the maps that are not there yet, before programs are loaded side by side: those of Services, and all
+// that the per-packet programs share.
+Status create_maps(const Sizes& sizes, const std::string& map_folder);
 
-// Creates and pins the maps under `map_folder` that are not there yet. The verifier's complaint is in the error, its
-// statistics are put into `stats` when somebody asks.
+// Creates and pins the maps under `map_folder` that are not there yet. May run on several threads. The verifier's
+// complaint is in the error, its statistics are put into `stats` when somebody asks.
 Result<Fd> load_program(Hook hook, const abi::datapath_config& config, const Sizes& sizes,
                         const std::string& map_folder, std::string* stats = nullptr);
 // The same for the socket hooks, by the programs' names.

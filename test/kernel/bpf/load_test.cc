@@ -64,10 +64,10 @@ TEST_CASE("the verifier walks few enough instructions of each program, and its s
     uint32_t instructions, stack;
   };
   const std::map<datapath::Hook, Cap> caps = {
-      {datapath::Hook::FromPod, {200'000, 512}},
-      {datapath::Hook::ToPod, {200'000, 512}},
-      {datapath::Hook::UplinkIngress, {250'000, 512}},
-      {datapath::Hook::UplinkEgress, {300'000, 512}},
+      {datapath::Hook::FromPod, {100'000, 512}},
+      {datapath::Hook::ToPod, {100'000, 512}},
+      {datapath::Hook::UplinkIngress, {100'000, 512}},
+      {datapath::Hook::UplinkEgress, {120'000, 512}},
   };
   const Cap socket_cap = {20'000, 512};
   World world({.services = true});
