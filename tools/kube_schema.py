@@ -23,7 +23,7 @@ PACKAGES = {
 ALIASES = {'v1': 'core', 'metav1': 'meta', 'corev1': 'core'}
 ROOTS = [('core', k) for k in ('Pod', 'Node', 'Namespace', 'Service', 'ConfigMap', 'Secret', 'Event', 'Binding',
                                'Endpoints')] + \
-        [('apps', k) for k in ('Deployment', 'ReplicaSet', 'DaemonSet')] + \
+        [('apps', k) for k in ('Deployment', 'ReplicaSet', 'DaemonSet', 'StatefulSet', 'ControllerRevision')] + \
         [('networking', k) for k in ('NetworkPolicy', 'ServiceCIDR', 'IPAddress')] + [('discovery', 'EndpointSlice'), ('coordination', 'Lease'),
          ('events', 'Event'), ('autoscaling', 'Scale'), ('meta', 'Status'), ('meta', 'DeleteOptions')]
 SCALARS = {'string': 'string', 'bool': 'bool', 'int32': 'int32', 'int64': 'int64', 'int': 'int32',

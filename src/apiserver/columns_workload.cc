@@ -1,4 +1,5 @@
-// The columns of Deployment, ReplicaSet and DaemonSet.
+// The columns of Deployment, ReplicaSet, StatefulSet, DaemonSet and ControllerRevision.
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "apiserver/columns.h"
@@ -43,6 +44,15 @@ constexpr Column kDaemonSetColumns[] = {
     kContainers,
     kImages,
     kSelector,
+};
+constexpr Column kStatefulSetColumns[] = {
+    kName, {"Ready", "Number of the pod with ready state"}, kAge, kContainers, kImages,
+};
+constexpr Column kControllerRevisionColumns[] = {
+    kName,
+    {"Controller", "Controller of the object."},
+    {"Revision", "Revision indicates the revision of the state represented by Data.", "integer"},
+    kAge,
 };
 
 // One member of every container of the template, separated by commas.
@@ -89,8 +99,36 @@ json::array daemon_set_cells(const json::object& object, WallTime now) {
   return cells;
 }
 
+json::array stateful_set_cells(const json::object& object, WallTime now) {
+  return {name_of(object),
+          fmt::format("{}/{}", int_at(object, "status.readyReplicas"), int_at(object, "spec.replicas")),
+          age_of(object, now), json::value_from(of_containers(object, "name")),
+          json::value_from(of_containers(object, "image"))};
+}
+
+// "statefulset.apps/web", as upstream's formatResourceName.
+std::string controller_of(const json::object& object) {
+  for (const json::value& owner : array_at(object, "metadata.ownerReferences")) {
+    const json::object* reference = owner.if_object();
+    const json::value* controls = reference ? reference->if_contains("controller") : nullptr;
+    if (!controls || !controls->is_bool() || !controls->get_bool()) continue;
+    std::string kind(text_at(*reference, "kind")), group(text_at(*reference, "apiVersion"));
+    std::ranges::transform(kind, kind.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
+    const size_t slash = group.find('/');
+    return fmt::format("{}{}/{}", kind, slash == std::string::npos ? "" : "." + group.substr(0, slash),
+                       text_at(*reference, "name"));
+  }
+  return "<none>";
+}
+
+json::array controller_revision_cells(const json::object& object, WallTime now) {
+  return {name_of(object), controller_of(object), int_at(object, "revision"), age_of(object, now)};
+}
+
 }  // namespace
 
+TableView stateful_set_table() { return {kStatefulSetColumns, stateful_set_cells}; }
+TableView controller_revision_table() { return {kControllerRevisionColumns, controller_revision_cells}; }
 TableView deployment_table() { return {kDeploymentColumns, deployment_cells}; }
 TableView replica_set_table() { return {kReplicaSetColumns, replica_set_cells}; }
 TableView daemon_set_table() { return {kDaemonSetColumns, daemon_set_cells}; }

@@ -10,7 +10,6 @@ namespace causeway::apiserver {
 
 namespace {
 
-constexpr kube::KindInfo kDaemonSet{"apps", "v1", "DaemonSet", "daemonsets", true};
 constexpr kube::KindInfo kEventView{"events.k8s.io", "v1", "Event", "events", true};
 
 // A later kind is one more entry here, and its schema in kube/api.
@@ -54,7 +53,8 @@ const std::vector<Kind>& kinds() {
        .has_status = true,
        .fields = {"spec.clusterIP", "spec.type"},
        .table = service_table()},
-      {.info = kDaemonSet,
+      {.info = kube::ControllerRevision::kKind, .singular = "controllerrevision", .table = controller_revision_table()},
+      {.info = kube::DaemonSet::kKind,
        .singular = "daemonset",
        .short_names = {"ds"},
        .categories = {"all"},
@@ -78,6 +78,14 @@ const std::vector<Kind>& kinds() {
        .has_generation = true,
        .fields = {"status.replicas"},
        .table = replica_set_table()},
+      {.info = kube::StatefulSet::kKind,
+       .singular = "statefulset",
+       .short_names = {"sts"},
+       .categories = {"all"},
+       .has_status = true,
+       .has_scale = true,
+       .has_generation = true,
+       .table = stateful_set_table()},
       {.info = kube::Lease::kKind, .singular = "lease", .needs_resource_version = true, .table = lease_table()},
       {.info = kube::EndpointSlice::kKind,
        .singular = "endpointslice",

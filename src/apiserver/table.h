@@ -43,6 +43,8 @@ std::string human_duration(Duration duration);
 TableView pod_table();
 TableView deployment_table();
 TableView replica_set_table();
+TableView stateful_set_table();
+TableView controller_revision_table();
 TableView daemon_set_table();
 TableView service_table();
 TableView endpoint_slice_table();

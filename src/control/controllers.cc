@@ -33,6 +33,8 @@ std::string_view to_string(Controller controller) {
     case Controller::NodeIpam: return "node-ipam-controller";
     case Controller::Deployment: return "deployment-controller";
     case Controller::ReplicaSet: return "replicaset-controller";
+    case Controller::StatefulSet: return "statefulset-controller";
+    case Controller::DaemonSet: return "daemonset-controller";
     case Controller::Scheduler: return "scheduler";
     case Controller::GarbageCollector: return "garbage-collector-controller";
     case Controller::TaintEviction: return "taint-eviction-controller";
@@ -72,8 +74,9 @@ Task<Result<std::string>> find_rival(kube::Client& api, std::set<Controller> ena
   // Node IPAM is part of kube-controller-manager too, but off by default there: no proof of a rival.
   const Program programs[] = {
       {"kube-controller-manager",
-       {Controller::Deployment, Controller::ReplicaSet, Controller::GarbageCollector, Controller::TaintEviction,
-        Controller::EndpointSlice, Controller::Endpoints, Controller::Mirroring}},
+       {Controller::Deployment, Controller::ReplicaSet, Controller::StatefulSet, Controller::DaemonSet,
+        Controller::GarbageCollector, Controller::TaintEviction, Controller::EndpointSlice, Controller::Endpoints,
+        Controller::Mirroring}},
       {"kube-scheduler", {Controller::Scheduler}},
   };
   const auto now = std::chrono::time_point_cast<std::chrono::microseconds>(api.loop().wall_now());
@@ -98,6 +101,8 @@ Controllers::Controllers(Loop& loop, kube::Client& api, ControllersOptions optio
     : ipam_events_(api, "node-ipam-controller", options.host),
       deployment_events_(api, "deployment-controller", options.host),
       replica_set_events_(api, "replicaset-controller", options.host),
+      stateful_events_(api, "statefulset-controller", options.host),
+      daemon_events_(api, "daemonset-controller", options.host),
       scheduler_events_(api, "default-scheduler", options.host),
       eviction_events_(api, "taint-eviction-controller", options.host),
       slice_events_(api, "endpoint-slice-controller", options.host),
@@ -107,6 +112,9 @@ Controllers::Controllers(Loop& loop, kube::Client& api, ControllersOptions optio
       pods_(api),
       sets_(api),
       deployments_(api),
+      stateful_(api),
+      daemons_(api),
+      revision_cache_(api),
       services_(api),
       slices_(api),
       endpoints_(api) {
@@ -116,6 +124,9 @@ Controllers::Controllers(Loop& loop, kube::Client& api, ControllersOptions optio
   if (on(Controller::Scheduler)) scheduler_.emplace(loop, api, nodes_, pods_, scheduler_events_);
   if (on(Controller::ReplicaSet)) replica_sets_.emplace(loop, api, sets_, pods_, replica_set_events_);
   if (on(Controller::Deployment)) rollouts_.emplace(loop, api, deployments_, sets_, deployment_events_);
+  if (on(Controller::StatefulSet) || on(Controller::DaemonSet)) revisions_.emplace(api, revision_cache_);
+  if (on(Controller::StatefulSet)) stateful_sets_.emplace(loop, api, stateful_, pods_, *revisions_, stateful_events_);
+  if (on(Controller::DaemonSet)) daemon_sets_.emplace(loop, api, daemons_, nodes_, pods_, *revisions_, daemon_events_);
   if (on(Controller::TaintEviction)) evictions_.emplace(loop, api, nodes_, pods_, eviction_events_);
   if (on(Controller::EndpointSlice) || on(Controller::Endpoints)) selection_.emplace(services_, pods_);
   if (on(Controller::EndpointSlice))
@@ -129,6 +140,9 @@ Controllers::Controllers(Loop& loop, kube::Client& api, ControllersOptions optio
     garbage_->follow(pods_);
     garbage_->follow(sets_);
     garbage_->follow(deployments_);
+    garbage_->follow(stateful_);
+    garbage_->follow(daemons_);
+    garbage_->follow(revision_cache_);
     garbage_->follow(services_);
     garbage_->follow(slices_);
     garbage_->follow(endpoints_);
@@ -136,12 +150,15 @@ Controllers::Controllers(Loop& loop, kube::Client& api, ControllersOptions optio
 }
 
 void Controllers::start() {
-  const bool pods = scheduler_ || replica_sets_ || evictions_ || selection_ || garbage_;
+  const bool pods = scheduler_ || replica_sets_ || revisions_ || evictions_ || selection_ || garbage_;
   const bool sets = replica_sets_ || rollouts_ || garbage_;
-  if (ipam_ || scheduler_ || evictions_ || endpoint_slices_ || garbage_) nodes_.start();
+  if (ipam_ || scheduler_ || evictions_ || endpoint_slices_ || daemon_sets_ || garbage_) nodes_.start();
   if (pods) pods_.start();
   if (sets) sets_.start();
   if (rollouts_ || garbage_) deployments_.start();
+  if (stateful_sets_ || garbage_) stateful_.start();
+  if (daemon_sets_ || garbage_) daemons_.start();
+  if (revisions_ || garbage_) revision_cache_.start();
   if (selection_ || mirroring_ || garbage_) services_.start();
   if (endpoint_slices_ || mirroring_ || garbage_) slices_.start();
   if (endpoints_objects_ || mirroring_ || garbage_) endpoints_.start();
@@ -157,6 +174,9 @@ std::string Controllers::waiting_for() const {
   ask(pods_, "Pods");
   ask(sets_, "ReplicaSets");
   ask(deployments_, "Deployments");
+  ask(stateful_, "StatefulSets");
+  ask(daemons_, "DaemonSets");
+  ask(revision_cache_, "ControllerRevisions");
   ask(services_, "Services");
   ask(slices_, "EndpointSlices");
   ask(endpoints_, "Endpoints");
@@ -170,6 +190,9 @@ std::string Controllers::page() const {
   report(text, pods_);
   report(text, sets_);
   report(text, deployments_);
+  report(text, stateful_);
+  report(text, daemons_);
+  report(text, revision_cache_);
   report(text, services_);
   report(text, slices_);
   report(text, endpoints_);

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "control/daemon_sets.h"
 #include "control/deployments.h"
 #include "control/endpoint_slices.h"
 #include "control/endpoints.h"
@@ -14,6 +15,7 @@
 #include "control/node_ipam.h"
 #include "control/replica_sets.h"
 #include "control/scheduler.h"
+#include "control/stateful_sets.h"
 
 namespace causeway::control {
 
@@ -22,6 +24,8 @@ enum class Controller {
   NodeIpam,
   Deployment,
   ReplicaSet,
+  StatefulSet,
+  DaemonSet,
   Scheduler,
   GarbageCollector,
   TaintEviction,
@@ -30,9 +34,9 @@ enum class Controller {
   Mirroring
 };
 inline constexpr Controller kAllControllers[] = {
-    Controller::NodeIpam,      Controller::Deployment,       Controller::ReplicaSet,
-    Controller::Scheduler,     Controller::GarbageCollector, Controller::TaintEviction,
-    Controller::EndpointSlice, Controller::Endpoints,        Controller::Mirroring};
+    Controller::NodeIpam,      Controller::Deployment, Controller::ReplicaSet,       Controller::StatefulSet,
+    Controller::DaemonSet,     Controller::Scheduler,  Controller::GarbageCollector, Controller::TaintEviction,
+    Controller::EndpointSlice, Controller::Endpoints,  Controller::Mirroring};
 std::string_view to_string(Controller controller);  // "node-ipam-controller"
 
 // "*,-scheduler", "node-ipam-controller": names, all of them, all but some. Errors: Invalid, naming those there are.
@@ -64,12 +68,15 @@ class Controllers {
   std::string page() const;
 
  private:
-  kube::EventRecorder ipam_events_, deployment_events_, replica_set_events_, scheduler_events_, eviction_events_,
-      slice_events_, endpoints_events_, mirroring_events_;
+  kube::EventRecorder ipam_events_, deployment_events_, replica_set_events_, stateful_events_, daemon_events_,
+      scheduler_events_, eviction_events_, slice_events_, endpoints_events_, mirroring_events_;
   kube::Cache<kube::Node> nodes_;
   kube::Cache<kube::Pod> pods_;
   kube::Cache<kube::ReplicaSet> sets_;
   kube::Cache<kube::Deployment> deployments_;
+  kube::Cache<kube::StatefulSet> stateful_;
+  kube::Cache<kube::DaemonSet> daemons_;
+  kube::Cache<kube::ControllerRevision> revision_cache_;
   kube::Cache<kube::Service> services_;
   kube::Cache<kube::EndpointSlice> slices_;
   kube::Cache<kube::Endpoints> endpoints_;
@@ -78,6 +85,9 @@ class Controllers {
   std::optional<Scheduler> scheduler_;
   std::optional<ReplicaSets> replica_sets_;
   std::optional<Deployments> rollouts_;
+  std::optional<Revisions> revisions_;
+  std::optional<StatefulSets> stateful_sets_;
+  std::optional<DaemonSets> daemon_sets_;
   std::optional<Evictions> evictions_;
   std::optional<EndpointSlices> endpoint_slices_;
   std::optional<EndpointsObjects> endpoints_objects_;

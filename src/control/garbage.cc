@@ -12,13 +12,15 @@ namespace {
 
 constexpr size_t kParallel = 16;
 
-constexpr kube::KindInfo kDaemonSet{"apps", "v1", "DaemonSet", "daemonsets", true};
-
 // What may own or be owned. Namespaces are owned by nobody and emptied by the API server's own rules.
 constexpr kube::KindInfo kKinds[] = {
-    kube::Pod::kKind,       kube::ReplicaSet::kKind, kube::Deployment::kKind,    kDaemonSet,
-    kube::Node::kKind,      kube::Service::kKind,    kube::EndpointSlice::kKind, kube::ConfigMap::kKind,
-    kube::Endpoints::kKind, kube::Secret::kKind,     kube::Lease::kKind,         kube::NetworkPolicy::kKind,
+    kube::Pod::kKind,           kube::ReplicaSet::kKind,
+    kube::Deployment::kKind,    kube::DaemonSet::kKind,
+    kube::StatefulSet::kKind,   kube::Node::kKind,
+    kube::Service::kKind,       kube::EndpointSlice::kKind,
+    kube::ConfigMap::kKind,     kube::Endpoints::kKind,
+    kube::Secret::kKind,        kube::Lease::kKind,
+    kube::NetworkPolicy::kKind, kube::ControllerRevision::kKind,
 };
 
 const kube::KindInfo* kind_of(const kube::OwnerReference& owner) {

@@ -77,25 +77,88 @@ Result<kube::StringMap> template_labels(const std::string& pod_template) {
   return labels;
 }
 
-Result<std::string> pod_for(const kube::ReplicaSet& set) {
-  auto object = TRY(parse(set.spec.pod_template.text), "ReplicaSet {}", kube::full_name(set.metadata));
-  json::object metadata;
-  // At most 58 bytes, so that the five random letters of generateName fit into a DNS label.
-  metadata["generateName"] = set.metadata.name.substr(0, 57) + "-";
-  metadata["namespace"] = set.metadata.ns;
-  for (const auto* key : {"labels", "annotations", "finalizers"})
-    if (auto* from = child(object, "metadata").if_contains(key)) metadata[key] = *from;
+namespace {
+
+json::array owner_references(const PodIdentity& identity) {
   json::array owners;
   owners.push_back(json::object{{"apiVersion", "apps/v1"},
-                                {"kind", "ReplicaSet"},
-                                {"name", set.metadata.name},
-                                {"uid", set.metadata.uid},
+                                {"kind", identity.kind},
+                                {"name", identity.owner.name},
+                                {"uid", identity.owner.uid},
                                 {"controller", true},
                                 {"blockOwnerDeletion", true}});
-  metadata["ownerReferences"] = std::move(owners);
-  json::object pod{{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", std::move(metadata)}};
-  if (auto* spec = object.if_contains("spec")) pod["spec"] = *spec;
-  return json::serialize(pod);
+  return owners;
+}
+
+void put_scratch(json::object& spec, const std::vector<std::string>& names) {
+  if (names.empty()) return;
+  json::array volumes;
+  if (const auto* found = spec.if_contains("volumes"); found && found->is_array())
+    for (const auto& volume : found->as_array()) {
+      const auto* name = volume.is_object() ? volume.as_object().if_contains("name") : nullptr;
+      if (!name || !name->is_string() || std::ranges::find(names, std::string_view(name->as_string())) == names.end())
+        volumes.push_back(volume);
+    }
+  for (const auto& name : names) volumes.push_back(json::object{{"name", name}, {"emptyDir", json::object()}});
+  spec["volumes"] = std::move(volumes);
+}
+
+void put_tolerations(json::object& spec, const std::vector<kube::Toleration>& tolerations) {
+  if (tolerations.empty()) return;
+  auto& list = spec["tolerations"];
+  if (!list.is_array()) list = json::array();
+  for (const auto& toleration : tolerations) {
+    json::object object{{"key", toleration.key}, {"operator", toleration.op}, {"effect", toleration.effect}};
+    if (std::ranges::find(list.as_array(), json::value(object)) == list.as_array().end())
+      list.as_array().push_back(std::move(object));
+  }
+}
+
+// Replaces what the template requires of nodes: the node was chosen by it (ReplaceDaemonSetPodNodeNameNodeAffinity).
+void put_node(json::object& spec, const std::string& node) {
+  if (node.empty()) return;
+  json::object field{{"key", "metadata.name"}, {"operator", "In"}, {"values", json::array{json::value(node)}}};
+  json::object term{{"matchFields", json::array{json::value(std::move(field))}}};
+  child(child(spec, "affinity"), "nodeAffinity")["requiredDuringSchedulingIgnoredDuringExecution"] =
+      json::object{{"nodeSelectorTerms", json::array{json::value(std::move(term))}}};
+}
+
+}  // namespace
+
+Result<std::string> pod_from(const std::string& pod_template, const PodIdentity& identity) {
+  auto object = TRY(parse(pod_template), "{} {}", identity.kind, kube::full_name(identity.owner));
+  json::object metadata;
+  if (identity.name.empty())
+    // At most 58 bytes, so that the five random letters of generateName fit into a DNS label.
+    metadata["generateName"] = identity.owner.name.substr(0, 57) + "-";
+  else
+    metadata["name"] = identity.name;
+  metadata["namespace"] = identity.owner.ns;
+  for (const auto* key : {"labels", "annotations", "finalizers"})
+    if (auto* from = child(object, "metadata").if_contains(key)) metadata[key] = *from;
+  for (const auto& [key, value] : identity.labels) child(metadata, "labels")[key] = value;
+  metadata["ownerReferences"] = owner_references(identity);
+  auto& spec = child(object, "spec");
+  if (!identity.hostname.empty()) spec["hostname"] = identity.hostname;
+  if (!identity.subdomain.empty()) spec["subdomain"] = identity.subdomain;
+  put_scratch(spec, identity.scratch);
+  put_tolerations(spec, identity.tolerations);
+  put_node(spec, identity.node);
+  return json::serialize(
+      json::object{{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", std::move(metadata)}, {"spec", spec}});
+}
+
+Result<std::string> revision_data(const std::string& pod_template) {
+  auto object = TRY(parse(pod_template));
+  object["$patch"] = "replace";
+  return json::serialize(json::object{{"spec", json::object{{"template", std::move(object)}}}});
+}
+
+Result<std::string> template_of(const std::string& revision_data) {
+  auto object = TRY(parse(revision_data));
+  auto pod_template = child(child(object, "spec"), "template");
+  pod_template.erase("$patch");
+  return json::serialize(pod_template);
 }
 
 }  // namespace causeway::control

@@ -20,7 +20,25 @@ Result<std::string> with_label(const std::string& pod_template, std::string_view
 // Its metadata.labels.
 Result<kube::StringMap> template_labels(const std::string& pod_template);
 
-// The Pod to create for a ReplicaSet, as JSON: generateName, owner, and the template.
-Result<std::string> pod_for(const kube::ReplicaSet& set);
+// What its controller gives a Pod beside the template.
+struct PodIdentity {
+  std::string kind;                           // of the owner, in apps/v1
+  const kube::ObjectMeta& owner;              // its namespace is the Pod's
+  std::string name;                           // empty: the owner's, with letters that the API server appends
+  kube::StringMap labels;                     // over the template's
+  std::string hostname, subdomain;            // over the template's, unless empty
+  std::vector<std::string> scratch;           // volumes of this name become an emptyDir: they stand in for claims
+  std::vector<kube::Toleration> tolerations;  // beside the template's, unless it has them
+  std::string node;  // the only one that it may run on: a required node affinity, as upstream's DaemonSets
+};
+// The Pod to create, as JSON.
+Result<std::string> pod_from(const std::string& pod_template, const PodIdentity& identity);
+inline Result<std::string> pod_for(const kube::ReplicaSet& set) {
+  return pod_from(set.spec.pod_template.text, {.kind = "ReplicaSet", .owner = set.metadata});
+}
+
+// A ControllerRevision's data: a strategic merge patch that puts the template back, and the template out of it.
+Result<std::string> revision_data(const std::string& pod_template);
+Result<std::string> template_of(const std::string& revision_data);
 
 }  // namespace causeway::control

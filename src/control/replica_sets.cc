@@ -64,8 +64,8 @@ Task<Status> ReplicaSets::reconcile(kube::Ref ref) {
   if (plan.recheck) queue_.add_after(ref, *plan.recheck);
 
   auto& expected = expected_[set.metadata.uid];
-  if (!expected.empty() && loop_.now() - expected.since < kPatience) {
-    queue_.add_after(ref, kPatience);
+  if (expected.holds(loop_.now())) {
+    queue_.add_after(ref, Expected::kPatience);
   } else {
     expected = {.since = loop_.now()};
     std::vector<kube::Pod> remove_pods;

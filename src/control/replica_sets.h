@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "control/expected.h"
 #include "control/key_queue.h"
 #include "control/replicas.h"
 #include "kube/client/cache.h"
@@ -18,15 +19,7 @@ class ReplicaSets {
               kube::EventRecorder& events);
 
  private:
-  // What we did and the cache does not show yet. Decisions wait for it, else the same Pod is made twice.
-  struct Expected {
-    std::set<std::string> created;  // names
-    std::set<std::string> deleted;
-    TimePoint since{};
-    bool empty() const { return created.empty() && deleted.empty(); }
-  };
-  static constexpr Duration kPatience = 30s;  // an event that never came: decide on what the cache shows
-  static constexpr size_t kParallel = 8;      // requests of one ReplicaSet at once
+  static constexpr size_t kParallel = 8;  // requests of one ReplicaSet at once
 
   void pod_changed(const kube::Pod* old, const kube::Pod* now);
   Task<Status> reconcile(kube::Ref ref);

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "control/node_fit.h"
+#include "kube/api/selector.h"
+
 namespace causeway::control {
 namespace {
 
@@ -25,30 +28,6 @@ std::vector<NodeLoads::HostPort> host_ports(const kube::Pod& pod) {
   return ports;
 }
 
-bool tolerates(const kube::Toleration& toleration, const kube::Taint& taint) {
-  if (!toleration.effect.empty() && toleration.effect != taint.effect) return false;
-  if (toleration.op == "Exists") return toleration.key.empty() || toleration.key == taint.key;
-  return toleration.key == taint.key && toleration.value == taint.value;
-}
-
-bool tolerated(const kube::Pod& pod, const kube::Taint& taint) {
-  return std::ranges::any_of(pod.spec.tolerations,
-                             [&](const auto& toleration) { return tolerates(toleration, taint); });
-}
-
-// The taints of the node, and those that a node lifecycle controller would set: a node that is not Ready gets no Pods.
-std::vector<kube::Taint> taints_of(const kube::Node& node) {
-  auto taints = node.spec.taints;
-  const auto add = [&](const char* key) {
-    if (std::ranges::none_of(taints, [&](const auto& taint) { return taint.key == key; }))
-      taints.push_back({.key = key, .effect = "NoSchedule"});
-  };
-  if (node.spec.unschedulable) add("node.kubernetes.io/unschedulable");
-  const auto* ready = kube::find_condition(node.status.conditions, "Ready");
-  if (!ready || ready->status != "True") add("node.kubernetes.io/not-ready");
-  return taints;
-}
-
 size_t pod_limit(const kube::Node& node) {
   const auto pods = node.status.allocatable.find("pods");
   size_t limit = 110;  // kubelet's default
@@ -57,12 +36,58 @@ size_t pod_limit(const kube::Node& node) {
   return limit;
 }
 
-bool selected(const kube::Pod& pod, const kube::Node& node) {
-  return std::ranges::all_of(pod.spec.node_selector, [&](const auto& wanted) {
-    const auto label = node.metadata.labels.find(wanted.first);
-    return label != node.metadata.labels.end() && label->second == wanted.second;
-  });
-}
+// Required affinity between Pods (interpodaffinity). What Pods that are there say of the new one is not asked.
+class Neighbours {
+ public:
+  Neighbours(const kube::Pod& pod, const std::vector<const kube::Node*>& nodes, const std::vector<Placed>& placed)
+      : pod_(pod), placed_(placed) {
+    for (const auto* node : nodes) by_name_[node->metadata.name] = node;
+  }
+  // Why the node does not fit; empty if it does.
+  std::string misfit(const kube::Node& node) const {
+    if (!minds_others(pod_)) return {};
+    const auto& affinity = *pod_.spec.affinity;
+    if (affinity.pod_anti_affinity)
+      for (const auto& term : affinity.pod_anti_affinity->required)
+        if (beside(term, &node)) return "didn't match pod anti-affinity rules";
+    if (affinity.pod_affinity)
+      for (const auto& term : affinity.pod_affinity->required)
+        // The first of a group that wants to be together may be anywhere.
+        if (!beside(term, &node) && (beside(term, nullptr) || !wanted(term, pod_)))
+          return "didn't match pod affinity rules";
+    return {};
+  }
+
+ private:
+  bool wanted(const kube::PodAffinityTerm& term, const kube::Pod& other) const {
+    if (!term.label_selector) return false;
+    const bool named = std::ranges::find(term.namespaces, other.metadata.ns) != term.namespaces.end();
+    const bool every = term.namespace_selector && term.namespace_selector->match_labels.empty() &&
+                       term.namespace_selector->match_expressions.empty();
+    if (!named && !every && !(term.namespaces.empty() && other.metadata.ns == pod_.metadata.ns)) return false;
+    const auto selector = kube::Selector::from(*term.label_selector);
+    return selector && selector->matches(other.metadata.labels);
+  }
+  static const std::string* place(const kube::PodAffinityTerm& term, const kube::Node& node) {
+    const auto label = node.metadata.labels.find(term.topology_key);
+    return label == node.metadata.labels.end() ? nullptr : &label->second;
+  }
+  // A Pod of the term runs in the same place; with null, anywhere.
+  bool beside(const kube::PodAffinityTerm& term, const kube::Node* node) const {
+    const auto* here = node ? place(term, *node) : nullptr;
+    if (node && !here) return false;
+    return std::ranges::any_of(placed_, [&](const Placed& other) {
+      const auto found = by_name_.find(other.node);
+      if (found == by_name_.end() || !wanted(term, *other.pod)) return false;
+      const auto* there = place(term, *found->second);
+      return there && (!node || *there == *here);
+    });
+  }
+
+  const kube::Pod& pod_;
+  const std::vector<Placed>& placed_;
+  std::map<std::string, const kube::Node*> by_name_;
+};
 
 // Why the node does not fit; empty if it does.
 std::string misfit(const kube::Pod& pod, const kube::Node& node, const NodeLoads& loads) {
@@ -71,7 +96,7 @@ std::string misfit(const kube::Pod& pod, const kube::Node& node, const NodeLoads
       if (taint.key == "node.kubernetes.io/unschedulable") return "were unschedulable";
       return fmt::format("had untolerated taint {{{}: {}}}", taint.key, taint.value);
     }
-  if (!selected(pod, node)) return "didn't match Pod's node affinity/selector";
+  if (!selects(pod, node)) return "didn't match Pod's node affinity/selector";
   if (loads.port_conflict(pod, node.metadata.name)) return "didn't have free ports for the requested pod ports";
   if (loads.pods(node.metadata.name) >= pod_limit(node)) return "had too many pods";
   return {};
@@ -125,15 +150,25 @@ bool NodeLoads::port_conflict(const kube::Pod& pod, const std::string& node) con
   return false;
 }
 
-Choice choose_node(const kube::Pod& pod, const std::vector<const kube::Node*>& nodes, const NodeLoads& loads) {
+bool minds_others(const kube::Pod& pod) {
+  const auto& affinity = pod.spec.affinity;
+  return affinity && ((affinity->pod_affinity && !affinity->pod_affinity->required.empty()) ||
+                      (affinity->pod_anti_affinity && !affinity->pod_anti_affinity->required.empty()));
+}
+
+Choice choose_node(const kube::Pod& pod, const std::vector<const kube::Node*>& nodes, const NodeLoads& loads,
+                   const std::vector<Placed>& placed) {
+  const Neighbours neighbours(pod, nodes, placed);
   std::map<std::string, size_t> misfits;
   const kube::Node* best = nullptr;
   const auto cost = [&](const kube::Node& node) {
-    return std::tuple(unwanted(pod, node), loads.siblings(pod, node.metadata.name), loads.pods(node.metadata.name),
-                      std::string_view(node.metadata.name));
+    return std::tuple(unwanted(pod, node), -preference(pod, node), loads.siblings(pod, node.metadata.name),
+                      loads.pods(node.metadata.name), std::string_view(node.metadata.name));
   };
   for (const auto* node : nodes) {
-    if (auto reason = misfit(pod, *node, loads); !reason.empty()) {
+    auto reason = misfit(pod, *node, loads);
+    if (reason.empty()) reason = neighbours.misfit(*node);
+    if (!reason.empty()) {
       ++misfits[std::move(reason)];
     } else if (!best || cost(*node) < cost(*best)) {
       best = node;

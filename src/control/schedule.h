@@ -1,5 +1,5 @@
 // Which node a Pod goes to: pure. The filters of kube-scheduler that a network needs (node name, unschedulable,
-// readiness, taints, node selector, host ports, number of Pods), then spreading.
+// readiness, taints, node selector, affinity, host ports, number of Pods), then spreading.
 #pragma once
 
 #include <map>
@@ -39,7 +39,15 @@ struct Choice {
   std::string reason;  // why not: "0/3 nodes are available: 1 node(s) had untolerated taint {k: v}, ..."
 };
 
-Choice choose_node(const kube::Pod& pod, const std::vector<const kube::Node*>& nodes, const NodeLoads& loads);
+// A Pod that has its node, for the affinity between Pods.
+struct Placed {
+  const kube::Pod* pod = nullptr;
+  std::string node;
+};
+// Whether the Pod says where it must be relative to others: then choose_node() needs to know those.
+bool minds_others(const kube::Pod& pod);
+Choice choose_node(const kube::Pod& pod, const std::vector<const kube::Node*>& nodes, const NodeLoads& loads,
+                   const std::vector<Placed>& placed = {});
 
 // Whether the Pod waits for a scheduler, and for this one.
 bool wants_scheduling(const kube::Pod& pod);

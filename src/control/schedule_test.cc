@@ -84,3 +84,26 @@ TEST_CASE("a full node gets no more Pods") {
   loads.add(pod("one"), "a");
   CHECK(choose_node(pod("two"), {&a}, loads).reason == "0/1 nodes are available: 1 node(s) had too many pods.");
 }
+
+TEST_CASE("affinity: nodes by their labels and names, and Pods apart from or beside each other") {
+  const auto a = node("a", {{"zone", "x"}}), b = node("b", {{"zone", "x"}}), c = node("c", {{"zone", "y"}});
+  auto web = pod("web-1", "web");
+  web.metadata.labels["app"] = "web";
+  auto& affinity = web.spec.affinity.emplace();
+  affinity.node_affinity.emplace().preferred = {
+      {.weight = 5, .preference = {.match_expressions = {{"zone", "In", {"y"}}}}}};
+  CHECK(choose_node(web, {&a, &b, &c}, {}).node == "c");
+  affinity.node_affinity->required = kube::NodeSelector{{{.match_fields = {{"metadata.name", "In", {"b"}}}}}};
+  CHECK(choose_node(web, {&a, &b, &c}, {}).node == "b");
+  affinity.node_affinity.reset();
+  kube::PodAffinityTerm term{.label_selector = kube::LabelSelector{.match_labels = {{"app", "web"}}},
+                             .topology_key = "zone"};
+  affinity.pod_anti_affinity.emplace().required = {term};
+  CHECK(choose_node(web, {&a, &b, &c}, {}, {{&web, "a"}}).node == "c");
+  CHECK(choose_node(web, {&a, &b}, {}, {{&web, "a"}}).reason ==
+        "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules.");
+  affinity.pod_anti_affinity.reset();
+  affinity.pod_affinity.emplace().required = {term};
+  CHECK(choose_node(web, {&a, &b, &c}, {}, {{&web, "c"}}).node == "c");
+  CHECK(choose_node(web, {&a, &b, &c}, {}).node == "a");  // the first may be anywhere
+}

@@ -71,7 +71,14 @@ void Scheduler::schedule(const kube::Ref& ref) {
   nodes_.for_each([&](const kube::Node& node) {
     if (!node.metadata.deletion_timestamp) nodes.push_back(&node);
   });
-  auto choice = choose_node(*pod, nodes, loads_);
+  std::vector<Placed> placed;
+  if (minds_others(*pod)) {
+    pods_.for_each([&](const kube::Pod& other) {
+      if (counts(other)) placed.push_back({&other, other.spec.node_name});
+    });
+    for (const auto& [other, assumed] : assumed_) placed.push_back({&assumed.pod, assumed.node});
+  }
+  auto choice = choose_node(*pod, nodes, loads_, placed);
   if (choice.node.empty()) {
     auto& reported = unfit_[ref];
     if (reported == choice.reason) return;

@@ -98,8 +98,10 @@ CAUSEWAY_FIELDS(ContainerPort, f("name", &S::name), f("hostPort", &S::host_port)
                 always("containerPort", &S::container_port), f("protocol", &S::protocol), f("hostIP", &S::host_ip));
 CAUSEWAY_FIELDS(ObjectFieldSelector, f("apiVersion", &S::api_version), always("fieldPath", &S::field_path));
 CAUSEWAY_FIELDS(KeySelector, f("name", &S::name), always("key", &S::key), f("optional", &S::optional));
-CAUSEWAY_FIELDS(EnvVarSource, f("fieldRef", &S::field_ref), f("configMapKeyRef", &S::config_map_key_ref),
-                f("secretKeyRef", &S::secret_key_ref));
+CAUSEWAY_FIELDS(ResourceFieldSelector, f("containerName", &S::container_name), always("resource", &S::resource),
+                f("divisor", &S::divisor));
+CAUSEWAY_FIELDS(EnvVarSource, f("fieldRef", &S::field_ref), f("resourceFieldRef", &S::resource_field_ref),
+                f("configMapKeyRef", &S::config_map_key_ref), f("secretKeyRef", &S::secret_key_ref));
 CAUSEWAY_FIELDS(EnvVar, always("name", &S::name), f("value", &S::value), f("valueFrom", &S::value_from));
 CAUSEWAY_FIELDS(EnvSourceRef, f("name", &S::name), f("optional", &S::optional));
 CAUSEWAY_FIELDS(EnvFromSource, f("prefix", &S::prefix), f("configMapRef", &S::config_map_ref),
@@ -109,17 +111,34 @@ CAUSEWAY_FIELDS(HttpGetAction, f("path", &S::path), always("port", &S::port), f(
                 f("scheme", &S::scheme), f("httpHeaders", &S::http_headers));
 CAUSEWAY_FIELDS(TcpSocketAction, always("port", &S::port), f("host", &S::host));
 CAUSEWAY_FIELDS(ExecAction, f("command", &S::command));
+CAUSEWAY_FIELDS(GrpcAction, always("port", &S::port), f("service", &S::service));
+CAUSEWAY_FIELDS(SleepAction, always("seconds", &S::seconds));
+CAUSEWAY_FIELDS(LifecycleHandler, f("exec", &S::exec), f("httpGet", &S::http_get), f("tcpSocket", &S::tcp_socket),
+                f("sleep", &S::sleep));
+CAUSEWAY_FIELDS(Lifecycle, f("postStart", &S::post_start), f("preStop", &S::pre_stop),
+                f("stopSignal", &S::stop_signal));
 CAUSEWAY_FIELDS(Probe, f("exec", &S::exec), f("httpGet", &S::http_get), f("tcpSocket", &S::tcp_socket),
+                f("grpc", &S::grpc), f("terminationGracePeriodSeconds", &S::termination_grace_period_seconds),
                 f("initialDelaySeconds", &S::initial_delay_seconds), f("timeoutSeconds", &S::timeout_seconds),
                 f("periodSeconds", &S::period_seconds), f("successThreshold", &S::success_threshold),
                 f("failureThreshold", &S::failure_threshold));
 CAUSEWAY_FIELDS(ResourceRequirements, f("limits", &S::limits), f("requests", &S::requests));
+CAUSEWAY_FIELDS(Capabilities, f("add", &S::add), f("drop", &S::drop));
+CAUSEWAY_FIELDS(SecurityContext, f("capabilities", &S::capabilities), f("privileged", &S::privileged),
+                f("runAsUser", &S::run_as_user), f("runAsGroup", &S::run_as_group),
+                f("runAsNonRoot", &S::run_as_non_root), f("readOnlyRootFilesystem", &S::read_only_root_filesystem),
+                f("allowPrivilegeEscalation", &S::allow_privilege_escalation));
+CAUSEWAY_FIELDS(VolumeMount, always("name", &S::name), f("readOnly", &S::read_only),
+                always("mountPath", &S::mount_path), f("subPath", &S::sub_path), f("subPathExpr", &S::sub_path_expr));
 CAUSEWAY_FIELDS(Container, always("name", &S::name), f("image", &S::image), f("command", &S::command),
                 f("args", &S::args), f("workingDir", &S::working_dir), f("ports", &S::ports),
                 f("envFrom", &S::env_from), f("env", &S::env), f("resources", &S::resources),
                 f("restartPolicy", &S::restart_policy), f("livenessProbe", &S::liveness_probe),
                 f("readinessProbe", &S::readiness_probe), f("startupProbe", &S::startup_probe),
-                f("imagePullPolicy", &S::image_pull_policy));
+                f("lifecycle", &S::lifecycle), f("securityContext", &S::security_context),
+                f("volumeMounts", &S::volume_mounts), f("imagePullPolicy", &S::image_pull_policy),
+                f("terminationMessagePath", &S::termination_message_path),
+                f("terminationMessagePolicy", &S::termination_message_policy));
 CAUSEWAY_FIELDS(Toleration, f("key", &S::key), f("operator", &S::op), f("value", &S::value), f("effect", &S::effect),
                 f("tolerationSeconds", &S::toleration_seconds));
 CAUSEWAY_FIELDS(HostAlias, always("ip", &S::ip), f("hostnames", &S::hostnames));
@@ -127,7 +146,37 @@ CAUSEWAY_FIELDS(PodDnsConfigOption, f("name", &S::name), f("value", &S::value));
 CAUSEWAY_FIELDS(PodDnsConfig, f("nameservers", &S::nameservers), f("searches", &S::searches),
                 f("options", &S::options));
 CAUSEWAY_FIELDS(Sysctl, always("name", &S::name), always("value", &S::value));
-CAUSEWAY_FIELDS(PodSecurityContext, f("sysctls", &S::sysctls));
+CAUSEWAY_FIELDS(PodSecurityContext, f("sysctls", &S::sysctls), f("runAsUser", &S::run_as_user),
+                f("runAsGroup", &S::run_as_group), f("runAsNonRoot", &S::run_as_non_root), f("fsGroup", &S::fs_group),
+                f("supplementalGroups", &S::supplemental_groups));
+CAUSEWAY_FIELDS(KeyToPath, always("key", &S::key), always("path", &S::path), f("mode", &S::mode));
+CAUSEWAY_FIELDS(ObjectVolume, f("name", &S::name), f("items", &S::items), f("defaultMode", &S::default_mode),
+                f("optional", &S::optional));
+CAUSEWAY_FIELDS(SecretVolume, f("secretName", &S::name), f("items", &S::items), f("defaultMode", &S::default_mode),
+                f("optional", &S::optional));
+CAUSEWAY_FIELDS(DownwardApiFile, always("path", &S::path), f("fieldRef", &S::field_ref),
+                f("resourceFieldRef", &S::resource_field_ref), f("mode", &S::mode));
+CAUSEWAY_FIELDS(DownwardApiVolume, f("items", &S::items), f("defaultMode", &S::default_mode));
+CAUSEWAY_FIELDS(VolumeProjection, f("configMap", &S::config_map), f("secret", &S::secret),
+                f("downwardAPI", &S::downward_api), f("serviceAccountToken", &S::service_account_token));
+CAUSEWAY_FIELDS(ProjectedVolume, f("sources", &S::sources), f("defaultMode", &S::default_mode));
+CAUSEWAY_FIELDS(EmptyDirVolume, f("medium", &S::medium), f("sizeLimit", &S::size_limit));
+CAUSEWAY_FIELDS(HostPathVolume, always("path", &S::path), f("type", &S::type));
+CAUSEWAY_FIELDS(ClaimVolume, always("claimName", &S::claim_name));
+CAUSEWAY_FIELDS(Volume, always("name", &S::name), f("emptyDir", &S::empty_dir), f("configMap", &S::config_map),
+                f("secret", &S::secret), f("downwardAPI", &S::downward_api), f("projected", &S::projected),
+                f("hostPath", &S::host_path), f("persistentVolumeClaim", &S::persistent_volume_claim));
+CAUSEWAY_FIELDS(NodeSelectorRequirement, always("key", &S::key), always("operator", &S::op), f("values", &S::values));
+CAUSEWAY_FIELDS(NodeSelectorTerm, f("matchExpressions", &S::match_expressions), f("matchFields", &S::match_fields));
+CAUSEWAY_FIELDS(NodeSelector, always("nodeSelectorTerms", &S::node_selector_terms));
+CAUSEWAY_FIELDS(PreferredSchedulingTerm, always("weight", &S::weight), always("preference", &S::preference));
+CAUSEWAY_FIELDS(NodeAffinity, f("requiredDuringSchedulingIgnoredDuringExecution", &S::required),
+                f("preferredDuringSchedulingIgnoredDuringExecution", &S::preferred));
+CAUSEWAY_FIELDS(PodAffinityTerm, f("labelSelector", &S::label_selector), f("namespaces", &S::namespaces),
+                always("topologyKey", &S::topology_key), f("namespaceSelector", &S::namespace_selector));
+CAUSEWAY_FIELDS(PodAffinity, f("requiredDuringSchedulingIgnoredDuringExecution", &S::required));
+CAUSEWAY_FIELDS(Affinity, f("nodeAffinity", &S::node_affinity), f("podAffinity", &S::pod_affinity),
+                f("podAntiAffinity", &S::pod_anti_affinity));
 CAUSEWAY_FIELDS(PodReadinessGate, always("conditionType", &S::condition_type));
 CAUSEWAY_FIELDS(PodSpec, f("initContainers", &S::init_containers), always("containers", &S::containers),
                 f("restartPolicy", &S::restart_policy),
@@ -138,7 +187,8 @@ CAUSEWAY_FIELDS(PodSpec, f("initContainers", &S::init_containers), always("conta
                 f("hostname", &S::hostname), f("subdomain", &S::subdomain), f("schedulerName", &S::scheduler_name),
                 f("tolerations", &S::tolerations), f("hostAliases", &S::host_aliases), f("dnsConfig", &S::dns_config),
                 f("readinessGates", &S::readiness_gates), f("setHostnameAsFQDN", &S::set_hostname_as_fqdn),
-                f("hostnameOverride", &S::hostname_override));
+                f("hostnameOverride", &S::hostname_override), f("volumes", &S::volumes), f("affinity", &S::affinity),
+                f("enableServiceLinks", &S::enable_service_links));
 CAUSEWAY_FIELDS(ContainerStateWaiting, f("reason", &S::reason), f("message", &S::message));
 CAUSEWAY_FIELDS(ContainerStateRunning, f("startedAt", &S::started_at));
 CAUSEWAY_FIELDS(ContainerStateTerminated, always("exitCode", &S::exit_code), f("signal", &S::signal),
@@ -241,6 +291,36 @@ CAUSEWAY_FIELDS(DeploymentStatus, f("observedGeneration", &S::observed_generatio
                 f("availableReplicas", &S::available_replicas), f("unavailableReplicas", &S::unavailable_replicas),
                 f("conditions", &S::conditions), f("collisionCount", &S::collision_count));
 CAUSEWAY_FIELDS(Deployment, always("metadata", &S::metadata), f("spec", &S::spec), f("status", &S::status));
+CAUSEWAY_FIELDS(RollingUpdateStatefulSet, f("partition", &S::partition), f("maxUnavailable", &S::max_unavailable));
+CAUSEWAY_FIELDS(StatefulSetUpdateStrategy, f("type", &S::type), f("rollingUpdate", &S::rolling_update));
+CAUSEWAY_FIELDS(StatefulSetOrdinals, f("start", &S::start));
+CAUSEWAY_FIELDS(VolumeClaimTemplate, always("metadata", &S::metadata));
+CAUSEWAY_FIELDS(StatefulSetSpec, f("replicas", &S::replicas), always("selector", &S::selector),
+                f("template", &S::pod_template), f("volumeClaimTemplates", &S::volume_claim_templates),
+                always("serviceName", &S::service_name), f("podManagementPolicy", &S::pod_management_policy),
+                f("updateStrategy", &S::update_strategy), f("revisionHistoryLimit", &S::revision_history_limit),
+                f("minReadySeconds", &S::min_ready_seconds), f("ordinals", &S::ordinals));
+CAUSEWAY_FIELDS(StatefulSetStatus, f("observedGeneration", &S::observed_generation), always("replicas", &S::replicas),
+                f("readyReplicas", &S::ready_replicas), f("currentReplicas", &S::current_replicas),
+                f("updatedReplicas", &S::updated_replicas), f("currentRevision", &S::current_revision),
+                f("updateRevision", &S::update_revision), f("collisionCount", &S::collision_count),
+                f("conditions", &S::conditions), always("availableReplicas", &S::available_replicas));
+CAUSEWAY_FIELDS(StatefulSet, always("metadata", &S::metadata), f("spec", &S::spec), f("status", &S::status));
+CAUSEWAY_FIELDS(RollingUpdateDaemonSet, f("maxUnavailable", &S::max_unavailable), f("maxSurge", &S::max_surge));
+CAUSEWAY_FIELDS(DaemonSetUpdateStrategy, f("type", &S::type), f("rollingUpdate", &S::rolling_update));
+CAUSEWAY_FIELDS(DaemonSetSpec, always("selector", &S::selector), f("template", &S::pod_template),
+                f("updateStrategy", &S::update_strategy), f("minReadySeconds", &S::min_ready_seconds),
+                f("revisionHistoryLimit", &S::revision_history_limit));
+CAUSEWAY_FIELDS(DaemonSetStatus, always("currentNumberScheduled", &S::current_number_scheduled),
+                always("numberMisscheduled", &S::number_misscheduled),
+                always("desiredNumberScheduled", &S::desired_number_scheduled), always("numberReady", &S::number_ready),
+                f("observedGeneration", &S::observed_generation),
+                f("updatedNumberScheduled", &S::updated_number_scheduled), f("numberAvailable", &S::number_available),
+                f("numberUnavailable", &S::number_unavailable), f("collisionCount", &S::collision_count),
+                f("conditions", &S::conditions));
+CAUSEWAY_FIELDS(DaemonSet, always("metadata", &S::metadata), f("spec", &S::spec), f("status", &S::status));
+CAUSEWAY_FIELDS(ControllerRevision, always("metadata", &S::metadata), f("data", &S::data),
+                always("revision", &S::revision));
 
 // --- event.h
 CAUSEWAY_FIELDS(EventSource, f("component", &S::component), f("host", &S::host));

@@ -11,11 +11,16 @@ CAUSEWAY_KIND(IpAddress);
 CAUSEWAY_KIND(NetworkPolicy);
 CAUSEWAY_KIND(ReplicaSet);
 CAUSEWAY_KIND(Deployment);
+CAUSEWAY_KIND(StatefulSet);
+CAUSEWAY_KIND(DaemonSet);
+CAUSEWAY_KIND(ControllerRevision);
 CAUSEWAY_KIND(Lease);
 
 CAUSEWAY_PART(ServiceSpec);
 CAUSEWAY_PART(ReplicaSetStatus);
 CAUSEWAY_PART(DeploymentStatus);
 CAUSEWAY_PART(DeploymentSpec);
+CAUSEWAY_PART(StatefulSetStatus);
+CAUSEWAY_PART(DaemonSetStatus);
 
 }  // namespace causeway::kube

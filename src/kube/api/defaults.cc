@@ -67,6 +67,16 @@ std::string_view image_tag(std::string_view image) {
   return image.substr(colon + 1);
 }
 
+// Of an environment variable, or of a file of the downward API.
+void refs(json::object& from) {
+  if (json::object* field = object_in(from, "fieldRef")) set_default(*field, "apiVersion", "v1");
+  if (json::object* resource = object_in(from, "resourceFieldRef")) {
+    json::value* divisor = resource->if_contains("divisor");
+    if (divisor && divisor->is_int64()) *divisor = std::to_string(divisor->get_int64());
+    set_default(*resource, "divisor", "0");
+  }
+}
+
 void container(json::object& container) {
   set_default(container, "imagePullPolicy",
               image_tag(text_in(container, "image")) == "latest" ? "Always" : "IfNotPresent");
@@ -79,8 +89,7 @@ void container(json::object& container) {
   }
   for_each_object(container, "ports", [](json::object& port) { set_default(port, "protocol", "TCP"); });
   for_each_object(container, "env", [](json::object& env) {
-    if (json::object* from = object_in(env, "valueFrom"))
-      if (json::object* field = object_in(*from, "fieldRef")) set_default(*field, "apiVersion", "v1");
+    if (json::object* from = object_in(env, "valueFrom")) refs(*from);
   });
   for (auto name : {"livenessProbe", "readinessProbe", "startupProbe"}) probe(container, name);
   if (json::object* lifecycle = object_in(container, "lifecycle"))
@@ -98,8 +107,10 @@ void volume(json::object& volume) {
     if (json::object* from = object_in(volume, source); from && !has(*from, "defaultMode"))
       (*from)["defaultMode"] = 0644;
   if (json::object* path = object_in(volume, "hostPath"); path && !has(*path, "type")) (*path)["type"] = "";
+  if (json::object* downward = object_in(volume, "downwardAPI")) for_each_object(*downward, "items", refs);
   if (json::object* projected = object_in(volume, "projected"))
     for_each_object(*projected, "sources", [](json::object& source) {
+      if (json::object* downward = object_in(source, "downwardAPI")) for_each_object(*downward, "items", refs);
       if (json::object* token = object_in(source, "serviceAccountToken"); token && !has(*token, "expirationSeconds"))
         (*token)["expirationSeconds"] = 3600;
     });
@@ -184,6 +195,23 @@ void daemon_set(json::object& object) {
     if (!has(rolling, "maxUnavailable")) rolling["maxUnavailable"] = 1;
     if (!has(rolling, "maxSurge")) rolling["maxSurge"] = 0;
   }
+  pod_template(spec);
+}
+
+void stateful_set(json::object& object) {
+  json::object& spec = make_object(object, "spec");
+  if (!has(spec, "replicas")) spec["replicas"] = 1;
+  if (!has(spec, "revisionHistoryLimit")) spec["revisionHistoryLimit"] = 10;
+  set_default(spec, "podManagementPolicy", "OrderedReady");
+  json::object& strategy = make_object(spec, "updateStrategy");
+  set_default(strategy, "type", "RollingUpdate");
+  if (text_in(strategy, "type") == "RollingUpdate") {
+    json::object& rolling = make_object(strategy, "rollingUpdate");
+    if (!has(rolling, "partition")) rolling["partition"] = 0;
+  }
+  json::object& retention = make_object(spec, "persistentVolumeClaimRetentionPolicy");
+  set_default(retention, "whenDeleted", "Retain");
+  set_default(retention, "whenScaled", "Retain");
   pod_template(spec);
 }
 
@@ -327,6 +355,8 @@ void set_defaults(const KindInfo& kind, json::object& object) {
       replica_set(object);
     else if (kind.kind == "DaemonSet")
       daemon_set(object);
+    else if (kind.kind == "StatefulSet")
+      stateful_set(object);
   } else if (kind.group == "networking.k8s.io") {
     if (kind.kind == "NetworkPolicy") network_policy(object);
   } else if (kind.group == "discovery.k8s.io") {

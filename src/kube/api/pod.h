@@ -25,8 +25,15 @@ struct KeySelector {  // of a ConfigMap or Secret
   std::optional<bool> optional;
   bool operator==(const KeySelector&) const = default;
 };
+struct ResourceFieldSelector {
+  std::string container_name;  // empty: the container itself
+  std::string resource;        // "limits.cpu", "requests.memory"
+  std::string divisor;         // a quantity; empty means 1
+  bool operator==(const ResourceFieldSelector&) const = default;
+};
 struct EnvVarSource {
   std::optional<ObjectFieldSelector> field_ref;
+  std::optional<ResourceFieldSelector> resource_field_ref;
   std::optional<KeySelector> config_map_key_ref;
   std::optional<KeySelector> secret_key_ref;
   bool operator==(const EnvVarSource&) const = default;
@@ -71,15 +78,39 @@ struct ExecAction {
   std::vector<std::string> command;
   bool operator==(const ExecAction&) const = default;
 };
+struct GrpcAction {
+  int32_t port = 0;
+  std::string service;
+  bool operator==(const GrpcAction&) const = default;
+};
+struct SleepAction {
+  int64_t seconds = 0;
+  bool operator==(const SleepAction&) const = default;
+};
+struct LifecycleHandler {
+  std::optional<ExecAction> exec;
+  std::optional<HttpGetAction> http_get;
+  std::optional<TcpSocketAction> tcp_socket;
+  std::optional<SleepAction> sleep;
+  bool operator==(const LifecycleHandler&) const = default;
+};
+struct Lifecycle {
+  std::optional<LifecycleHandler> post_start;
+  std::optional<LifecycleHandler> pre_stop;
+  std::string stop_signal;  // "SIGUSR1"; empty: the image's, else SIGTERM
+  bool operator==(const Lifecycle&) const = default;
+};
 struct Probe {
   std::optional<HttpGetAction> http_get;
   std::optional<TcpSocketAction> tcp_socket;
   std::optional<ExecAction> exec;
+  std::optional<GrpcAction> grpc;
   int32_t initial_delay_seconds = 0;
-  int32_t timeout_seconds = 0;    // 0 (unset): 1
-  int32_t period_seconds = 0;     // 0 (unset): 10
-  int32_t success_threshold = 0;  // 0 (unset): 1
-  int32_t failure_threshold = 0;  // 0 (unset): 3
+  int32_t timeout_seconds = 0;                              // 0 (unset): 1
+  int32_t period_seconds = 0;                               // 0 (unset): 10
+  int32_t success_threshold = 0;                            // 0 (unset): 1
+  int32_t failure_threshold = 0;                            // 0 (unset): 3
+  std::optional<int64_t> termination_grace_period_seconds;  // absent: the Pod's
   bool operator==(const Probe&) const = default;
 };
 
@@ -87,6 +118,30 @@ struct ResourceRequirements {
   StringMap limits;
   StringMap requests;
   bool operator==(const ResourceRequirements&) const = default;
+};
+
+struct Capabilities {
+  std::vector<std::string> add;  // "NET_ADMIN", "ALL"
+  std::vector<std::string> drop;
+  bool operator==(const Capabilities&) const = default;
+};
+struct SecurityContext {  // of a container
+  std::optional<Capabilities> capabilities;
+  std::optional<bool> privileged;
+  std::optional<int64_t> run_as_user;
+  std::optional<int64_t> run_as_group;
+  std::optional<bool> run_as_non_root;
+  std::optional<bool> read_only_root_filesystem;
+  std::optional<bool> allow_privilege_escalation;
+  bool operator==(const SecurityContext&) const = default;
+};
+struct VolumeMount {
+  std::string name;
+  bool read_only = false;
+  std::string mount_path;
+  std::string sub_path;
+  std::string sub_path_expr;
+  bool operator==(const VolumeMount&) const = default;
 };
 
 struct Container {
@@ -102,8 +157,13 @@ struct Container {
   std::optional<Probe> liveness_probe;
   std::optional<Probe> readiness_probe;
   std::optional<Probe> startup_probe;
+  std::optional<Lifecycle> lifecycle;
+  std::optional<SecurityContext> security_context;
+  std::vector<VolumeMount> volume_mounts;
   std::string restart_policy;  // only init containers: "Always" makes it a sidecar
   std::string image_pull_policy;
+  std::string termination_message_path;
+  std::string termination_message_policy;  // File, FallbackToLogsOnError
   bool operator==(const Container&) const = default;
 };
 
@@ -139,8 +199,127 @@ struct Sysctl {
 };
 struct PodSecurityContext {
   std::vector<Sysctl> sysctls;
+  std::optional<int64_t> run_as_user;
+  std::optional<int64_t> run_as_group;
+  std::optional<bool> run_as_non_root;
+  std::optional<int64_t> fs_group;
+  std::vector<int64_t> supplemental_groups;
   bool operator==(const PodSecurityContext&) const = default;
 };
+struct KeyToPath {
+  std::string key;
+  std::string path;
+  std::optional<int32_t> mode;
+  bool operator==(const KeyToPath&) const = default;
+};
+struct ObjectVolume {  // of a ConfigMap or Secret
+  std::string name;    // "secretName" of a Secret's volume
+  std::vector<KeyToPath> items;
+  std::optional<int32_t> default_mode;  // absent in a projection
+  std::optional<bool> optional;
+  bool operator==(const ObjectVolume&) const = default;
+};
+struct SecretVolume {  // as ObjectVolume; another name on the wire
+  std::string name;
+  std::vector<KeyToPath> items;
+  std::optional<int32_t> default_mode;
+  std::optional<bool> optional;
+  bool operator==(const SecretVolume&) const = default;
+};
+struct DownwardApiFile {
+  std::string path;
+  std::optional<ObjectFieldSelector> field_ref;
+  std::optional<ResourceFieldSelector> resource_field_ref;
+  std::optional<int32_t> mode;
+  bool operator==(const DownwardApiFile&) const = default;
+};
+struct DownwardApiVolume {
+  std::vector<DownwardApiFile> items;
+  std::optional<int32_t> default_mode;
+  bool operator==(const DownwardApiVolume&) const = default;
+};
+struct VolumeProjection {
+  std::optional<ObjectVolume> config_map;
+  std::optional<ObjectVolume> secret;
+  std::optional<DownwardApiVolume> downward_api;
+  RawJson service_account_token;  // not done; present is told apart from absent
+  bool operator==(const VolumeProjection&) const = default;
+};
+struct ProjectedVolume {
+  std::vector<VolumeProjection> sources;
+  std::optional<int32_t> default_mode;
+  bool operator==(const ProjectedVolume&) const = default;
+};
+struct EmptyDirVolume {
+  std::string medium;      // "", Memory
+  std::string size_limit;  // a quantity
+  bool operator==(const EmptyDirVolume&) const = default;
+};
+struct HostPathVolume {
+  std::string path;
+  std::string type;  // "", Directory, DirectoryOrCreate, File, FileOrCreate, Socket, CharDevice, BlockDevice
+  bool operator==(const HostPathVolume&) const = default;
+};
+struct ClaimVolume {
+  std::string claim_name;
+  bool operator==(const ClaimVolume&) const = default;
+};
+// One with none of these is of a type that we do not know.
+struct Volume {
+  std::string name;
+  std::optional<EmptyDirVolume> empty_dir;
+  std::optional<ObjectVolume> config_map;
+  std::optional<SecretVolume> secret;
+  std::optional<DownwardApiVolume> downward_api;
+  std::optional<ProjectedVolume> projected;
+  std::optional<HostPathVolume> host_path;
+  std::optional<ClaimVolume> persistent_volume_claim;
+  bool operator==(const Volume&) const = default;
+};
+
+struct NodeSelectorRequirement {
+  std::string key;
+  std::string op;  // "operator": In, NotIn, Exists, DoesNotExist, Gt, Lt
+  std::vector<std::string> values;
+  bool operator==(const NodeSelectorRequirement&) const = default;
+};
+struct NodeSelectorTerm {  // an empty one matches nothing
+  std::vector<NodeSelectorRequirement> match_expressions;
+  std::vector<NodeSelectorRequirement> match_fields;  // metadata.name only
+  bool operator==(const NodeSelectorTerm&) const = default;
+};
+struct NodeSelector {
+  std::vector<NodeSelectorTerm> node_selector_terms;  // one of them must match
+  bool operator==(const NodeSelector&) const = default;
+};
+struct PreferredSchedulingTerm {
+  int32_t weight = 0;
+  NodeSelectorTerm preference;
+  bool operator==(const PreferredSchedulingTerm&) const = default;
+};
+struct NodeAffinity {
+  std::optional<NodeSelector> required;  // "requiredDuringSchedulingIgnoredDuringExecution"
+  std::vector<PreferredSchedulingTerm> preferred;
+  bool operator==(const NodeAffinity&) const = default;
+};
+struct PodAffinityTerm {
+  std::optional<LabelSelector> label_selector;
+  std::vector<std::string> namespaces;
+  std::string topology_key;
+  std::optional<LabelSelector> namespace_selector;
+  bool operator==(const PodAffinityTerm&) const = default;
+};
+struct PodAffinity {  // and PodAntiAffinity; what is preferred is not read
+  std::vector<PodAffinityTerm> required;
+  bool operator==(const PodAffinity&) const = default;
+};
+struct Affinity {
+  std::optional<NodeAffinity> node_affinity;
+  std::optional<PodAffinity> pod_affinity;
+  std::optional<PodAffinity> pod_anti_affinity;
+  bool operator==(const Affinity&) const = default;
+};
+
 struct PodReadinessGate {
   std::string condition_type;
   bool operator==(const PodReadinessGate&) const = default;
@@ -166,6 +345,9 @@ struct PodSpec {
   std::string scheduler_name;
   std::vector<PodReadinessGate> readiness_gates;
   std::optional<PodSecurityContext> security_context;
+  std::vector<Volume> volumes;
+  std::optional<Affinity> affinity;
+  std::optional<bool> enable_service_links;  // absent: true
   bool operator==(const PodSpec&) const = default;
 };
 

@@ -98,6 +98,18 @@ apps.DaemonSet
  metadata ObjectMeta
  spec apps.DaemonSetSpec
  status apps.DaemonSetStatus
+apps.StatefulSet
+ apiVersion string
+ kind string
+ metadata ObjectMeta
+ spec apps.StatefulSetSpec
+ status apps.StatefulSetStatus
+apps.ControllerRevision
+ apiVersion string
+ kind string
+ metadata ObjectMeta
+ data any
+ revision int64 required
 networking.NetworkPolicy
  apiVersion string
  kind string
@@ -368,6 +380,29 @@ apps.DaemonSetStatus
  numberUnavailable int32
  collisionCount int32
  conditions []apps.DaemonSetCondition merge=type keys=type
+apps.StatefulSetSpec
+ replicas int32
+ selector LabelSelector required
+ template PodTemplateSpec required
+ volumeClaimTemplates []PersistentVolumeClaim
+ serviceName string
+ podManagementPolicy string enum=OrderedReady|Parallel
+ updateStrategy apps.StatefulSetUpdateStrategy
+ revisionHistoryLimit int32
+ minReadySeconds int32
+ persistentVolumeClaimRetentionPolicy apps.StatefulSetPersistentVolumeClaimRetentionPolicy
+ ordinals apps.StatefulSetOrdinals
+apps.StatefulSetStatus
+ observedGeneration int64
+ replicas int32 required
+ readyReplicas int32
+ currentReplicas int32
+ updatedReplicas int32
+ currentRevision string
+ updateRevision string
+ collisionCount int32
+ conditions []apps.StatefulSetCondition merge=type keys=type
+ availableReplicas int32
 networking.NetworkPolicySpec
  podSelector LabelSelector
  ingress []networking.NetworkPolicyIngressRule
@@ -733,6 +768,26 @@ apps.DaemonSetCondition
  lastTransitionTime time
  reason string
  message string
+PersistentVolumeClaim
+ apiVersion string
+ kind string
+ metadata ObjectMeta
+ spec PersistentVolumeClaimSpec
+ status PersistentVolumeClaimStatus
+apps.StatefulSetUpdateStrategy
+ type string enum=RollingUpdate|OnDelete
+ rollingUpdate apps.RollingUpdateStatefulSetStrategy
+apps.StatefulSetPersistentVolumeClaimRetentionPolicy
+ whenDeleted string
+ whenScaled string
+apps.StatefulSetOrdinals
+ start int32
+apps.StatefulSetCondition
+ type string required
+ status string required
+ lastTransitionTime time
+ reason string
+ message string
 networking.NetworkPolicyIngressRule
  ports []networking.NetworkPolicyPort
  from []networking.NetworkPolicyPeer
@@ -1052,6 +1107,28 @@ apps.RollingUpdateDeployment
 apps.RollingUpdateDaemonSet
  maxUnavailable intorstring
  maxSurge intorstring
+PersistentVolumeClaimSpec
+ accessModes []string enum=ReadWriteOnce|ReadOnlyMany|ReadWriteMany|ReadWriteOncePod
+ selector LabelSelector
+ resources VolumeResourceRequirements
+ volumeName string
+ storageClassName string
+ volumeMode string enum=Block|Filesystem
+ dataSource TypedLocalObjectReference
+ dataSourceRef TypedObjectReference
+ volumeAttributesClassName string
+PersistentVolumeClaimStatus
+ phase string enum=Pending|Bound|Lost
+ accessModes []string enum=ReadWriteOnce|ReadOnlyMany|ReadWriteMany|ReadWriteOncePod
+ capacity {}quantity
+ conditions []PersistentVolumeClaimCondition merge=type keys=type
+ allocatedResources {}quantity
+ allocatedResourceStatuses {}string enum=ControllerResizeInProgress|ControllerResizeInfeasible|NodeResizePending|NodeResizeInProgress|NodeResizeInfeasible
+ currentVolumeAttributesClassName string
+ modifyVolumeStatus ModifyVolumeStatus
+apps.RollingUpdateStatefulSetStrategy
+ partition int32
+ maxUnavailable intorstring
 networking.NetworkPolicyPort
  protocol string enum=TCP|UDP|SCTP
  port intorstring
@@ -1162,6 +1239,28 @@ PortStatus
  port int32 required
  protocol string required enum=TCP|UDP|SCTP
  error string
+VolumeResourceRequirements
+ limits {}quantity
+ requests {}quantity
+TypedLocalObjectReference
+ apiGroup string
+ kind string required
+ name string required
+TypedObjectReference
+ apiGroup string
+ kind string required
+ name string required
+ namespace string
+PersistentVolumeClaimCondition
+ type string required
+ status string required
+ lastProbeTime time
+ lastTransitionTime time
+ reason string
+ message string
+ModifyVolumeStatus
+ targetVolumeAttributesClassName string
+ status string required enum=Pending|InProgress|Infeasible
 networking.IPBlock
  cidr string required
  except []string
@@ -1200,16 +1299,6 @@ PodCertificateProjection
  keyPath string
  certificateChainPath string
  userAnnotations {}string
-PersistentVolumeClaimSpec
- accessModes []string enum=ReadWriteOnce|ReadOnlyMany|ReadWriteMany|ReadWriteOncePod
- selector LabelSelector
- resources VolumeResourceRequirements
- volumeName string
- storageClassName string
- volumeMode string enum=Block|Filesystem
- dataSource TypedLocalObjectReference
- dataSourceRef TypedObjectReference
- volumeAttributesClassName string
 ConfigMapKeySelector
  name string
  key string required
@@ -1233,18 +1322,6 @@ NodeSelectorTerm
  matchFields []NodeSelectorRequirement
 ImageVolumeStatus
  imageRef string
-VolumeResourceRequirements
- limits {}quantity
- requests {}quantity
-TypedLocalObjectReference
- apiGroup string
- kind string required
- name string required
-TypedObjectReference
- apiGroup string
- kind string required
- name string required
- namespace string
 NodeSelectorRequirement
  key string required
  operator string required enum=In|NotIn|Exists|DoesNotExist|Gt|Lt

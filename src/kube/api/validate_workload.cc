@@ -1,4 +1,6 @@
-// Deployment, ReplicaSet and DaemonSet.
+// Deployment, ReplicaSet, StatefulSet and DaemonSet.
+#include <algorithm>
+
 #include "kube/api/selector.h"
 #include "kube/api/validate.h"
 
@@ -30,14 +32,27 @@ void selector_and_template(FieldErrors& errors, const json::object& spec, std::s
     errors.push_back(
         FieldError::invalid((at / "metadata" / "labels").text, found, "`selector` does not match template `labels`"));
   labels(errors, at / "labels", found);
-  const json::object& pod = object_or_empty(*pod_template, "spec");
+  json::object pod = object_or_empty(*pod_template, "spec");
+  // A claim of a StatefulSet is a volume of its Pods.
+  for (const json::value& claim : array_or_empty(spec, "volumeClaimTemplates")) {
+    if (!claim.is_object()) continue;
+    const auto name = text_in(object_or_empty(claim.get_object(), "metadata"), "name");
+    if (!has(pod, "volumes")) pod["volumes"] = json::array();
+    json::array& volumes = pod["volumes"].as_array();
+    if (std::ranges::none_of(volumes, [&](const json::value& volume) {
+          return volume.is_object() && text_in(volume.get_object(), "name") == name;
+        }))
+      volumes.push_back(json::object{{"name", name}});
+  }
   pod_spec(errors, at / "spec", pod);
   auto restart = text_in(pod, "restartPolicy");
   if (restart == "OnFailure" || restart == "Never") one_of(errors, at / "spec" / "restartPolicy", restart, {"Always"});
   if (has(pod, "activeDeadlineSeconds"))
     errors.push_back(FieldError::forbidden(
         (at / "spec" / "activeDeadlineSeconds").text,
-        fmt::format("activeDeadlineSeconds in {} is not Supported", kind == "daemonset" ? "DaemonSet" : "ReplicaSet")));
+        fmt::format("activeDeadlineSeconds in {} is not Supported", kind == "daemonset"     ? "DaemonSet"
+                                                                    : kind == "statefulset" ? "StatefulSet"
+                                                                                            : "ReplicaSet")));
 }
 
 }  // namespace
@@ -83,6 +98,59 @@ void replica_set(FieldErrors& errors, const json::object& object) {
   not_negative(errors, {"spec"}, spec, "replicas");
   not_negative(errors, {"spec"}, spec, "minReadySeconds");
   selector_and_template(errors, spec, "deployment");
+}
+
+void stateful_set(FieldErrors& errors, const json::object& object) {
+  const json::object& spec = object_or_empty(object, "spec");
+  Path path{"spec"};
+  not_negative(errors, path, spec, "replicas");
+  not_negative(errors, path, spec, "minReadySeconds");
+  not_negative(errors, path, spec, "revisionHistoryLimit");
+  one_of(errors, path / "podManagementPolicy", text_in(spec, "podManagementPolicy"), {"OrderedReady", "Parallel"});
+  selector_and_template(errors, spec, "statefulset");
+  not_negative(errors, path / "ordinals", object_or_empty(spec, "ordinals"), "start");
+  const json::object& strategy = object_or_empty(spec, "updateStrategy");
+  Path at = path / "updateStrategy";
+  auto type = text_in(strategy, "type");
+  one_of(errors, at / "type", type, {"RollingUpdate", "OnDelete"});
+  const json::object* rolling = object_in(strategy, "rollingUpdate");
+  if (!rolling) return;
+  Path where = at / "rollingUpdate";
+  if (type == "OnDelete")
+    errors.push_back(FieldError::invalid(where.text, *rolling, "only allowed for updateStrategy 'RollingUpdate'"));
+  not_negative(errors, where, *rolling, "partition");
+  if (const json::value* unavailable = find(*rolling, "maxUnavailable")) {
+    int_or_percent_field(errors, where / "maxUnavailable", unavailable);
+    if (int_or_percent(unavailable) == 0)
+      errors.push_back(FieldError::invalid((where / "maxUnavailable").text, *unavailable, "cannot be 0"));
+    if (unavailable->is_string() && int_or_percent(unavailable) > 100)
+      errors.push_back(
+          FieldError::invalid((where / "maxUnavailable").text, *unavailable, "must not be greater than 100%"));
+  }
+}
+
+// What identifies the Pods and their volumes stays (ValidateStatefulSetUpdate).
+void stateful_set_update(FieldErrors& errors, const json::object& old, const json::object& updated) {
+  json::object before = object_or_empty(old, "spec"), after = object_or_empty(updated, "spec");
+  for (json::object* spec : {&before, &after})
+    for (auto field : {"replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "minReadySeconds",
+                       "persistentVolumeClaimRetentionPolicy"})
+      spec->erase(field);
+  if (before != after)
+    errors.push_back(FieldError::forbidden(
+        "spec",
+        "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
+        "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"));
+}
+
+void controller_revision(FieldErrors& errors, const json::object& object) {
+  if (integer_in(object, "revision").value_or(0) < 0)
+    errors.push_back(FieldError::invalid("revision", *find(object, "revision"), "must be greater than or equal to 0"));
+  if (!has(object, "data")) errors.push_back(FieldError::required("data", "data is mandatory"));
+}
+
+void controller_revision_update(FieldErrors& errors, const json::object& old, const json::object& updated) {
+  immutable(errors, {"data"}, find(old, "data"), find(updated, "data"));
 }
 
 void daemon_set(FieldErrors& errors, const json::object& object) {

@@ -48,6 +48,8 @@ constexpr Rules kRules[] = {
     {"apps", "Deployment", true, check_dns1123_subdomain, deployment, immutable_selector},
     {"apps", "ReplicaSet", true, check_dns1123_subdomain, replica_set, immutable_selector},
     {"apps", "DaemonSet", true, check_dns1123_subdomain, daemon_set, immutable_selector},
+    {"apps", "StatefulSet", true, check_dns1123_subdomain, stateful_set, stateful_set_update},
+    {"apps", "ControllerRevision", true, check_dns1123_subdomain, controller_revision, controller_revision_update},
     {"networking.k8s.io", "NetworkPolicy", true, check_dns1123_subdomain, network_policy, nullptr},
     {"discovery.k8s.io", "EndpointSlice", true, check_dns1123_subdomain, endpoint_slice, immutable_address_type},
     {"", "Endpoints", true, check_dns1123_subdomain, endpoints, nullptr},
@@ -94,9 +96,9 @@ FieldErrors validate_status_update(const KindInfo& kind, const json::object& old
   Path path{"status"};
   if (kind.group == "apps") {
     for (auto field : {"replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration",
-                       "updatedReplicas", "unavailableReplicas"})
+                       "updatedReplicas", "unavailableReplicas", "currentReplicas"})
       not_negative(errors, path, status, field);
-    if (kind.kind == "ReplicaSet" || kind.kind == "Deployment") {
+    if (kind.kind == "ReplicaSet" || kind.kind == "Deployment" || kind.kind == "StatefulSet") {
       auto total = integer_in(status, "replicas").value_or(0);
       for (auto field : {"readyReplicas", "availableReplicas"})
         if (auto count = integer_in(status, field).value_or(0); count > total)

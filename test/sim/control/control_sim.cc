@@ -247,8 +247,9 @@ TEST_CASE("a cluster that has its own controllers is left to them") {
 TEST_CASE("--controllers names what there is") {
   CHECK(parse_controllers("*")->size() == std::size(kAllControllers));
   CHECK(*parse_controllers("*,-scheduler,-node-ipam-controller") ==
-        std::set{Controller::Deployment, Controller::ReplicaSet, Controller::GarbageCollector,
-                 Controller::TaintEviction, Controller::EndpointSlice, Controller::Endpoints, Controller::Mirroring});
+        std::set{Controller::Deployment, Controller::ReplicaSet, Controller::StatefulSet, Controller::DaemonSet,
+                 Controller::GarbageCollector, Controller::TaintEviction, Controller::EndpointSlice,
+                 Controller::Endpoints, Controller::Mirroring});
   CHECK(*parse_controllers("scheduler") == std::set{Controller::Scheduler});
   CHECK(parse_controllers("nodes").error().message().starts_with(
       "--controllers: there is no \"nodes\"; there are: *, node-ipam-controller"));

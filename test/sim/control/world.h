@@ -138,10 +138,13 @@ class World {
   void change(std::string name, std::string patch) {
     must("PATCH", "/apis/apps/v1/namespaces/default/deployments/" + name, std::move(patch));
   }
-  std::string must(std::string method, std::string target, std::string body = {}) {
+  std::string patch_strategic(std::string target, std::string body) {
+    return must("PATCH", std::move(target), std::move(body), "application/strategic-merge-patch+json");
+  }
+  std::string must(std::string method, std::string target, std::string body = {}, std::string type = {}) {
     std::optional<Result<std::string>> answer;
     Scope scope(loop);
-    auto type = method == "PATCH" ? "application/merge-patch+json" : "application/json";
+    if (type.empty()) type = method == "PATCH" ? "application/merge-patch+json" : "application/json";
     scope.spawn(
         "user",
         [](kube::Client& api, std::string method, std::string target, std::string body, std::string type,
