@@ -1,11 +1,13 @@
 #include "apps/agent.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 
@@ -36,7 +38,8 @@ namespace {
 constexpr Duration kAuditEvery = 60s;  // somebody else may change routes, maps and hooks
 constexpr Duration kSettle = 200ms;    // links change in bursts
 constexpr Duration kLookAgain = 5s;    // while something is missing
-constexpr size_t kWorkers = 2;         // blocking calls of the Pods' wiring
+constexpr Duration kTrimAfter = 2s;
+constexpr size_t kWorkers = 2;  // blocking calls of the Pods' wiring
 
 // One agent for each node: the lock goes with the process, however it ends.
 Result<Fd> lock_run_folder(const std::string& run) {
@@ -155,6 +158,7 @@ class Agent {
     listener_ = CO_TRY(pod::listen(loop_, cni_, options_.run + "/agent.sock"));
     scope_.spawn("links", follow_links());
     scope_.spawn("audit", audit());
+    scope_.spawn("trim", trim());
     if (reporter_) scope_.spawn("report Services", reporter_->run());
     ground_.plane->start(scope_, feed_);
     if (const service::Applier* services = ground_.plane->service()) {
@@ -281,6 +285,18 @@ class Agent {
       CO_TRY(co_await loop_.sleep(kAuditEvery));
       feed_.audit();
     }
+  }
+
+  // The first lists and tables took far more memory than what is kept of them: once, it goes back to the node.
+  Task<Status> trim() {
+    const auto synced = [&] {
+      return feed_.applied_once() &&
+             std::ranges::all_of(watches_.states(), [](const auto& one) { return !one.needed || one.health.synced; });
+    };
+    do CO_TRY(co_await loop_.sleep(kTrimAfter));
+    while (!synced());
+    ::malloc_trim(0);
+    co_return ok();
   }
 
   // What kube-proxy's own server shows: its metrics, and the process's.

@@ -32,14 +32,19 @@ std::vector<Metric> metrics_of(const AgentParts& parts) {
   Metric applies{"causeway_consumer_applies_total", "Times that tables were applied.", MetricKind::Counter, {}};
   Metric retries{
       "causeway_consumer_retries_total", "Times that applying failed and was put off.", MetricKind::Counter, {}};
+  Metric latency{"causeway_consumer_change_seconds",
+                 "From the first watch event of a change until all of it was in the kernel.",
+                 MetricKind::Histogram,
+                 {}};
   for (const auto& consumer : parts.feed.consumers()) {
     const std::map<std::string, std::string> labels{{"consumer", consumer.name}};
+    latency.samples.push_back({labels, 0, std::make_shared<const Histogram>(consumer.latency)});
     acknowledged.samples.push_back({labels, number(static_cast<uint64_t>(consumer.acknowledged))});
     failures.samples.push_back({labels, number(consumer.failures.size() + (consumer.error.empty() ? 0 : 1))});
     applies.samples.push_back({labels, number(consumer.applies)});
     retries.samples.push_back({labels, number(consumer.retries)});
   }
-  for (Metric* metric : {&acknowledged, &failures, &applies, &retries}) out.push_back(std::move(*metric));
+  for (Metric* metric : {&acknowledged, &failures, &applies, &retries, &latency}) out.push_back(std::move(*metric));
 
   out.push_back({"causeway_plane_info",
                  "1, with the plane of this node.",

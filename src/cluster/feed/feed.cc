@@ -13,6 +13,7 @@ struct Feed::Runner {
   Channel<bool> work;  // one item at most: "look at pending"
   ChangeSet pending;
   Generation pending_generation{};
+  std::optional<TimePoint> pending_since;
   ConsumerState state;
   std::unique_ptr<Timer> retry;
 
@@ -44,9 +45,12 @@ void Feed::start() {
 // Hands what changed to every consumer; `awake` is at it already.
 void Feed::flush(const Runner* awake) {
   collecting_.reset();
+  collect_until_ = loop_.now() + kCollect;
   if (!started_) return;
   ChangeSet changes = model_.take_changes();
+  const auto since = std::exchange(touched_at_, std::nullopt);
   for (Runner& runner : runners_) {
+    if (!runner.pending_since) runner.pending_since = since;
     runner.pending.merge(changes);
     runner.pending_generation = changes.generation;
     if (&runner != awake) runner.wake();
@@ -55,8 +59,12 @@ void Feed::flush(const Runner* awake) {
 
 void Feed::touch() {
   if (touched_.size() == 0) touched_.push(true);
-  if (!started_ || collecting_ || !model_.changed()) return;
-  collecting_ = loop_.call_after(kCollect, [this] { flush(); });
+  if (!model_.changed()) return;
+  if (!touched_at_) touched_at_ = loop_.now();
+  if (!started_ || collecting_) return;
+  // Zero is after what is being read now: a list, a burst of events.
+  const Duration wait = std::max<Duration>(collect_until_ - loop_.now(), Duration(0));
+  collecting_ = loop_.call_after(wait, [this] { flush(); });
 }
 
 void Feed::audit() {
@@ -76,6 +84,7 @@ Task<void> Feed::run(Runner& runner) {
     // that made it so are still to come, would have it delete them.
     if (model_.changed()) flush(&runner);
     const Generation target = runner.pending_generation;
+    const auto since = std::exchange(runner.pending_since, std::nullopt);
     if (!runner.pending.empty()) runner.consumer.changed(std::exchange(runner.pending, {}), model_);
     auto failures = co_await runner.consumer.apply();
     ConsumerState& state = runner.state;
@@ -91,6 +100,7 @@ Task<void> Feed::run(Runner& runner) {
       state.failures = std::move(*failures);
       state.error.clear();
       state.acknowledged = target;
+      if (since) state.latency.observe(std::chrono::duration<double>(loop_.now() - *since).count());
     } else {
       if (state.error != failures.error().message()) log::error("{}: {}", state.name, failures.error().message());
       state.error = failures.error().message();

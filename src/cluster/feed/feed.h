@@ -6,13 +6,15 @@
 #include <list>
 
 #include "async/scope.h"
+#include "base/metric.h"
 #include "cluster/feed/consumer.h"
 
 namespace causeway::cluster {
 
 class Feed {
  public:
-  // How long changes of a watch are collected before they are compiled. Local attachments are compiled at once.
+  // A change is compiled as soon as what was read with it is in the model; those that follow within this time are
+  // collected. Local attachments are compiled at once.
   static constexpr Duration kCollect = 5ms;
   static constexpr Duration kRetryFirst = 100ms;
   static constexpr Duration kRetryLast = 30s;
@@ -51,6 +53,8 @@ class Feed {
     std::string error;              // why the last apply() said nothing; "" if it did
     uint64_t applies = 0;
     uint64_t retries = 0;
+    // Seconds from the first touch() of a change until it was applied whole.
+    Histogram latency{{0.0005, 0.001, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5}};
   };
   std::vector<ConsumerState> consumers() const;
   // Every consumer has acknowledged at least the first state of the model.
@@ -73,6 +77,8 @@ class Feed {
   std::list<Runner> runners_;
   std::list<Waiter*> waiters_;
   std::unique_ptr<Timer> collecting_;
+  TimePoint collect_until_{};
+  std::optional<TimePoint> touched_at_;  // first since the last flush
   Channel<bool> touched_;
   bool started_ = false;
   Scope scope_;  // last: its tasks end before the rest

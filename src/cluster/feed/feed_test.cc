@@ -70,6 +70,29 @@ TEST_CASE("changes of a watch are collected, then compiled and applied once") {
   CHECK(w.feed.acknowledged() == w.model.generation());
 }
 
+TEST_CASE("a change that comes alone is handed over at once, and those that follow it are collected") {
+  World w;
+  w.feed.start();
+  w.loop.advance(1s);
+  w.fake.log.clear();
+  const auto change = [&](const std::string& name) {
+    w.model.put(Node{.name = name});
+    w.feed.touch();
+  };
+  change("a");
+  change("b");  // read with it
+  w.loop.advance(Duration(0));
+  CHECK(w.fake.log == std::vector<std::string>{"changed nodes=2 attachments=0", "apply"});
+  change("c");
+  w.loop.advance(Duration(0));
+  CHECK(w.fake.log.size() == 2);
+  w.loop.advance(Feed::kCollect);
+  CHECK(w.fake.log.size() == 4);
+  const Histogram latency = w.feed.consumers().front().latency;
+  CHECK(latency.count() == 2);
+  CHECK(latency.sum() == doctest::Approx(0.005));
+}
+
 TEST_CASE("a consumer never sees a model that is ahead of its changes") {
   World w;
   w.feed.start();  // its first work waits for the loop, and meanwhile the journal is read
