@@ -25,6 +25,10 @@ void set_time_limits() {
       log::warning("time limits of tracked connections stay the kernel's: {}", set.error().message());
 }
 
+// A look at every rule of iptables takes seconds on a slow machine, and meanwhile the loop does nothing else: most of
+// the time is left to what is being waited for.
+Duration after_look(Duration least, Duration took) { return std::max(least, 10 * took); }
+
 class NetfilterPlane final : public NodePlane {
  public:
   NetfilterPlane(const PlaneSetup& setup, std::unique_ptr<nftables::Nftables> nft,
@@ -85,7 +89,7 @@ class NetfilterPlane final : public NodePlane {
   // runs no more, so that who goes back to it, and starts it first, loses nothing.
   Task<Status> take_over() {
     auto xtables = xtables::open_xtables();  // not installed: then there are no such rules of it either
-    for (;; CO_TRY(co_await loop_.sleep(kLookForKubeProxyEvery))) {
+    for (Duration pause = kLookForKubeProxyEvery;; CO_TRY(co_await loop_.sleep(pause))) {
       if (!service()->desired().complete()) continue;
       const auto runs = service::kube_proxy_runs();
       if (!runs) {
@@ -94,7 +98,9 @@ class NetfilterPlane final : public NodePlane {
         co_return ok();
       }
       if (*runs) continue;
+      const auto began = loop_.now();
       const auto differences = service()->differences();  // last: it looks at every rule
+      pause = after_look(kLookForKubeProxyEvery, loop_.now() - began);
       if (!differences || !differences->empty()) continue;
       const auto removed = service::remove_kube_proxy(*nft_, xtables ? xtables->get() : nullptr);
       if (!removed) {
@@ -110,10 +116,12 @@ class NetfilterPlane final : public NodePlane {
   // What another --proxy-mode left: taken away when this one's rules are in the kernel, so that no connection fails in
   // between.
   Task<Status> remove_leftovers() {
-    for (;; CO_TRY(co_await loop_.sleep(kLookIfAppliedEvery))) {
+    for (Duration pause = kLookIfAppliedEvery;; CO_TRY(co_await loop_.sleep(pause))) {
       if (!services_->applier().desired().complete()) continue;
+      const auto began = loop_.now();
       const auto differences = services_->applier().differences();
       if (differences && differences->empty()) break;
+      pause = after_look(kLookIfAppliedEvery, loop_.now() - began);
     }
     if (auto removed = remove_other_services(net_, *nft_, mode_); !removed)
       log::warning("{}", removed.error().message());

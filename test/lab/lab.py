@@ -17,9 +17,11 @@ import urllib.request
 
 CAUSEWAY = os.environ.get('CAUSEWAY') or sys.argv[1]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# How many times longer than usual everything may take: on an emulated machine.
+PATIENCE = float(os.environ.get('CAUSEWAY_PATIENCE', '1'))
 
 
-def run(*arguments, check=True, timeout=120, **options):
+def run(*arguments, check=True, timeout=120 * PATIENCE, **options):
     """causeway ARGUMENTS; the finished process, output as text."""
     done = subprocess.run([CAUSEWAY, *map(str, arguments)], stdin=options.pop('stdin', subprocess.DEVNULL), text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout, **options)
@@ -30,13 +32,13 @@ def run(*arguments, check=True, timeout=120, **options):
 
 def until(what, seconds, question):
     """The first truthy answer; asked again until the deadline, then a failure that names what was awaited."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * PATIENCE
     while True:
         answer = question()
         if answer:
             return answer
         if time.monotonic() > deadline:
-            raise AssertionError(f'not in {seconds} s: {what}')
+            raise AssertionError(f'not in {seconds * PATIENCE:g} s: {what}')
         time.sleep(0.02)
 
 
@@ -66,7 +68,7 @@ class Lab:
         ca = base64.b64decode(re.search(r'certificate-authority-data: "?([^"\s]+)', text).group(1)).decode()
         self.tls = ssl.create_default_context(cadata=ca)
 
-    def exec(self, target, *command, container=None, check=True, timeout=60):
+    def exec(self, target, *command, container=None, check=True, timeout=60 * PATIENCE):
         where = ['-c', container] if container else []
         return run('lab', 'exec', '--name', self.name, *where, target, '--', *command, check=check, timeout=timeout)
 
@@ -81,7 +83,7 @@ class Lab:
             request.data = json.dumps(body).encode()
             request.add_header('Content-Type', content_type)
         try:
-            with urllib.request.urlopen(request, context=self.tls, timeout=30) as answer:
+            with urllib.request.urlopen(request, context=self.tls, timeout=30 * PATIENCE) as answer:
                 text = answer.read().decode()
         except urllib.error.HTTPError as error:
             raise ApiError(error.code, json.loads(error.read() or b'{}')) from None

@@ -38,6 +38,8 @@ def table():
         print(f'{one.title:{width}}{cells}')
     for number, why in enumerate(notes, 1):
         print(f'({number}) {why}')
+    for plane, where in semantics.WHERE.items():
+        print(f'{plane} runs {where}')
     tests = sum(not one.reason(plane, family) for one in semantics.SEMANTICS for plane, family in columns)
     print(f'{len(semantics.SEMANTICS)} semantics, {tests} cells are tests, {missing} are empty')
     return 1 if missing else 0
@@ -105,6 +107,10 @@ def main():
         run = Run(place, options.plane)
         with ThreadPoolExecutor(options.j) as pool:
             list(pool.map(lambda cell: run.cell(*cell), wanted))
+    except Exception:
+        for target in ('node-1', 'node-2'):
+            print(f'---- {target}\n' + '\n'.join(one.logs(target, check=False).stdout.splitlines()[-40:]), flush=True)
+        raise
     finally:
         for proxy in proxies:
             proxy.kill()

@@ -4,6 +4,8 @@ import pathlib
 import subprocess
 import threading
 
+import lab as ground
+
 REMOTE = (pathlib.Path(__file__).parent / 'remote.py').read_text()
 
 
@@ -35,17 +37,19 @@ class Place:
             entry[0].set()
 
     def start(self):
-        self.ready[0].wait(30)
+        self.ready[0].wait(30 * ground.PATIENCE)
         if not self.ready[1] or 'error' in self.ready[1]:
             raise AssertionError(f'no program in {self.target}: {self.ready[1]}')
 
     def ask(self, do, **wish):
+        if ground.PATIENCE != 1:
+            wish['timeout'] = wish.get('timeout', 30 if do == 'run' else 1) * ground.PATIENCE
         with self.lock:
             self.count += 1
             number = self.count
             entry = self._expect(number)
             self.process.stdin.write(json.dumps({'id': number, 'do': do, **wish}) + '\n')
-        if not entry[0].wait(60):
+        if not entry[0].wait(60 * ground.PATIENCE):
             raise AssertionError(f'{self.target}: {do} {wish} never ended')
         if 'error' in entry[1]:
             raise Refused(entry[1]['error'])

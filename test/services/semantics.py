@@ -4,8 +4,8 @@ PLANES = ('bpf', 'nftables', 'iptables', 'ipvs')
 FAMILIES = (4, 6)
 SEMANTICS = []
 
-# Cells of a whole plane that run elsewhere.
-ELSEWHERE = {'ipvs': 'a kernel may have no IPVS, as this machine\'s: the mode is tested on Debian\'s kernel, ./dev test ipvs-qemu'}
+# A kernel may have no IPVS, as this machine's: where the cells of that plane are run.
+WHERE = {'ipvs': 'on Debian\'s kernel: ./dev test grid-ipvs-qemu'}
 
 
 class Semantic:
@@ -17,7 +17,7 @@ class Semantic:
         for key in (f'{plane}/{family}', plane):
             if key in self.reasons:
                 return self.reasons[key]
-        return ELSEWHERE.get(plane)
+        return None
 
 
 def semantic(title, **reasons):

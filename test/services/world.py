@@ -151,13 +151,13 @@ class World:
 
 
 def until(what, seconds, question):
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * lab.PATIENCE
     while True:
         answer = question()
         if answer:
             return answer
         if time.monotonic() > deadline:
-            raise AssertionError(f'not in {seconds} s: {what}')
+            raise AssertionError(f'not in {seconds * lab.PATIENCE:g} s: {what}')
         time.sleep(0.01)
 
 
@@ -183,7 +183,7 @@ def gets(place, do, ip, port, word, **wish):
     assert answer == word, f'{place.target} {do} [{ip}]:{port}: {answer}, expected {word}'
     if word == 'refused':
         took = time.monotonic() - start
-        assert took < 0.9, f'{place.target} {do} [{ip}]:{port}: refused after {took:.1f} s, not at once'
+        assert took < 0.9 * lab.PATIENCE, f'{place.target} {do} [{ip}]:{port}: refused after {took:.1f} s, not at once'
 
 
 def sctp(place, ip, port, **wish):

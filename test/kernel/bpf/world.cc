@@ -15,6 +15,7 @@
 #include "datapath/rows.h"
 #include "kernel/bpf/pins.h"
 #include "kernel/netlink/messages.h"
+#include "planes.h"
 
 namespace causeway::test {
 
@@ -114,12 +115,11 @@ std::string name_of(const Setup& setup) {
 uint64_t Node::counted(abi::counter_reason reason) const { return must(plane->counters())[reason].packets; }
 
 World::World(const Setup& setup) : setup_(setup) {
-  const std::string root = pin_root();
-  static int worlds = 0;
-  int world = ++worlds;
   auto open = [&](Node& node) {
-    node.pins = fmt::format("{}/world-{}-node-{}", root, world, node.number);
+    node.plane_kind = plane_kind(setup, node.number);
+    node.pins = take_pins(pin_root(), node.plane_kind);
     open_plane(node, setup);
+    node.room = room_of(node.pins);
   };
   if (setup.wire) {
     ip(a.ns, fmt::format("link add eth0 type veth peer name eth0 netns {}\n", path(b.ns)));
@@ -156,8 +156,7 @@ World::~World() {
   for (Node* node : {&a, &b, &c}) {
     if (!node->plane) continue;
     In in(node->ns);
-    node->plane.reset();
-    (void)datapath::Datapath::remove_all(node->pins);
+    keep_pins(*node);
   }
 }
 

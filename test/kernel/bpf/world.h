@@ -78,6 +78,7 @@ struct Node {
   Ip ip4, ip6;
   Cidr pods4, pods6;
   std::string pins;
+  std::string plane_kind, room;  // planes.h
   std::vector<std::unique_ptr<Pod>> pods;
   std::unique_ptr<datapath::Datapath> plane;
   Ip ip(Family family) const { return family == Family::V4 ? ip4 : ip6; }
