@@ -207,7 +207,8 @@ Tables compile_attachment(const cluster::AttachmentKey& key, const Model& model,
                                 .ifindex = attachment->host_ifindex,
                                 .device = attachment->host_ifname,
                                 .mac = attachment->pod_mac,
-                                .host_mac = attachment->host_mac});
+                                .host_mac = attachment->host_mac,
+                                .by_host_side = attachment->by_host_side});
     out.kernel_routes.emplace(host_cidr(ip),
                               KernelRoute{.ifindex = attachment->host_ifindex,
                                           .source = own_address(model.facts(), model.self(), ip.family())});

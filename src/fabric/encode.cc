@@ -38,6 +38,7 @@ abi::pod_value encode(const PodRow& row) {
   abi::pod_value value{.ifindex = static_cast<uint32_t>(row.ifindex)};
   std::ranges::copy(row.mac.bytes, value.mac);
   std::ranges::copy(row.host_mac.bytes, value.host_mac);
+  if (row.by_host_side) value.flags |= abi::POD_F_BY_HOST_SIDE;
   return value;
 }
 

@@ -75,7 +75,8 @@ std::string render(const Tables& tables) {
   for (const auto& [to, route] : tables.routes) out += text(to, route) + "\n";
   for (const auto& [ip, node] : tables.peers) out += fmt::format("peer {} node {}\n", ip, node);
   for (const auto& [ip, row] : tables.pods)
-    out += fmt::format("pod {} {} dev {} mac {} host-mac {}\n", ip, row.pod, row.ifindex, row.mac, row.host_mac);
+    out += fmt::format("pod {} {} dev {} mac {} host-mac {}{}\n", ip, row.pod, row.ifindex, row.mac, row.host_mac,
+                       row.by_host_side ? " by-host-side" : "");
   for (const auto& [to, route] : tables.kernel_routes) out += text("kernel-route", to, route) + "\n";
   for (const auto& [to, route] : tables.pod_routes) out += text("pod-route", to, route) + "\n";
   for (const auto& [from, present] : tables.rules) out += fmt::format("rule from {}: pod-routes\n", from);

@@ -45,6 +45,7 @@ struct PodRow {
   std::string device;  // ... and its name
   Mac mac;
   Mac host_mac;
+  bool by_host_side = false;  // a qdisc at the host end shapes what comes in
   bool operator==(const PodRow&) const = default;
 };
 

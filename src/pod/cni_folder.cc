@@ -69,7 +69,7 @@ std::string conflist(const std::string& socket) {
   "disableGC": true,
   "name": "causeway",
   "plugins": [
-    {{ "type": "{}", "capabilities": {{ "portMappings": true }}{} }}
+    {{ "type": "{}", "capabilities": {{ "portMappings": true, "bandwidth": true, "ips": true, "mac": true }}{} }}
   ]
 }}
 )",

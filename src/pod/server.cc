@@ -54,7 +54,8 @@ cluster::Attachment attachment_of(const Record& record, IfIndex host) {
           .netns_cookie = record.netns_cookie,
           .generation = record.generation,
           .host_ports = record.host_ports,
-          .foreign = record.role == Role::Chained};
+          .foreign = record.role == Role::Chained,
+          .by_host_side = record.role == Role::Main && record.tuning.bandwidth.ingress.has_value()};
 }
 
 // An ADD on its way: unless it is kept, its link is discarded and its addresses come back, in this order.

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "pod/cni_reply.h"
 #include "pod/inspect.h"
+#include "pod/tuning/apply.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
@@ -93,7 +94,7 @@ Result<uint64_t> cookie_here() {
 // neighbour and the way to everywhere through it. Runs inside the Pod's namespace; its cookie comes back.
 Result<uint64_t> wire_pod_end(Doors& doors, const Record& record) {
   auto net = TRY(doors.pod());
-  const auto eth0 = TRY(net->link(record.key.ifname)).index;
+  const auto eth0 = TRY(net->index_of(record.key.ifname));
   TRY(set_pod_sysctls(record));
   std::vector<Change> changes{
       netlink::SetLink{.link = "lo", .up = true},
@@ -110,7 +111,9 @@ Result<uint64_t> wire_pod_end(Doors& doors, const Record& record) {
                                          .link = eth0,
                                          .onlink = true}});
   }
+  add_shaping(changes, eth0, record.tuning.bandwidth.egress, record.mtu);
   TRY(net->apply_all(changes));
+  TRY(apply_sysctls(record.tuning, record.key.ifname));
   return cookie_here();
 }
 
@@ -122,6 +125,7 @@ Status wire_node_end(Rtnetlink& net, IfIndex host, const Record& record, const M
   };
   for (const auto& ip : record.addresses)
     changes.push_back(netlink::PutNeighbour{{.link = host, .ip = ip, .mac = pod_mac}});
+  add_shaping(changes, host, record.tuning.bandwidth.ingress, record.mtu);
   return net.apply_all(changes);
 }
 
@@ -153,16 +157,18 @@ class KernelWiring final : public Wiring {
 
   Result<Wired> wire(WireRequest request) override {
     const Record& record = request.record;
-    if (!record.tuning.bandwidth.none() || !record.tuning.sysctls.empty())
-      return fail(Errc::Unsupported, "bandwidth and sysctls of a Pod");
     auto net = TRY(node_door());
     const std::string name = host_ifname(record.key);
     const Mac pod_mac = mac_of(record);
     TRY(create_veth(*net, request, name, pod_mac));
     NewVeth veth(*net, name);
-    const IfIndex host = TRY(net->link(name)).index;
+    const IfIndex host = TRY(net->index_of(name));
     TRY(set_host_sysctls(name, record));
-    const auto cookie = TRY(netns::call_in(request.netns->get(), [&] { return wire_pod_end(*doors_, record); }));
+    uint64_t cookie = 0;
+    TRY(netns::visit(request.netns->get(), [&]() -> Status {
+      cookie = TRY(wire_pod_end(*doors_, record));
+      return ok();
+    }));
     TRY(wire_node_end(*net, host, record, pod_mac));
     veth.keep();
     return_door(std::move(net));

@@ -107,6 +107,8 @@ struct Attachment {
   std::vector<HostPort> host_ports;
   // Another plugin made the link: its addresses, routes and whatever is attached to it are not ours.
   bool foreign = false;
+  // What comes in is shaped at the node's end of the veth, so every packet to the Pod has to pass there.
+  bool by_host_side = false;
   bool operator==(const Attachment&) const = default;
 };
 

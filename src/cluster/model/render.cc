@@ -32,8 +32,9 @@ std::string render(const Model& model) {
     out += fmt::format("pod {} node {} addresses {}{}\n", key, or_dash(pod.node), list(pod.addresses),
                        pod.host_network ? " host-network" : "");
   for (const auto& [key, a] : model.attachments())
-    out += fmt::format("attachment {} pod {} addresses {} host {}({}) mac {} pod-mac {} netns {}\n", key, a.pod,
-                       list(a.addresses), a.host_ifname, a.host_ifindex, a.host_mac, a.pod_mac, a.netns_cookie);
+    out += fmt::format("attachment {} pod {} addresses {} host {}({}) mac {} pod-mac {} netns {}{}\n", key, a.pod,
+                       list(a.addresses), a.host_ifname, a.host_ifindex, a.host_mac, a.pod_mac, a.netns_cookie,
+                       a.by_host_side ? " by-host-side" : "");
   for (const auto& [name, cidr] : model.service_cidrs())
     out += fmt::format("servicecidr {} {}\n", name, list(cidr.cidrs));
   for (const auto& [key, service] : model.services())

@@ -17,6 +17,7 @@ class FakeRtnetlink final : public Rtnetlink {
   std::vector<Status> apply(std::span<const Change> changes) override;
   Result<std::vector<Link>> links() override;
   Result<Link> link(LinkRef ref) override;
+  Result<IfIndex> index_of(const std::string& name) override { return TRY(link(name)).index; }
   Result<std::vector<Address>> addresses() override;
   Result<std::vector<Route>> routes(RouteFilter filter) override;
   Result<std::vector<Neighbour>> neighbours() override;

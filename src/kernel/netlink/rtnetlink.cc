@@ -5,7 +5,9 @@
 #include <linux/neighbour.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 
 #include <cerrno>
 #include <cstring>
@@ -93,6 +95,16 @@ class KernelRtnetlink final : public Rtnetlink {
     auto found = TRY(get(header, decode_link), "read {}", to_string(ref));
     if (!found) return fail(Errc::NotFound, "{}: the kernel did not describe it", to_string(ref));
     return std::move(*found);
+  }
+
+  Result<IfIndex> index_of(const std::string& name) override {
+    ifreq request{};
+    if (name.empty() || name.size() >= sizeof request.ifr_name)
+      return fail(Errc::NotFound, "link {}: no link has such a name", name);
+    std::memcpy(request.ifr_name, name.data(), name.size());
+    // Any socket will do: it is asked in the socket's namespace, under RCU alone.
+    if (::ioctl(socket_.fd(), SIOCGIFINDEX, &request) != 0) return fail_errno(errno, "read link " + name);
+    return IfIndex(request.ifr_ifindex);
   }
 
   Result<std::optional<TokenBucket>> token_bucket(IfIndex link) override {

@@ -26,6 +26,8 @@ class Rtnetlink {
 
   virtual Result<std::vector<Link>> links() = 0;
   virtual Result<Link> link(LinkRef ref) = 0;  // NotFound
+  // Only its index: does not wait for who changes links meanwhile, as link() does.
+  virtual Result<IfIndex> index_of(const std::string& name) = 0;  // NotFound
   virtual Result<std::vector<Address>> addresses() = 0;
   virtual Result<std::vector<Route>> routes(RouteFilter filter) = 0;
   virtual Result<std::vector<Neighbour>> neighbours() = 0;               // the permanent ones

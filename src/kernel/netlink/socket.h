@@ -18,6 +18,7 @@ class Socket {
   uint32_t next_sequence() { return ++sequence_; }
   // Who we are to the kernel; notifications carry it of the one who caused them.
   uint32_t port() const { return port_; }
+  int fd() const { return fd_.get(); }
   // All of it or an error. Grows the send buffer to what it takes.
   Status send(std::string_view bytes);
   // Reads until `wanted` messages with a sequence in [first, last] were answered, each by an NLMSG_ERROR (0 is an

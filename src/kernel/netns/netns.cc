@@ -123,6 +123,14 @@ Status run_in(int netns_fd, std::move_only_function<Status()> work) {
   });
 }
 
+Status visit(int netns_fd, const std::function<Status()>& work) {
+  const Fd own = TRY(open_self());
+  if (::setns(netns_fd, CLONE_NEWNET) != 0) return fail_errno(errno, "enter a network namespace");
+  Status done = work();
+  if (::setns(own.get(), CLONE_NEWNET) != 0) std::abort();
+  return done;
+}
+
 Result<std::string> read_sysctl(const std::string& name) {
   auto text = TRY(read_file("/proc/sys/net/" + name));
   if (!text.empty() && text.back() == '\n') text.pop_back();

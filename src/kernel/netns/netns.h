@@ -1,7 +1,7 @@
 // Network namespaces: open, make, pin under a path, tell apart, work inside one.
 //
-// A network namespace belongs to a thread. Nothing here changes the namespace of the caller's thread: what must
-// run inside another one runs on a thread of its own (about 50 us), which ends with the call.
+// A network namespace belongs to a thread. What must run inside another one runs on a thread of its own (about 50 us,
+// more on a busy machine), which ends with the call; only visit() takes the caller's thread there and back.
 #pragma once
 
 #include <cstdint>
@@ -50,6 +50,11 @@ auto call_in(int netns_fd, F work) -> std::invoke_result_t<F> {
   if (!entered) return fail(std::move(entered.error()));
   return std::move(*result);
 }
+
+// Runs `work` inside the namespace on the caller's own thread, which is back when this returns. For worker threads that
+// nobody else's work runs on meanwhile. A thread that could not come back would work on in a Pod: the process ends
+// then.
+Status visit(int netns_fd, const std::function<Status()>& work);
 
 // ---- sysctls of the calling thread's network namespace, below /proc/sys/net ("ipv4/conf/eth0/forwarding")
 

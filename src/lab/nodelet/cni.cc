@@ -14,6 +14,7 @@
 #include "async/event.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "kube/api/quantity.h"
 
 namespace causeway::lab {
 namespace {
@@ -47,10 +48,10 @@ std::string content_of(int fd) {
   return out;
 }
 
-bool declares_port_mappings(const json::object& config) {
+bool declares(const json::object& config, std::string_view capability) {
   const auto* capabilities = config.if_contains("capabilities");
   if (!capabilities || !capabilities->is_object()) return false;
-  const auto* declared = capabilities->as_object().if_contains("portMappings");
+  const auto* declared = capabilities->as_object().if_contains(capability);
   return declared && declared->is_bool() && declared->as_bool();
 }
 
@@ -69,6 +70,26 @@ json::array port_mappings(const CniCall& call) {
   return mappings;
 }
 
+// Bits per second; kubelet takes 1k to 1P.
+Result<int64_t> parse_rate(const std::string& text) {
+  const int64_t rate = TRY(kube::parse_quantity_milli(text)) / 1000;
+  if (rate < 1000 || rate > 1'000'000'000'000'000)
+    return fail(Errc::Invalid, "\"{}\" must be from 1k to 1P (bits per second)", text);
+  return rate;
+}
+
+// Without a burst of their own, as containerd passes them.
+Result<json::object> bandwidth(const CniCall& call) {
+  json::object limits;
+  for (const auto& [direction, text] : {std::pair{"ingress", &call.ingress}, {"egress", &call.egress}}) {
+    if (text->empty()) continue;
+    limits[fmt::format("{}Rate", direction)] =
+        TRY(parse_rate(*text), "annotation kubernetes.io/{}-bandwidth", direction);
+    limits[fmt::format("{}Burst", direction)] = UINT32_MAX;
+  }
+  return limits;
+}
+
 // The configuration of one plugin: its object of the list with what the runtime adds (section 3, "Deriving execution
 // configuration").
 std::string execution_config(const CniNetwork& network, const CniNetwork::Plugin& plugin, const CniCall& call,
@@ -76,8 +97,12 @@ std::string execution_config(const CniNetwork& network, const CniNetwork::Plugin
   json::object config = json::parse(plugin.config).as_object();
   config["cniVersion"] = network.version;
   config["name"] = network.name;
-  if (const auto mappings = port_mappings(call); !mappings.empty() && declares_port_mappings(config))
-    config["runtimeConfig"] = json::object{{"portMappings", mappings}};
+  json::object runtime;
+  if (auto mappings = port_mappings(call); !mappings.empty() && declares(config, "portMappings"))
+    runtime["portMappings"] = std::move(mappings);
+  if (auto limits = bandwidth(call); limits && !limits->empty() && declares(config, "bandwidth"))
+    runtime["bandwidth"] = std::move(*limits);
+  if (!runtime.empty()) config["runtimeConfig"] = std::move(runtime);
   config.erase("capabilities");
   boost::system::error_code error;
   if (!previous.empty())
@@ -162,6 +187,7 @@ Task<Result<std::string>> CniRuntime::run(std::string type, std::string command,
 }
 
 Task<Result<CniResult>> CniRuntime::add(CniNetwork network, CniCall call) {
+  CO_TRY(bandwidth(call));
   std::string previous;
   for (const auto& plugin : network.plugins)
     previous = CO_TRY(co_await run(plugin.type, "ADD", execution_config(network, plugin, call, previous), call));

@@ -29,6 +29,8 @@ struct CniCall {
   std::string netns;  // path
   std::string pod_name, pod_namespace, pod_uid;
   std::vector<kube::ContainerPort> ports;  // those with a host port go to plugins that declare portMappings
+  // kubernetes.io/ingress-bandwidth and egress-bandwidth of the Pod, "" for none: for those that declare bandwidth.
+  std::string ingress, egress;
 };
 
 struct CniResult {

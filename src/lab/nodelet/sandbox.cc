@@ -25,11 +25,15 @@ Sandbox::~Sandbox() {
 }
 
 CniCall Sandbox::call() const {
-  CniCall call{id_, netns_, pod_.metadata.name, pod_.metadata.ns, pod_.metadata.uid, {}};
+  CniCall call{id_, netns_, pod_.metadata.name, pod_.metadata.ns, pod_.metadata.uid, {}, {}, {}};
   // Of all containers: one that starts first may be a sidecar.
   for (const auto* list : {&pod_.spec.init_containers, &pod_.spec.containers})
     for (const auto& container : *list)
       call.ports.insert(call.ports.end(), container.ports.begin(), container.ports.end());
+  for (const auto& [name, into] :
+       {std::pair{"kubernetes.io/ingress-bandwidth", &call.ingress}, {"kubernetes.io/egress-bandwidth", &call.egress}})
+    if (const auto found = pod_.metadata.annotations.find(name); found != pod_.metadata.annotations.end())
+      *into = found->second;
   return call;
 }
 

@@ -273,6 +273,9 @@ TEST_CASE("a token bucket is put, read back, changed in place and removed") {
   World world;
   REQUIRE(world.net->apply_one(world.veth("cwtest0")).has_value());
   const IfIndex link = world.net->link("cwtest0")->index;
+  CHECK(world.net->index_of("cwtest0").value() == link);
+  CHECK(world.net->index_of("eth0").error().code() == Errc::NotFound);
+  CHECK(world.inside->index_of("eth0").value() == world.inside->link("eth0")->index);
   CHECK(world.net->token_bucket(link).value() == std::nullopt);
   CHECK(world.net->apply_one(DeleteTokenBucket{link}).has_value());
   for (const uint64_t rate : {125'000ull, 1'250'000'000ull, 12'500'000'000ull}) {

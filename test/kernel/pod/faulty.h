@@ -38,6 +38,10 @@ class FaultyRtnetlink final : public netlink::Rtnetlink {
     TRY(steps_.take("read a link"));
     return real_->link(std::move(ref));
   }
+  Result<IfIndex> index_of(const std::string& name) override {
+    TRY(steps_.take("read a link's index"));
+    return real_->index_of(name);
+  }
   Result<std::vector<netlink::Address>> addresses() override { return real_->addresses(); }
   Result<std::vector<netlink::Route>> routes(netlink::RouteFilter filter) override { return real_->routes(filter); }
   Result<std::vector<netlink::Neighbour>> neighbours() override { return real_->neighbours(); }

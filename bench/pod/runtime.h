@@ -1,0 +1,54 @@
+// A container runtime as far as CNI sees one: namespaces for Pods, and plugins that are executed with the environment
+// and the configuration of the specification. Small, so that what is measured is the plugin.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace causeway::bench {
+
+// One plugin of a list; `config` is its configuration as a JSON object.
+struct Plugin {
+  std::string path;
+  std::string config;
+};
+
+struct Network {
+  std::vector<Plugin> plugins;
+  std::string path;  // CNI_PATH
+};
+
+// A network namespace without a name: it lives as long as this process.
+class PodNamespace {
+ public:
+  PodNamespace();
+  PodNamespace(PodNamespace&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
+  ~PodNamespace();
+  std::string path() const;  // /proc/PID/fd/N
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+struct Attachment {
+  const PodNamespace* pod;
+  std::string container, ifname;
+  int number = 0;      // stands for @NUMBER@ in a configuration: host ports must differ
+  std::string result;  // of the last plugin, once added
+};
+
+// Milliseconds that the whole list took, processes included. Throws std::runtime_error with what a plugin answered.
+double add(const Network& network, Attachment& attachment);
+double del(const Network& network, Attachment& attachment);
+
+// Runs `operation` for all, `lanes` at once, each in one thread; milliseconds of each, in the order of `all`, and the
+// wall time in seconds.
+struct Times {
+  std::vector<double> each;
+  double wall = 0;
+};
+Times run(double (*operation)(const Network&, Attachment&), const Network& network, std::vector<Attachment>& all,
+          int lanes);
+
+}  // namespace causeway::bench
