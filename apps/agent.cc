@@ -39,7 +39,8 @@ constexpr Duration kAuditEvery = 60s;  // somebody else may change routes, maps 
 constexpr Duration kSettle = 200ms;    // links change in bursts
 constexpr Duration kLookAgain = 5s;    // while something is missing
 constexpr Duration kTrimAfter = 2s;
-constexpr size_t kWorkers = 2;  // blocking calls of the Pods' wiring
+constexpr Duration kPodPatience = 3s;  // for what an ADD asks the API server
+constexpr size_t kWorkers = 2;         // blocking calls of the Pods' wiring
 
 // One agent for each node: the lock goes with the process, however it ends.
 Result<Fd> lock_run_folder(const std::string& run) {
@@ -104,6 +105,7 @@ class Agent {
         ground_(std::move(ground)),
         http_(loop, kube::client_options(ground_.api, loop)),
         api_(loop, http_),
+        quick_api_(loop, http_, {.retries = 1, .timeout = kPodPatience}),
         feed_(loop, model_),
         snapshot_(options_.run + "/nodes"),
         watches_(api_, feed_,
@@ -111,7 +113,8 @@ class Agent {
         workers_(loop, kWorkers),
         wiring_(pod::kernel_wiring()),
         plane_(pod::plane_of(feed_)),
-        cni_(loop, workers_, *ground_.journal, *wiring_, *plane_, ground_.cni),
+        pods_(pod::pod_source(watches_, model_, quick_api_)),
+        cni_(loop, workers_, *ground_.journal, *wiring_, *plane_, cni_options()),
         events_(api_, "causeway-agent", options_.node),
         announcer_(loop, workers_, api_, events_, options_.node, cni_places(options_)),
         public_(observe::Endpoint::Audience::Public),
@@ -169,6 +172,21 @@ class Agent {
   }
 
  private:
+  pod::ServerOptions cni_options() {
+    pod::ServerOptions options = ground_.cni;
+    options.pods = pods_.get();
+    options.tell = [this](const pod::Record& wish, std::string reason, std::string message) {
+      if (wish.pod.name.empty()) return;  // a container without a Pod: its runtime has the error
+      kube::ObjectReference about;
+      about.kind = "Pod";
+      about.api_version = "v1";
+      about.ns = wish.pod.ns;
+      about.name = wish.pod.name;
+      about.uid = wish.pod_uid;
+      events_.record(std::move(about), kube::EventType::Warning, std::move(reason), std::move(message));
+    };
+    return options;
+  }
   // Says what is waited for when it changes, to /readyz, and to those who send Pods here.
   void wait_for(std::string what) {
     const cluster::Node* self = model_.self();
@@ -329,6 +347,7 @@ class Agent {
   Ground ground_;
   http::Client http_;
   kube::Client api_;
+  kube::Client quick_api_;  // for an ADD, which a runtime waits for
   cluster::Model model_;
   std::unique_ptr<service::proxy::Face> face_;  // nullptr: no Services. Outlives the feed, which applies through it
   cluster::Feed feed_;
@@ -337,6 +356,7 @@ class Agent {
   WorkerPool workers_;
   std::unique_ptr<pod::Wiring> wiring_;
   std::unique_ptr<pod::Plane> plane_;
+  std::unique_ptr<pod::PodSource> pods_;
   pod::CniServer cni_;
   kube::EventRecorder events_;
   pod::Announcer announcer_;

@@ -1,5 +1,7 @@
 #include "apps/agent_pages.h"
 
+#include "pod/look.h"
+
 namespace causeway::apps {
 
 namespace {
@@ -104,6 +106,16 @@ void describe(observe::Endpoint& endpoint, AgentParts parts) {
                     [parts] { return fmt::format("plane {}\n{}", parts.plane, render(parts.fabric.tables())); });
   endpoint.add_page("/feed", [parts] { return feed_page(parts); });
   endpoint.add_page("/pods", [parts] { return parts.cni.render(); });
+  using Page = std::function<Task<Result<std::string>>(http::Target)>;
+  const auto look = [parts](auto list) -> Page {
+    return [parts, list](http::Target target) -> Task<Result<std::string>> {
+      auto look = CO_TRY(co_await parts.cni.look());
+      look.node = parts.model.facts().name;
+      co_return list(look, parts.model, target.get("output") == "json");
+    };
+  };
+  endpoint.add_page("/pods/list", look(pod::list_attachments));
+  endpoint.add_page("/ipam", look(pod::list_addresses));
 }
 
 }  // namespace causeway::apps

@@ -16,7 +16,7 @@ struct AgentParts {
   const cluster::Watches& watches;
   const fabric::Applier& fabric;
   fabric::Plane plane;
-  const pod::CniServer& cni;
+  pod::CniServer& cni;
 };
 
 void describe(observe::Endpoint& endpoint, AgentParts parts);

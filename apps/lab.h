@@ -15,6 +15,9 @@ CLI::App* add_lab_command(CLI::App& program, std::function<int()>& chosen);
 // `causeway service` likewise: what a node does for Services.
 void add_service_command(CLI::App& program, std::function<int()>& chosen);
 
+// `causeway pod` and `causeway ipam`: a node's Pods and its addresses.
+void add_pod_command(CLI::App& program, std::function<int()>& chosen);
+
 // `causeway workload ...` is the program causeway-workload beside this one: it must start in a millisecond, hence
 // before any flag is parsed. Returns only when it cannot be started.
 int run_workload(char** argv);

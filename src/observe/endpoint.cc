@@ -44,12 +44,20 @@ http::Response Endpoint::answer(const http::Request& request) const {
     std::string known = "/metrics\n/healthz\n/readyz\n";
     for (const auto& [path, page] : pages_) known += path + "\n";
     for (const auto& [path, page] : asked_) known += path + "?\n";
+    for (const auto& [path, page] : awaited_) known += path + "?\n";
     return text(target->path == "/" ? 200 : 404, known);
   }
   return text(404, "here are /metrics, /healthz and /readyz\n");
 }
 
 Task<Status> Endpoint::serve(http::Request request, http::ResponseWriter& writer) {
+  if (auto target = http::parse_target(request.target);
+      target && audience_ == Audience::All && (request.method == "GET" || request.method == "HEAD"))
+    if (auto page = awaited_.find(target->path); page != awaited_.end()) {
+      auto said = co_await page->second(std::move(*target));
+      if (!said && said.error().code() == Errc::Cancelled) co_return fail(std::move(said.error()));
+      co_return co_await writer.send(said ? text(200, std::move(*said)) : refusal(said.error()));
+    }
   http::Response response = answer(request);
   co_return co_await writer.send(std::move(response));
 }

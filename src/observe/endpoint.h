@@ -33,6 +33,12 @@ class Endpoint final : public http::Handler {
     asked_[std::move(path)] = std::move(text);
   }
 
+  // The same of a page that asks the kernel first, off the loop.
+  void add_page(std::string path, std::function<Task<Result<std::string>>(http::Target)> text) {
+    awaited_[std::move(path)] = std::move(text);
+  }
+
+  // All but the awaited pages.
   http::Response answer(const http::Request& request) const;
   Task<Status> serve(http::Request request, http::ResponseWriter& writer) override;
 
@@ -42,6 +48,7 @@ class Endpoint final : public http::Handler {
   std::vector<Check> checks_;
   std::map<std::string, std::function<std::string()>> pages_;
   std::map<std::string, std::function<Result<std::string>(const Query&)>> asked_;
+  std::map<std::string, std::function<Task<Result<std::string>>(http::Target)>> awaited_;
 };
 
 }  // namespace causeway::observe

@@ -17,6 +17,14 @@ uint64_t distance(const Ip& start, const Ip& ip) {
   return low(ip) - low(start);
 }
 
+Ip last_of(const Cidr& cidr) {
+  std::array<uint8_t, 16> bytes{};
+  std::ranges::copy(cidr.address().bytes(), bytes.begin());
+  for (int bit = cidr.prefix(); bit < cidr.address().bits(); ++bit) bytes[size_t(bit / 8)] |= uint8_t(0x80 >> bit % 8);
+  if (cidr.family() == Family::V6) return Ip::v6(bytes);
+  return Ip::v4(std::span(bytes).first<4>());
+}
+
 uint64_t used_size(const Cidr& cidr) { return std::min(cidr.size(), AddressBlock::kMaxSize); }
 
 }  // namespace
@@ -79,13 +87,69 @@ Status AddressBlock::available(TimePoint now) const {
               held_, capacity_, cooling(now), std::chrono::duration_cast<std::chrono::seconds>(cooldown_).count());
 }
 
+void AddressBlock::take_out(uint32_t offset) {
+  if (states_[offset] == State::Fresh) --fresh_;
+  if (states_[offset] == State::Released)
+    std::erase_if(released_, [&](const Release& release) { return release.offset == offset; });
+}
+
+AddressBlock::Use AddressBlock::use_of_excluded(uint64_t offset) const {
+  return offset == 0 ? Use::Network : offset == 1 ? Use::Gateway : Use::Broadcast;
+}
+
+Status AddressBlock::take(const Ip& ip) {
+  const auto offset = offset_of(ip);
+  if (!offset)
+    return fail(Errc::Invalid, "{} is not of the addresses that Pods get out of {}: {} to {}", ip, cidr_,
+                cidr_.address(), cidr_.address().plus(states_.size() - 1));
+  switch (states_[*offset]) {
+    case State::Held: return fail(Errc::AlreadyExists, "{} is held", ip);
+    case State::Excluded:
+      return fail(Errc::Invalid, "{} is the {} of {}", ip,
+                  use_of_excluded(*offset) == Use::Network   ? "network address"
+                  : use_of_excluded(*offset) == Use::Gateway ? "node's own address"
+                                                             : "broadcast address",
+                  cidr_);
+    case State::Fresh:
+    case State::Released: break;
+  }
+  take_out(*offset);
+  states_[*offset] = State::Held;
+  ++held_;
+  return ok();
+}
+
+std::vector<AddressBlock::Span> AddressBlock::explain(TimePoint now) const {
+  std::vector<Duration> left(states_.size());
+  for (const auto& release : released_) left[release.offset] = std::max(Duration(), cooldown_ - (now - release.when));
+  std::vector<Span> spans;
+  for (uint32_t offset = 0; offset < states_.size(); ++offset) {
+    Span span{.first = cidr_.address().plus(offset), .last = {}, .use = Use::Free};
+    switch (states_[offset]) {
+      case State::Fresh: break;
+      case State::Held: span.use = Use::Held; break;
+      case State::Excluded: span.use = use_of_excluded(offset); break;
+      case State::Released:
+        span.left = left[offset];
+        if (span.left > Duration()) span.use = Use::Cooling;
+        break;
+    }
+    span.last = span.first;
+    if (span.use == Use::Free && !spans.empty() && spans.back().use == Use::Free)
+      spans.back().last = span.last;
+    else
+      spans.push_back(span);
+  }
+  if (cidr_.size() > states_.size())
+    spans.push_back({cidr_.address().plus(states_.size()), last_of(cidr_), Use::Unused});
+  return spans;
+}
+
 bool AddressBlock::hold(const Ip& ip) {
   const auto offset = offset_of(ip);
   if (!offset || states_[*offset] == State::Held) return false;
-  if (states_[*offset] == State::Fresh) --fresh_;
+  take_out(*offset);
   if (states_[*offset] == State::Excluded) ++capacity_;  // an older layout gave it out: it counts while it lives
-  if (states_[*offset] == State::Released)
-    std::erase_if(released_, [&](const Release& release) { return release.offset == *offset; });
   states_[*offset] = State::Held;
   ++held_;
   return true;

@@ -23,9 +23,15 @@ class AddressBlock {
   AddressBlock(Cidr cidr, Duration cooldown, uint64_t start);
 
   const Cidr& cidr() const { return cidr_; }
+  // Of those that are given out, or never are (network, broadcast ...); not: of the rest of a large prefix, or of
+  // another.
+  bool gives_out(const Ip& ip) const { return offset_of(ip).has_value(); }
   // Exhausted says how many addresses are held and how many are cooling.
   Result<Ip> take(TimePoint now);
   Status available(TimePoint now) const;  // what take() would say
+  // This very address, also while it cools: who asks for one by name means its own, and cooling protects from others'.
+  // AlreadyExists: it is held. Invalid: no Pod may have it, with the reason.
+  Status take(const Ip& ip);
   // Marks one that is known to be in use (after a restart); false: not of this block, or held already.
   bool hold(const Ip& ip);
   // Held -> cooling since `when` (nothing else is touched; a foreign address is ignored). Calls come in order of time.
@@ -43,6 +49,16 @@ class AddressBlock {
   // Those released less than the cooldown ago, oldest first.
   std::vector<Cooling> cooling_since(TimePoint now) const;
 
+  // What each address is for, in order; neighbours that are free are one span.
+  enum class Use : uint8_t { Free, Held, Cooling, Network, Gateway, Broadcast, Unused };
+  struct Span {
+    Ip first, last;
+    Use use;
+    Duration left{};  // Cooling: until it is free
+    bool operator==(const Span&) const = default;
+  };
+  std::vector<Span> explain(TimePoint now) const;
+
  private:
   enum class State : uint8_t { Fresh, Excluded, Held, Released };
   struct Release {
@@ -54,6 +70,9 @@ class AddressBlock {
   bool excluded(uint64_t offset) const;
   // Held -> `next`, and where it is; one that is excluded goes back to that instead.
   std::optional<uint32_t> let_go(const Ip& ip, State next);
+  // Fresh or Released -> what neither counts.
+  void take_out(uint32_t offset);
+  Use use_of_excluded(uint64_t offset) const;
 
   Cidr cidr_;
   Duration cooldown_;

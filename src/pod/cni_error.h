@@ -21,6 +21,7 @@ enum class CniCode : uint32_t {
   LimitedConnectivity = 51,  // STATUS: and the existing Pods suffer too
   Exhausted = 100,           // no address is left
   Failed = 101,              // the kernel refused something
+  AddressRefused = 102,      // an address that was asked for by name cannot be had: taken, another's, outside
 };
 
 struct CniError {

@@ -1,6 +1,7 @@
 #include "pod/ipam.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "base/log.h"
 
@@ -69,7 +70,10 @@ Result<std::unique_ptr<Ipam>> Ipam::open(Storage& storage, IpamOptions options,
 }
 
 Ipam::Ipam(Storage& storage, IpamOptions options, JournalState state, uint64_t size)
-    : options_(std::move(options)), state_(std::move(state)), journal_(storage, options_.boot_id, size) {}
+    : options_(std::move(options)), state_(std::move(state)), journal_(storage, options_.boot_id, size) {
+  for (const auto& [key, record] : state_.records)
+    for (const auto& ip : own_addresses(record)) by_address_.emplace(ip, key);
+}
 
 AddressBlock* Ipam::block_of(const Ip& ip) {
   for (auto& block : blocks_)
@@ -100,26 +104,83 @@ std::vector<Cidr> Ipam::blocks() const {
   return all;
 }
 
-Result<Lease> Ipam::reserve(Record wish, TimePoint now) {
+Status Ipam::take_by_name(const Ip& ip, const cluster::PodKey& pod) {
+  if (const auto* other = holder(ip)) {
+    if (other->pod == pod && !pod.name.empty())
+      return fail(Errc::Unavailable, "address {} is still held by an earlier life of Pod {} ({})", ip, pod, other->key);
+    return fail(Errc::Denied, "address {} is taken by {}", ip,
+                other->pod.name.empty() ? "container " + to_string(other->key)
+                                        : fmt::format("Pod {} ({})", other->pod, other->key));
+  }
+  auto* block = block_of(ip);
+  if (!block) {
+    std::string ranges;
+    for (const auto& mine : blocks_)
+      if (mine.cidr().family() == ip.family()) ranges += (ranges.empty() ? "" : ", ") + to_string(mine.cidr());
+    if (ranges.empty())
+      return fail(Errc::Denied, "address {} is of a family that Pods of this node have no addresses of", ip);
+    return fail(Errc::Denied, "address {} is outside of this node's ranges ({})", ip, ranges);
+  }
+  if (auto taken = block->take(ip); !taken) return fail(Errc::Denied, "{}", taken.error().message());
+  return ok();
+}
+
+void Ipam::give_back(const Ip& ip) {
+  if (auto* block = block_of(ip)) block->give_back(ip);
+}
+
+std::string Ipam::holders() const {
+  std::map<std::string, size_t> by_namespace;
+  for (const auto& [key, record] : state_.records) ++by_namespace[record.pod.name.empty() ? "" : record.pod.ns];
+  std::vector<std::pair<size_t, std::string>> most;
+  for (const auto& [ns, count] : by_namespace) most.push_back({count, ns});
+  std::ranges::sort(most, std::greater());
+  std::string text;
+  size_t others = 0;
+  for (size_t i = 0; i < most.size(); ++i) {
+    if (i >= 5) {
+      others += most[i].first;
+      continue;
+    }
+    text += fmt::format("{}{} by {}", text.empty() ? "" : ", ", most[i].first,
+                        most[i].second.empty() ? "containers without a Pod" : "namespace " + most[i].second);
+  }
+  if (others) text += fmt::format(", {} by others", others);
+  return text;
+}
+
+Result<Lease> Ipam::reserve(Record wish, TimePoint now, const std::vector<Ip>& wanted) {
   if (find(wish.key)) return fail(Errc::AlreadyExists, "{} has addresses already", wish.key);
   if (blocks_.empty()) return fail(Errc::Unavailable, "this node has no Pod CIDR yet");
   maybe_compact(now);
   wish.state = State::Reserved;
   wish.begun = now;
   wish.addresses.clear();
-  const auto give_back = [&] {
-    for (const auto& ip : wish.addresses) block_of(ip)->give_back(ip);
-  };
-  for (auto& block : blocks_) {
-    auto ip = block.take(now);
-    if (!ip) {
-      give_back();
-      return fail(std::move(ip.error()));
+  const auto take_all = [&]() -> Status {
+    for (const auto& ip : wanted) {
+      TRY(take_by_name(ip, wish.pod));
+      wish.addresses.push_back(ip);
     }
-    wish.addresses.push_back(*ip);
-  }
-  auto lease = keep(wish);
-  if (!lease) give_back();
+    for (auto& block : blocks_) {
+      const auto is_wanted = [&](const Ip& ip) { return ip.family() == block.cidr().family(); };
+      if (std::ranges::any_of(wanted, is_wanted)) continue;
+      auto ip = block.take(now);
+      if (!ip && ip.error().code() == Errc::Exhausted)
+        return fail(Errc::Exhausted, "{}; of this node's attachments {}", ip.error().message(), holders());
+      if (!ip) return fail(std::move(ip.error()));
+      wish.addresses.push_back(*ip);
+    }
+    // As the blocks stand: the first is the primary one.
+    std::ranges::sort(wish.addresses, {}, [&](const Ip& ip) {
+      return std::ranges::find(blocks_, ip.family(), [](const auto& block) { return block.cidr().family(); }) -
+             blocks_.begin();
+    });
+    return ok();
+  };
+  auto taken = take_all();
+  auto lease = taken ? keep(wish) : Result<Lease>(fail(std::move(taken.error())));
+  if (!lease)
+    for (const auto& ip : wish.addresses) give_back(ip);
   return lease;
 }
 
@@ -135,6 +196,7 @@ Result<Lease> Ipam::keep(Record wish) {
   wish.generation = ++state_.generation;
   TRY(journal_.append(Reserved{wish}));
   Key key = wish.key;
+  for (const auto& ip : own_addresses(wish)) by_address_.emplace(ip, key);
   state_.records.emplace(key, std::move(wish));
   return Lease(*this, std::move(key));
 }
@@ -142,6 +204,8 @@ Result<Lease> Ipam::keep(Record wish) {
 void Ipam::forget(const Key& key, std::optional<TimePoint> released) {
   const auto found = state_.records.find(key);
   for (const auto& ip : own_addresses(found->second)) {
+    if (const auto mine = by_address_.find(ip); mine != by_address_.end() && mine->second == key)
+      by_address_.erase(mine);
     auto* block = block_of(ip);
     if (block && released)
       block->release(ip, *released);
@@ -185,9 +249,23 @@ const Record* Ipam::find(const Key& key) const {
   return found == state_.records.end() ? nullptr : &found->second;
 }
 
+const Record* Ipam::holder(const Ip& ip) const {
+  const auto found = by_address_.find(ip);
+  return found == by_address_.end() ? nullptr : find(found->second);
+}
+
+std::vector<Ipam::Explained> Ipam::explain(TimePoint now) const {
+  std::vector<Explained> all;
+  for (const auto& block : blocks_)
+    all.push_back({block.cidr(), block.capacity(), block.held(), block.cooling(now), block.explain(now)});
+  return all;
+}
+
 Status Ipam::available(TimePoint now) const {
   if (blocks_.empty()) return fail(Errc::Unavailable, "this node has no Pod CIDR yet");
-  for (const auto& block : blocks_) TRY(block.available(now));
+  for (const auto& block : blocks_)
+    if (auto free = block.available(now); !free)
+      return fail(Errc::Exhausted, "{}; of this node's attachments {}", free.error().message(), holders());
   return ok();
 }
 

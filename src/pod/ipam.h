@@ -54,8 +54,11 @@ class Ipam {
   void set_blocks(const std::vector<Cidr>& cidrs, TimePoint now);
   std::vector<Cidr> blocks() const;
 
-  // One address of every block, or none. Takes key, namespace and Pod from `wish`. AlreadyExists: the key has some.
-  Result<Lease> reserve(Record wish, TimePoint now);
+  // One address of every block, or none. Takes key, namespace and Pod from `wish`; `wanted` are addresses of the blocks
+  // by name, at most one for each family. AlreadyExists: the key has some. Denied: one that is wanted is taken,
+  // outside, or of a family without a block; Unavailable: an earlier life of this Pod still has it. Exhausted: the
+  // message says by whom.
+  Result<Lease> reserve(Record wish, TimePoint now, const std::vector<Ip>& wanted = {});
   // Keeps an attachment whose addresses another plugin gave (Role::Chained): they are of no block here, neither held
   // nor cooled. AlreadyExists: the key is taken.
   Result<Lease> adopt(Record wish, TimePoint now);
@@ -66,6 +69,15 @@ class Ipam {
   Status set_cookie(const Key& key, uint64_t netns_cookie);
 
   const Record* find(const Key& key) const;
+  // Whose address this is.
+  const Record* holder(const Ip& ip) const;
+  // Every address of the blocks, block by block.
+  struct Explained {
+    Cidr block;
+    uint64_t capacity = 0, held = 0, cooling = 0;
+    std::vector<AddressBlock::Span> spans;
+  };
+  std::vector<Explained> explain(TimePoint now) const;
   const std::map<Key, Record>& records() const { return state_.records; }
   // Ok, or why an ADD now would find no address.
   Status available(TimePoint now) const;
@@ -78,6 +90,10 @@ class Ipam {
   Result<Lease> keep(Record wish);
   void abandon(const Key& key, std::optional<TimePoint> used);
   void forget(const Key& key, std::optional<TimePoint> released);
+  // Takes it out of its block. Denied, with the reason.
+  Status take_by_name(const Ip& ip, const cluster::PodKey& pod);
+  void give_back(const Ip& ip);
+  std::string holders() const;
   void maybe_compact(TimePoint now);
   JournalState snapshot(TimePoint now) const;
   AddressBlock* block_of(const Ip& ip);
@@ -86,6 +102,7 @@ class Ipam {
   JournalState state_;  // .cooling only what is in no block now
   Journal journal_;
   std::vector<AddressBlock> blocks_;
+  std::map<Ip, Key> by_address_;
 };
 
 }  // namespace causeway::pod

@@ -87,7 +87,8 @@ TEST_CASE("an attachment gets one address of each family or none") {
   CHECK(add(*ipam, "a") == "10.1.0.0 fd00::");
   CHECK(add(*ipam, "b") == "10.1.0.1 fd00::1");
   CHECK(add(*ipam, "c") ==
-        "Pod CIDR fd00::/127 has no free address: 2 of 2 are held by Pods, 0 were released less than 30 s ago");
+        "Pod CIDR fd00::/127 has no free address: 2 of 2 are held by Pods, 0 were released less than 30 s ago; of this "
+        "node's attachments 2 by namespace shop");
   CHECK(add(*ipam, "a") == "a/eth0 has addresses already");
   CHECK(ipam->render(at(0)) ==
         "block 10.1.0.0/30 held 2 cooling 0 of 4\n"
@@ -184,8 +185,10 @@ TEST_CASE("changing the Pod CIDRs keeps the addresses of living Pods and the res
   CHECK(add(*ipam, "c", at(2)) == "10.2.0.0 fd00::2");
   CHECK(ipam->find({"a", "eth0"})->addresses == std::vector<Ip>{ip("10.1.0.0")});
   ipam->set_blocks({cidr("10.1.0.0/31")}, at(3));
-  CHECK(add(*ipam, "d", at(3)) ==
-        "Pod CIDR 10.1.0.0/31 has no free address: 1 of 2 are held by Pods, 1 were released less than 30 s ago");
+  CHECK(
+      add(*ipam, "d", at(3)) ==
+      "Pod CIDR 10.1.0.0/31 has no free address: 1 of 2 are held by Pods, 1 were released less than 30 s ago; of this "
+      "node's attachments 2 by namespace shop");
   CHECK(add(*ipam, "d", at(31)) == "10.1.0.1");
   CHECK(ipam->release({"c", "eth0"}, at(32)).has_value());  // of a CIDR that is not ours any more
   ipam->set_blocks({}, at(33));
@@ -427,4 +430,79 @@ TEST_CASE("10,000 random ADDs, DELs and kills leak no address and give none twic
   runtime.now += 31s;
   for (int i = 0; i < 29; ++i) runtime.add({"last" + std::to_string(i), "eth0"});
   CHECK(runtime.answered.size() == 29);
+}
+
+TEST_CASE("addresses by name: what is refused, and by which reason") {
+  FaultStorage storage;
+  auto ipam = open_ipam(storage, {cidr("10.1.0.0/24")});
+  const auto ask = [&](const char* container, const char* wanted, TimePoint now = at(0)) {
+    auto lease = ipam->reserve(wish(container), now, {ip(wanted)});
+    if (!lease) return std::string(to_string(lease.error().code())) + ": " + lease.error().message();
+    REQUIRE(std::move(*lease).commit(7));
+    return std::string("given");
+  };
+  CHECK(ask("a", "10.1.0.77") == "given");
+  Record other = wish("b");
+  other.pod.name = "other";
+  auto taken = ipam->reserve(other, at(0), {ip("10.1.0.77")});
+  CHECK(taken.error().code() == Errc::Denied);
+  CHECK(taken.error().message() == "address 10.1.0.77 is taken by Pod shop/web-1 (a/eth0)");
+  CHECK(ask("b", "10.1.0.0").ends_with("10.1.0.0 is the network address of 10.1.0.0/24"));
+  CHECK(ask("b", "10.1.0.1").ends_with("10.1.0.1 is the node's own address of 10.1.0.0/24"));
+  CHECK(ask("b", "10.1.0.255").ends_with("10.1.0.255 is the broadcast address of 10.1.0.0/24"));
+  CHECK(ask("b", "10.2.0.5").ends_with("address 10.2.0.5 is outside of this node's ranges (10.1.0.0/24)"));
+  CHECK(ask("b", "fd00::5").ends_with("address fd00::5 is of a family that Pods of this node have no addresses of"));
+  CHECK(ipam->records().size() == 1);  // nothing of what was refused stays
+  // Its own address, at once again: what the cooldown protects from is another Pod.
+  CHECK(ipam->release({"a", "eth0"}, at(1)));
+  CHECK(ask("c", "10.1.0.77", at(2)) == "given");
+}
+
+TEST_CASE("an address by name is its Pod's again after a restart, before anything is given out") {
+  FaultStorage storage;
+  {
+    auto ipam = open_ipam(storage, {cidr("10.1.0.0/30")});
+    auto lease = ipam->reserve(wish("a"), at(0), {ip("10.1.0.2")}).value();
+    REQUIRE(std::move(lease).commit(7));
+  }
+  auto ipam = open_ipam(storage, {cidr("10.1.0.0/30")});
+  CHECK(ipam->holder(ip("10.1.0.2"))->key.container == "a");
+  CHECK(ipam->holder(ip("10.1.0.1")) == nullptr);
+}
+
+TEST_CASE("a clock that jumps frees no address too early for good, and none stays cooling for ever") {
+  FaultStorage storage;
+  auto ipam = open_ipam(storage, {cidr("10.1.0.0/31")}, at(1000));
+  CHECK(add(*ipam, "a", at(1000)) == "10.1.0.0");
+  CHECK(add(*ipam, "b", at(1000)) == "10.1.0.1");
+  CHECK(ipam->release({"a", "eth0"}, at(1000)));
+  // Backwards (a restored machine): it cools on, and is free again by the clock as it is now.
+  CHECK(add(*ipam, "c", at(5)).find("has no free address") != std::string::npos);
+  CHECK(ipam->explain(at(5))[0].spans.size() == 2);
+  // Far ahead (a machine that slept): it is free, once.
+  CHECK(add(*ipam, "c", at(1'000'000)) == "10.1.0.0");
+  CHECK(add(*ipam, "d", at(1'000'000)).find("2 of 2 are held") != std::string::npos);
+}
+
+TEST_CASE("every address of a range is explained") {
+  FaultStorage storage;
+  auto ipam = open_ipam(storage, {cidr("10.1.0.0/28"), cidr("fd00::/64")});
+  CHECK(add(*ipam, "a") == "10.1.0.2 fd00::2");
+  CHECK(add(*ipam, "b") == "10.1.0.3 fd00::3");
+  CHECK(ipam->release({"b", "eth0"}, at(10)));
+  std::string text;
+  for (const auto& block : ipam->explain(at(15)))
+    for (const auto& span : block.spans)
+      text += fmt::format("{}-{} {} {}\n", span.first, span.last, int(span.use), span.left / 1s);
+  using Use = AddressBlock::Use;
+  const auto line = [](const char* first, const char* last, Use use, int left = 0) {
+    return fmt::format("{}-{} {} {}\n", first, last, int(use), left);
+  };
+  CHECK(text == line("10.1.0.0", "10.1.0.0", Use::Network) + line("10.1.0.1", "10.1.0.1", Use::Gateway) +
+                    line("10.1.0.2", "10.1.0.2", Use::Held) + line("10.1.0.3", "10.1.0.3", Use::Cooling, 25) +
+                    line("10.1.0.4", "10.1.0.14", Use::Free) + line("10.1.0.15", "10.1.0.15", Use::Broadcast) +
+                    line("fd00::", "fd00::", Use::Network) + line("fd00::1", "fd00::1", Use::Gateway) +
+                    line("fd00::2", "fd00::2", Use::Held) + line("fd00::3", "fd00::3", Use::Cooling, 25) +
+                    line("fd00::4", "fd00::ffff", Use::Free) +
+                    line("fd00::1:0", "fd00::ffff:ffff:ffff:ffff", Use::Unused));
 }

@@ -1,5 +1,6 @@
 #include "pod/server.h"
 
+#include <algorithm>
 #include <random>
 
 #include "base/file.h"
@@ -184,9 +185,9 @@ Task<CniResult<Reply>> CniServer::add(Call call) {
     case Role::Ipam: co_return co_await add_addresses(std::move(*config), std::move(wish));
     case Role::Main: break;
   }
-  if (!config->ips.empty())
-    co_return refuse(CniCode::UnsupportedField, fmt::format("unsupported field ips: {}", config->ips.front()),
-                     "addresses of one's choice are not given out by this node");
+  auto asked = co_await wanted(wish, *config);
+  if (!asked) co_return std::unexpected(std::move(asked.error()));
+  wish.asked = !asked->empty();
   wish.mtu = config->mtu.value_or(network_.mtu);
   for (const auto& cidr : network_.pod_cidrs)
     if (cidr.family() == Family::V6 && wish.mtu < kMinMtuV6)
@@ -194,23 +195,25 @@ Task<CniResult<Reply>> CniServer::add(Call call) {
                                                            wish.mtu, kMinMtuV6, cidr));
   const std::string who = name_of(wish);
   const uint32_t mtu = wish.mtu;
-  auto result = co_await connect({.record = std::move(wish), .netns = std::move(call.netns), .mtu = mtu}, config->dns);
+  auto result = co_await connect({.record = wish, .netns = std::move(call.netns), .mtu = mtu}, config->dns, *asked);
   if (!result) {
     const bool exists = result.error().code() == Errc::AlreadyExists;
-    co_return std::unexpected(to_cni(
-        std::move(result.error()), exists ? who + " has an interface of that name already" : "cannot connect " + who));
+    co_return std::unexpected(
+        refused(wish, !asked->empty(), std::move(result.error()),
+                exists ? who + " has an interface of that name already" : "cannot connect " + who));
   }
   co_return add_reply(*result, config->version);
 }
 
-Task<Result<AddResult>> CniServer::connect(WireRequest request, std::string dns) {
+Task<Result<AddResult>> CniServer::connect(WireRequest request, std::string dns, std::vector<Ip> wanted) {
   const Key key = request.record.key;
   const auto turn = CO_TRY(co_await turns_.take(key));
   if (const auto* record = ipam_->find(key)) {
     // A retry whose first answer was lost (the agent was killed behind its commit) gets that answer.
     const Record known = *record;
     auto attachment = CO_TRY(co_await present(known));
-    if (attachment && same_wish(known, request.record)) {
+    const auto has = [&](const Ip& ip) { return std::ranges::find(known.addresses, ip) != known.addresses.end(); };
+    if (attachment && same_wish(known, request.record) && std::ranges::all_of(wanted, has)) {
       CO_TRY(co_await plane_.attach(std::move(*attachment)), "data path");
       co_return result_of(known, dns);
     }
@@ -218,7 +221,7 @@ Task<Result<AddResult>> CniServer::connect(WireRequest request, std::string dns)
   }
   CO_TRY(co_await reaper_.cleared(place_of(request.record)));
 
-  Attempt attempt(*this, CO_TRY(ipam_->reserve(std::move(request.record), loop_.now())));
+  Attempt attempt(*this, CO_TRY(ipam_->reserve(std::move(request.record), loop_.now(), wanted)));
   request.record = attempt.record();
   const Wired wired =
       CO_TRY(CO_TRY(co_await workers_.run([wiring = &wiring_, request] { return wiring->wire(request); })), "link");

@@ -13,7 +13,9 @@
 #include "async/worker_pool.h"
 #include "pod/cni_reply.h"
 #include "pod/ipam.h"
+#include "pod/look.h"
 #include "pod/plane.h"
+#include "pod/pod_source.h"
 #include "pod/reaper.h"
 #include "pod/turns.h"
 #include "pod/wiring.h"
@@ -28,6 +30,11 @@ struct ServerOptions {
   std::string no_host_ports;
   // Why an interface that another plugin made can have none; "" when it can.
   std::string no_foreign_host_ports;
+  // What the API says of a Pod: its wishes are then heard. nullptr: those that the runtime passes. Borrowed.
+  PodSource* pods = nullptr;
+  // Tells people of a Pod that got no address (its reason in CamelCase, and a sentence).
+  std::function<void(const Record& wish, std::string reason, std::string message)> tell;
+  Duration orphan_after = 600s;  // for so long the API has not had the Pod of an attachment: it is collected
   Duration collect_every = 60s;  // garbage collection of attachments whose Pod vanished without a DEL
 };
 
@@ -62,6 +69,8 @@ class CniServer {
   Status ready() const;
   // One pass of garbage collection, and the spool: at start and every collect_every.
   Task<Status> collect();
+  // What the node knows of its addresses, and what the kernel shows.
+  Task<Result<Look>> look();
   // For people: network, blocks, attachments, links that wait to be deleted.
   std::string render() const;
   size_t attachments() const { return ipam_ ? ipam_->records().size() : 0; }
@@ -78,8 +87,12 @@ class CniServer {
   CniResult<Reply> status(const RawRequest& request) const;
   CniResult<void> check_host_ports(const NetworkConfig& config) const;
 
-  Task<Result<AddResult>> connect(WireRequest request, std::string dns);
-  Task<Result<Record>> reserve_only(Record wish);
+  // The addresses that the Pod's annotations and its runtime (`ips`) ask for.
+  Task<CniResult<std::vector<Ip>>> wanted(Record wish, NetworkConfig config);
+  Task<Result<AddResult>> connect(WireRequest request, std::string dns, std::vector<Ip> wanted);
+  // The error of an ADD, told to the people of the Pod where it is about its addresses. `by_name`: it asked for some.
+  CniError refused(const Record& wish, bool by_name, Error error, std::string message) const;
+  Task<Result<Record>> reserve_only(Record wish, std::vector<Ip> addresses);
   Task<Status> adopt(Record wish);
   // Releases what of this network is not in `valid` and began before `since`; what failed, at the end.
   Task<Status> collect_network(std::string network, std::set<Key> valid, TimePoint since);
@@ -89,6 +102,7 @@ class CniServer {
   Task<Status> drain_spool();
   Task<Status> collect_forever();
   Task<Result<bool>> is_stale(Record record);
+  bool is_orphan(const Record& record);
 
   Loop& loop_;
   WorkerPool& workers_;
@@ -101,7 +115,12 @@ class CniServer {
   Turns turns_;
   Reaper reaper_;
   std::map<Key, uint64_t> suspects_;  // stale in the last pass: generation
-  Scope scope_;                       // last: its tasks end first
+  struct Orphan {
+    uint64_t generation = 0;
+    std::optional<TimePoint> gone_since;
+  };
+  std::map<Key, Orphan> orphans_;  // those whose Pod the API had, and since when it has not
+  Scope scope_;                    // last: its tasks end first
 };
 
 // A record as the model has it; `host` is the node's end of its link.

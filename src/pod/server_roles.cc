@@ -76,12 +76,17 @@ Task<Status> CniServer::adopt(Record wish) {
 
 Task<CniResult<Reply>> CniServer::add_addresses(NetworkConfig config, Record wish) {
   // What else the runtime passes is for the plugin that asks us: it makes the interface.
+  auto asked = co_await wanted(wish, config);
+  if (!asked) co_return std::unexpected(std::move(asked.error()));
+  wish.asked = !asked->empty();
   wish.key = ipam_key(wish.key);
   wish.tuning = {};
   wish.host_ports.clear();
   const Key key = attachment_key(wish.key);
-  auto record = co_await reserve_only(std::move(wish));
-  if (!record) co_return std::unexpected(to_cni(std::move(record.error()), fmt::format("no address for {}", key)));
+  auto record = co_await reserve_only(wish, *asked);
+  if (!record)
+    co_return std::unexpected(
+        refused(wish, !asked->empty(), std::move(record.error()), fmt::format("no address for {}", key)));
   IpamResult result{.addresses = {}, .dns = config.dns};
   for (const auto& ip : record->addresses) {
     Cidr block = host_cidr(ip);
@@ -92,14 +97,14 @@ Task<CniResult<Reply>> CniServer::add_addresses(NetworkConfig config, Record wis
   co_return ipam_reply(result, config.version);
 }
 
-Task<Result<Record>> CniServer::reserve_only(Record wish) {
+Task<Result<Record>> CniServer::reserve_only(Record wish, std::vector<Ip> addresses) {
   const auto turn = CO_TRY(co_await turns_.take(attachment_key(wish.key)));
   if (const auto* known = ipam_->find(wish.key)) {
     if (known->state == State::Committed && known->netns == wish.netns && known->network == wish.network)
       co_return *known;
     CO_TRY(co_await disconnect(wish.key));
   }
-  auto lease = CO_TRY(ipam_->reserve(std::move(wish), loop_.now()));
+  auto lease = CO_TRY(ipam_->reserve(std::move(wish), loop_.now(), addresses));
   Record record = lease.record();
   CO_TRY(lease.commit(0));
   co_return record;

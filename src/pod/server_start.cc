@@ -86,6 +86,22 @@ Task<Result<bool>> CniServer::is_stale(Record record) {
   }));
 }
 
+// A sandbox that its runtime has forgotten keeps namespace and link. Its Pod tells: an attachment whose Pod the API
+// had, by its uid, and has not had for long is nobody's (a kubelet that is alive ends such a Pod within minutes). What
+// the API never had is not judged: containers without a Pod, and static Pods before their mirror.
+bool CniServer::is_orphan(const Record& record) {
+  if (!options_.pods || record.pod.name.empty() || record.pod_uid.empty()) return false;
+  switch (options_.pods->known(record.pod, record.pod_uid)) {
+    case PodSource::Known::Unknown: return false;
+    case PodSource::Known::Here: orphans_[record.key] = {record.generation, std::nullopt}; return false;
+    case PodSource::Known::Gone: break;
+  }
+  const auto seen = orphans_.find(record.key);
+  if (seen == orphans_.end() || seen->second.generation != record.generation) return false;
+  if (!seen->second.gone_since) seen->second.gone_since = loop_.now();
+  return loop_.now() - *seen->second.gone_since >= options_.orphan_after;
+}
+
 Task<Status> CniServer::collect() {
   // A failed spool must not keep the rest from being collected.
   if (auto drained = co_await drain_spool(); !drained) {
@@ -97,6 +113,15 @@ Task<Status> CniServer::collect() {
     if (record.state == State::Committed) candidates.push_back(record);
   std::map<Key, uint64_t> suspects;
   for (const auto& record : candidates) {
+    if (is_orphan(record)) {
+      const auto turn = CO_TRY(co_await turns_.take(attachment_key(record.key)));
+      const auto* now = ipam_->find(record.key);
+      if (!now || now->generation != record.generation) continue;
+      log::warning("{}: the API has had no Pod {} ({}) for {} s, and no DEL came; its addresses are free",
+                   attachment_key(record.key), record.pod, record.pod_uid, options_.orphan_after / 1s);
+      CO_TRY(co_await disconnect(record.key));
+      continue;
+    }
     if (!CO_TRY(co_await is_stale(record))) continue;
     const auto before = suspects_.find(record.key);
     if (before == suspects_.end() || before->second != record.generation) {
@@ -110,6 +135,7 @@ Task<Status> CniServer::collect() {
     CO_TRY(co_await disconnect(record.key));
   }
   suspects_ = std::move(suspects);
+  std::erase_if(orphans_, [&](const auto& entry) { return !ipam_->find(entry.first); });
   co_return ok();
 }
 

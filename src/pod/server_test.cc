@@ -18,6 +18,21 @@ Task<Status> answer_into(CniServer& server, Call call, std::optional<Reply>& rep
   co_return ok();
 }
 
+// The API's Pods, by uid.
+struct FakePods final : PodSource {
+  std::map<std::string, PodNotes> pods;
+  bool away = false;
+  Task<Result<std::optional<PodNotes>>> find(cluster::PodKey, std::string uid) override {
+    if (away) co_return fail(Errc::Timeout, "no answer in 3 s");
+    const auto found = pods.find(uid);
+    co_return found == pods.end() ? std::optional<PodNotes>() : std::optional(found->second);
+  }
+  Known known(const cluster::PodKey&, std::string_view uid) const override {
+    if (away) return Known::Unknown;
+    return pods.contains(std::string(uid)) ? Known::Here : Known::Gone;
+  }
+};
+
 // One life of an agent on a node.
 struct Agent {
   FakeNode& node;
@@ -25,15 +40,25 @@ struct Agent {
   WorkerPool workers{loop, 0};
   FakeWiring wiring{node};
   FakePlane plane{loop, node};
+  FakePods pods;
+  std::string told;  // to the Pods
   CniServer server;
   std::string port_mappings;  // of the calls from now on
+  std::string ips;            // likewise, as a list
+  std::string uid;            // likewise: of the Pod shop/web
   Scope calls{loop};
 
   Agent(FakeNode& on, VirtualLoop& with)
       : node(on),
         loop(with),
         server(loop, workers, node.storage, wiring, plane,
-               {.ipam = {.boot_id = "boot"}, .spool = "/nonexistent", .no_host_ports = node.no_host_ports}) {}
+               {.ipam = {.boot_id = "boot"},
+                .spool = "/nonexistent",
+                .no_host_ports = node.no_host_ports,
+                .pods = &pods,
+                .tell = [this](const Record&, std::string reason, std::string message) {
+                  told += reason + ": " + message + "\n";
+                }}) {}
 
   // False: it died meanwhile.
   bool start() {
@@ -54,6 +79,11 @@ struct Agent {
     if (!port_mappings.empty())
       call.request.field[wire::kConfig] =
           R"({"cniVersion":"1.1.0","name":"causeway","runtimeConfig":{"portMappings":)" + port_mappings + "}}";
+    if (!ips.empty())
+      call.request.field[wire::kConfig] =
+          R"({"cniVersion":"1.1.0","name":"causeway","runtimeConfig":{"ips":[)" + ips + "]}}";
+    if (!uid.empty())
+      call.request.field[wire::kArgs] = "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web;K8S_POD_UID=" + uid;
     calls.spawn(command, answer_into(server, std::move(call), reply));
   }
   Reply call(const std::string& command, const std::string& container) {
@@ -281,4 +311,91 @@ TEST_CASE("3,000 random ADDs, DELs and kills at any step: kernel, journal and da
     CHECK(node.render().ends_with(expected));
   }
   CHECK(kills > 200);
+}
+
+TEST_CASE(
+    "addresses by name come from the runtime and from the Pod's annotation; what cannot be had is refused and told") {
+  log::set_level(log::Level::Error);
+  FakeNode node;
+  VirtualLoop loop;
+  Agent agent(node, loop);
+  REQUIRE(agent.start());
+  for (const char* name : {"a", "b", "c", "d", "e"}) node.make_namespace(std::string("/netns/") + name);
+  const auto shown = [](std::vector<Ip> ips) {
+    std::string text;
+    for (const Ip& ip : ips) text += (text.empty() ? "" : " ") + to_string(ip);
+    return text;
+  };
+  agent.ips = R"("10.1.0.9/27")";
+  CHECK(agent.call("ADD", "a").success);
+  CHECK(agent.addresses("a").front() == Ip::parse("10.1.0.9").value());
+  CHECK(agent.addresses("a").size() == 2);  // the other family as usual
+  CHECK(agent.call("ADD", "a").success);    // again: the same answer
+  CHECK(agent.server.attachments() == 1);
+
+  // Taken: by runtime, or by annotation; nothing of it stays.
+  auto refused = agent.call("ADD", "b");
+  CHECK(refused.output.find("\"code\":102") != std::string::npos);
+  CHECK(refused.output.find("address 10.1.0.9 is taken by container a/eth0") != std::string::npos);
+  agent.ips.clear();
+  agent.uid = "u1";
+  agent.pods.pods["u1"] = {"u1", {{"causeway.io/addresses", "10.1.0.9"}}};
+  agent.told.clear();
+  CHECK(agent.call("ADD", "b").output.find("\"code\":102") != std::string::npos);
+  CHECK(agent.told == "AddressRefused: address 10.1.0.9 is taken by container a/eth0\n");
+  CHECK(agent.server.attachments() == 1);
+  CHECK(node.links.size() == 1);
+
+  agent.pods.pods["u1"].annotations["causeway.io/addresses"] = "10.1.0.10,fd00::77";
+  CHECK(agent.call("ADD", "b").success);
+  CHECK(shown(agent.addresses("b")) == "10.1.0.10 fd00::77");
+
+  agent.told.clear();
+  agent.uid = "u2";
+  agent.pods.pods["u2"] = {"u2", {{"causeway.io/addresses", "nonsense"}}};
+  CHECK(agent.call("ADD", "c").output.find("\"code\":7") != std::string::npos);
+  CHECK(agent.told == "InvalidAddressAnnotation: annotation causeway.io/addresses: \"nonsense\" is no address\n");
+  agent.told.clear();
+  agent.pods.pods["u2"].annotations["causeway.io/addresses"] = "10.9.0.9";
+  CHECK(agent.call("ADD", "c").output.find("\"code\":102") != std::string::npos);
+  CHECK(agent.told == "AddressRefused: address 10.9.0.9 is outside of this node's ranges (10.1.0.0/27)\n");
+
+  // What a Pod wants is not known: it does not start with something else.
+  agent.pods.away = true;
+  CHECK(agent.call("ADD", "d").output.find("\"code\":11") != std::string::npos);
+  agent.pods.away = false;
+  agent.uid = "never-heard-of";
+  CHECK(agent.call("ADD", "d").success);
+  agent.uid = "u1";
+  CHECK(agent.call("DEL", "b").success);
+  CHECK(agent.call("ADD", "e").success);  // its address, at once again
+  CHECK(shown(agent.addresses("e")) == "10.1.0.10 fd00::77");
+}
+
+TEST_CASE("an attachment whose Pod the API had, and has not for ten minutes, is collected; what it never had is not") {
+  log::set_level(log::Level::Error);
+  FakeNode node;
+  VirtualLoop loop;
+  Agent agent(node, loop);
+  REQUIRE(agent.start());
+  for (const char* name : {"a", "b", "c"}) node.make_namespace(std::string("/netns/") + name);
+  CHECK(agent.call("ADD", "a").success);  // no Pod
+  agent.uid = "static";
+  CHECK(agent.call("ADD", "b").success);  // the API knows no Pod of this uid
+  agent.uid = "u1";
+  agent.pods.pods["u1"] = {"u1", {}};
+  CHECK(agent.call("ADD", "c").success);
+  loop.advance(300s);
+  agent.pods.pods.clear();
+  loop.advance(540s);
+  CHECK(agent.server.attachments() == 3);
+  agent.pods.away = true;  // nothing is said while the API is not heard
+  loop.advance(600s);
+  CHECK(agent.server.attachments() == 3);
+  agent.pods.away = false;
+  loop.advance(120s);
+  CHECK(agent.server.attachments() == 2);
+  CHECK(agent.addresses("c").empty());
+  CHECK(agent.addresses("a").size() == 2);
+  CHECK(agent.addresses("b").size() == 2);
 }

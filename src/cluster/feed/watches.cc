@@ -41,24 +41,38 @@ kube::Follower<kube::Node>::Handlers nodes(Feed& feed) {
               }};
 }
 
-kube::Follower<kube::Pod>::Handlers pods(Feed& feed) {
+PodNotes notes_of(const kube::Pod& pod) {
+  PodNotes notes{.uid = pod.metadata.uid, .annotations = {}};
+  for (const auto& [key, value] : pod.metadata.annotations)
+    for (const std::string_view prefix : kPodAnnotations)
+      if (key.starts_with(prefix)) notes.annotations.emplace(key, value);
+  return notes;
+}
+
+kube::Follower<kube::Pod>::Handlers pods(Feed& feed, std::map<PodKey, PodNotes>& notes) {
   return {.on_put =
-              [&feed](const kube::Pod& now) {
+              [&feed, &notes](const kube::Pod& now) {
+                const PodKey key{now.metadata.ns, now.metadata.name};
                 // A finished Pod has given its addresses back.
-                if (kube::is_finished(now))
-                  feed.model().remove_pod({now.metadata.ns, now.metadata.name});
-                else
+                if (kube::is_finished(now)) {
+                  feed.model().remove_pod(key);
+                  notes.erase(key);
+                } else {
                   feed.model().put(project(now));
+                  notes.insert_or_assign(key, notes_of(now));
+                }
                 feed.touch();
               },
           .on_remove =
-              [&feed](const kube::Ref& gone) {
+              [&feed, &notes](const kube::Ref& gone) {
                 feed.model().remove_pod({gone.ns, gone.name});
+                notes.erase({gone.ns, gone.name});
                 feed.touch();
               },
           .on_list =
-              [&feed](const std::set<kube::Ref>& all) {
+              [&feed, &notes](const std::set<kube::Ref>& all) {
                 Model& model = feed.model();
+                std::erase_if(notes, [&](const auto& entry) { return !all.contains(namespaced(entry.first)); });
                 remove_others(model.pods(), all, namespaced<PodKey>, [&](const auto& key) { model.remove_pod(key); });
                 model.set_synced(Source::Pods);
                 feed.touch();
@@ -143,7 +157,7 @@ std::string select_services(const std::string& proxy_name) {
 Watches::Watches(kube::Client& api, Feed& feed, WatchOptions options)
     : feed_(feed),
       nodes_(api, nodes(feed)),
-      pods_(api, pods(feed), {.field_selector = "spec.nodeName=" + options.node}) {
+      pods_(api, pods(feed, notes_), {.field_selector = "spec.nodeName=" + options.node}) {
   if (!options.services) return;
   services_.emplace(api, services(feed), kube::CacheOptions{.label_selector = select_services(options.proxy_name)});
   slices_.emplace(api, slices(feed), kube::CacheOptions{.label_selector = "!service.kubernetes.io/headless"});
@@ -156,6 +170,11 @@ void Watches::start() {
   if (services_) services_->start();
   if (slices_) slices_->start();
   if (service_cidrs_) service_cidrs_->start();
+}
+
+const PodNotes* Watches::notes(const PodKey& pod) const {
+  const auto found = notes_.find(pod);
+  return found == notes_.end() ? nullptr : &found->second;
 }
 
 std::vector<Watches::State> Watches::states() const {

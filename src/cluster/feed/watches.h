@@ -16,9 +16,17 @@ struct WatchOptions {
   std::string proxy_name;
 };
 
+// What the node acts on when it connects a Pod, and no compiler reads.
+struct PodNotes {
+  std::string uid;
+  Labels annotations;  // those of kPodAnnotations
+};
+inline constexpr std::string_view kPodAnnotations[] = {"causeway.io/", "k8s.v1.cni.cncf.io/", "kubernetes.io/config."};
+
 class Watches {
  public:
   // Borrows both.
+  Watches(const Watches&) = delete;
   Watches(kube::Client& api, Feed& feed, WatchOptions options);
   void start();
 
@@ -27,6 +35,8 @@ class Watches {
   // What the API server does not let us see, though without it we know less of the cluster than we must: a kind that
   // was never listed because we lack the right. "" otherwise, also while the server is away.
   std::string refused() const;
+  // Of a Pod of this node that runs or is to; nullptr: not heard of.
+  const PodNotes* notes(const PodKey& pod) const;
   struct State {
     std::string_view kind;
     const kube::Health& health;
@@ -37,6 +47,7 @@ class Watches {
 
  private:
   Feed& feed_;
+  std::map<PodKey, PodNotes> notes_;
   kube::Follower<kube::Node> nodes_;
   kube::Follower<kube::Pod> pods_;
   std::optional<kube::Follower<kube::Service>> services_;

@@ -1,0 +1,52 @@
+#include "pod/address_wish.h"
+
+#include <algorithm>
+
+namespace causeway::pod {
+namespace {
+
+std::unexpected<CniError> refuse(std::string message) {
+  return std::unexpected(CniError{CniCode::InvalidConfig, std::move(message), ""});
+}
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
+  return text;
+}
+
+CniResult<std::vector<Ip>> parse_addresses(std::string_view text) {
+  std::vector<Ip> all;
+  for (std::string_view rest = text;;) {
+    const size_t comma = rest.find(',');
+    const std::string_view word = trim(rest.substr(0, comma));
+    const auto ip = Ip::parse(word);
+    if (!ip) return refuse(fmt::format("annotation {}: \"{}\" is no address", kPodAddresses, word));
+    if (ip->is_unspecified() || ip->is_loopback() || ip->is_multicast() || ip->is_link_local())
+      return refuse(fmt::format("annotation {}: {} is no address that a Pod can have", kPodAddresses, *ip));
+    if (std::ranges::find(all, ip->family(), &Ip::family) != all.end())
+      return refuse(fmt::format("annotation {}: two addresses of one family", kPodAddresses));
+    all.push_back(*ip);
+    if (comma == std::string_view::npos) return all;
+    rest.remove_prefix(comma + 1);
+  }
+}
+
+}  // namespace
+
+CniResult<std::vector<Ip>> address_wish(const cluster::Labels& annotations, const std::vector<Ip>& asked) {
+  std::vector<Ip> wish = asked;
+  const auto text = annotations.find(std::string(kPodAddresses));
+  if (text == annotations.end()) return wish;
+  const auto own = parse_addresses(text->second);
+  if (!own) return std::unexpected(own.error());
+  for (const Ip& ip : *own) {
+    const auto other = std::ranges::find(asked, ip.family(), &Ip::family);
+    if (other != asked.end() && *other != ip)
+      return refuse(fmt::format("annotation {} asks for {}, the runtime for {}", kPodAddresses, ip, *other));
+    if (other == asked.end()) wish.push_back(ip);
+  }
+  return wish;
+}
+
+}  // namespace causeway::pod
