@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <iterator>
 
 #include "base/file.h"
 #include "base/ip.h"
@@ -174,7 +176,9 @@ class Program {
         changes.samples.push_back({{{"operation", operation}}, static_cast<double>(count)});
       slices.samples.push_back({{}, static_cast<double>(controllers_->slices())});
     }
-    return {used, most, changes, slices};
+    std::vector<observe::Metric> all{used, most, changes, slices};
+    if (controllers_) std::ranges::move(controllers_->slice_metrics(), std::back_inserter(all));
+    return all;
   }
 
   Loop& loop_;

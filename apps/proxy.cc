@@ -39,6 +39,31 @@ std::string configuration(const AgentOptions& options) {
       options.ipvs_scheduler);
 }
 
+// The flags that decide what becomes of Services, whoever set them: the command line, the environment, a configuration.
+std::string flags(const AgentOptions& options) {
+  const service::Options& service = options.service;
+  const std::map<std::string, std::string> all{
+      {"cluster-cidr", fmt::format("[{}]", list(options.cluster_cidrs))},
+      {"external-ips", fmt::format("{}", service.external_ips)},
+      {"healthz-bind-address", options.healthz_address},
+      {"ipvs-scheduler", options.ipvs_scheduler},
+      {"kube-proxy-config", options.kube_proxy_config},
+      {"kubeconfig", options.kubeconfig},
+      {"localhost-node-ports", fmt::format("{}", service.node_ports_on_localhost)},
+      {"masquerade-all", fmt::format("{}", service.masquerade_all)},
+      {"metrics-bind-address", options.metrics_address},
+      {"node", options.node},
+      {"node-port-addresses",
+       fmt::format("[{}{}]", service.node_ports_on_primary ? "\"primary\"" : "", list(service.node_port_addresses))},
+      {"node-port-range", fmt::format("{}-{}", service.node_port_first, service.node_port_last)},
+      {"plane", options.plane == fabric::Plane::Bpf ? "bpf" : "netfilter"},
+      {"proxy-mode", options.proxy_mode},
+      {"service-proxy-name", service.proxy_name}};
+  std::string out;
+  for (const auto& [name, value] : all) out += fmt::format("{}={}\n", name, value);
+  return out;
+}
+
 template <class T>
 void take(T& into, const std::optional<T>& value) {
   if (value) into = *value;
@@ -104,7 +129,9 @@ std::unique_ptr<service::proxy::Face> make_proxy_face(Loop& loop, service::Appli
                                                                             .health = address(options.healthz_address),
                                                                             .metrics = address(options.metrics_address),
                                                                             .exposition = std::move(exposition),
-                                                                            .configuration = configuration(options)});
+                                                                            .configuration = configuration(options),
+                                                                            .flags = flags(options),
+                                                                            .version = CAUSEWAY_VERSION});
 }
 
 }  // namespace causeway::apps

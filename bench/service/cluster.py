@@ -36,7 +36,7 @@ class Cluster(lab.Lab):
     def __init__(self, name, plane='bpf', nodes=2, proxy=True):
         super().__init__(f'bsvc-{name}', '--nodes', str(nodes), '--fabric', 'vxlan', '--plane', 'bpf' if plane == 'bpf' else 'netfilter',
                          *(() if proxy else ('--agent-flag=--no-services',)))
-        self.plane, self.made, self.programs = plane, 0, []
+        self.plane, self.made, self.programs, self.marks = plane, 0, [], 0
 
     def __exit__(self, *_):
         for program in self.programs:
@@ -112,6 +112,14 @@ class Cluster(lab.Lab):
         """Waits until it is `letter` that answers there."""
         lab.until(f'{address} answers {letter}', seconds,
                   lambda: self.exec(pod, PROBE, 'watch', '0.05', address, check=False).stdout.endswith(f' {letter}\n'))
+
+    def settled(self, pod, ip, seconds=900):
+        """Waits until a proxy has done all that was asked for before: another Service, made now, comes last in every watch, and works
+        when the sync that holds it has ended. (kube-proxy's pending changes are 0 as soon as a sync begins, minutes before its
+        rules are there.)"""
+        self.marks += 1
+        vip = self.make_service(f'mark{self.marks}', [ip])
+        self.answers(pod, f'{vip}:7100', 'a', seconds)
 
     def steady(self, pod, address, seconds=120):
         """Waits until connections there do not fail any more: a proxy that starts writes its rules in several steps."""

@@ -71,7 +71,8 @@ def connect_by_kube_proxy(mode, sizes):
         for services in (1, sizes.services):
             cluster.fill(services - 1, 2)
             cluster.answers('client', f'{vip}:7100', 'a')
-            cluster.all_applied('node-1', services)
+            cluster.all_applied('node-1', services, seconds=900)
+            cluster.settled('client', ips['a'])
             cluster.steady('client', f'{vip}:7100')
             runs = [cluster.compare('client', 1500, f'{ips["a"]}:7100', f'{vip}:7100') for _ in range(5)]
             direct, through = (statistics.median(run[i][0] for run in runs) for i in (0, 1))
@@ -87,7 +88,7 @@ def kube_proxy_cold(cluster, mode, services):
     cluster.exec('node-1', 'sh', '-c', 'pkill -9 -x kube-proxy; nft flush ruleset; true')
     lab.until('it ended', 30, lambda: not cluster.metrics('node-1'))
     cluster.programs.append(kube_proxy.start(cluster, 'node-1', mode))
-    return family(cluster.all_applied('node-1', services), 'duration_seconds_sum')
+    return family(cluster.all_applied('node-1', services, seconds=900), 'duration_seconds_sum')
 
 
 def changes(cluster, ips, vip, times):

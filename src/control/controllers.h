@@ -62,6 +62,9 @@ class Controllers {
   const NodeCidrs* node_cidrs() const { return ipam_ ? &ipam_->cidrs() : nullptr; }
   // Null: it is not enabled.
   const SliceWriter::Counts* slice_counts() const { return endpoint_slices_ ? &endpoint_slices_->counts() : nullptr; }
+  std::vector<Metric> slice_metrics() const {
+    return endpoint_slices_ ? endpoint_slices_->metrics().metrics() : std::vector<Metric>{};
+  }
   // How many EndpointSlices there are, whoever wrote them.
   size_t slices() const { return slices_.size(); }
   // What the controllers know, for people.

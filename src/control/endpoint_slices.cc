@@ -71,13 +71,17 @@ Task<Status> EndpointSlices::reconcile(kube::Ref ref) {
   const auto* found = services_.find(ref);
   if (!found || !has_selected_endpoints(*found)) {
     // Slices of a Service that is gone are the garbage collector's; of one that lost its selector they stay.
+    metrics_.forget(ref);
     trigger_times_.forget(ref);
     dealt_.erase(ref);
     wait_for(ref, {});
     co_return ok();
   }
   auto existing = writer_.slices_of(ref);
-  if (!existing) co_return ok();
+  if (!existing) {
+    metrics_.count(SliceMetrics::Result::Stale);
+    co_return ok();
+  }
   const kube::Service service = *found;
   const auto pods = selection_.pods_of(service);
   const auto time = trigger_times_.next(service, pods);
@@ -91,6 +95,11 @@ Task<Status> EndpointSlices::reconcile(kube::Ref ref) {
                            .dealt = std::move(dealt),
                            .max_endpoints = max_endpoints_});
   wait_for(ref, plan.unknown_nodes);
+  std::vector<const kube::EndpointSlice*> before;
+  for (const auto* list : {&plan.slices.update, &plan.slices.remove})
+    for (const auto& slice : *list)
+      if (const auto* old = slices_.find(kube::ref_of(slice.metadata))) before.push_back(old);
+  metrics_.observe(service, before, plan.slices, !plan.dealt.empty(), max_endpoints_);
   if (plan.dealt.empty())
     dealt_.erase(ref);
   else
@@ -102,6 +111,7 @@ Task<Status> EndpointSlices::reconcile(kube::Ref ref) {
     for (auto& slice : *list) set_trigger_time(slice.metadata, time);
 
   auto written = co_await writer_.write(ref, std::move(plan.slices));
+  metrics_.count(written ? SliceMetrics::Result::Success : SliceMetrics::Result::Error);
   if (written) co_return ok();
   const auto code = written.error().code();
   // Of a namespace that is being emptied nothing more is wanted.

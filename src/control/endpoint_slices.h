@@ -6,6 +6,7 @@
 
 #include "control/key_queue.h"
 #include "control/selection.h"
+#include "control/slice_metrics.h"
 #include "control/slice_plan.h"
 #include "control/slice_writer.h"
 #include "control/trigger_time.h"
@@ -21,6 +22,7 @@ class EndpointSlices {
                  kube::EventRecorder& events, size_t max_endpoints = 100);
 
   const SliceWriter::Counts& counts() const { return writer_.counts(); }
+  const SliceMetrics& metrics() const { return metrics_; }
 
  private:
   static constexpr Duration kSettle = 1s;  // after somebody else's write to our slices
@@ -39,6 +41,7 @@ class EndpointSlices {
   kube::EventRecorder& events_;
   size_t max_endpoints_;
   SliceWriter writer_;
+  SliceMetrics metrics_;
   TriggerTimes trigger_times_;
   ZoneShares shares_;
   std::map<kube::Ref, std::map<std::string, ZoneCounts>> dealt_;  // topology-mode: Service, address type

@@ -168,6 +168,37 @@ def host_port_ip(w, f):
         w.lab.wait_gone(name)
 
 
+@semantic('hostPort with hostIP, TCP, UDP and SCTP: at that address alone, also at a loopback one')
+def host_port_addresses(w, f):
+    first, name, node = 20040 + 2 * f, w.unique('hp'), w.node_ips['node-1'][f]
+    loopback = '127.0.0.1' if f == 4 else '::1'
+    w.lab.create_pod(name, nodeName='node-1', containers=[{'command': ['sleep', '600'], 'ports': [
+        *({'containerPort': 8082, 'hostPort': first, 'hostIP': node, 'protocol': p} for p in ('TCP', 'UDP', 'SCTP')),
+        *({'containerPort': 8082, 'hostPort': first + 1, 'hostIP': loopback, 'protocol': p} for p in ('TCP', 'UDP'))]}])
+    w.lab.wait_ready(name)
+    place = Place(lab.CAUSEWAY, w.lab.name, name)
+    place.start()
+    place.ask('serve', name=name, ports=[8082])
+    place.ask('serve_sctp', ports=[8082], number=SCTP_NUMBER['a1'])
+    try:
+        for client in (w.outside, w.cb, w.ca):
+            for do in ('tcp', 'udp'):
+                reaches(client, do, node, first, {name})
+            answer = sctp(client, node, first)
+            assert answer == 'a1', f'{client.target}: {answer}'
+        for do in ('tcp', 'udp'):
+            reaches(w.node1, do, node, first, {name})
+        gets(w.node1, 'tcp', loopback, first, 'refused')
+        gets(w.outside, 'tcp', node, first + 1, 'refused')
+        if f == 4 or w.plane == 'bpf':  # from ::1 the kernel carries nothing to a Pod
+            for do in ('tcp', 'udp'):
+                reaches(w.node1, do, loopback, first + 1, {name})
+    finally:
+        place.end()
+        w.lab.delete_pod(name, grace=0)
+        w.lab.wait_gone(name)
+
+
 @semantic('healthCheckNodePort: 200 and the count where local endpoints are Ready, else 503')
 def health_check(w, f):
     service = w.service(f, type='LoadBalancer', externalTrafficPolicy='Local')
@@ -200,5 +231,8 @@ def proxy_health(w, f):
     loopback = '127.0.0.1'
     got = w.node1.ask('http', host=loopback, port=10249, path='/proxyMode')
     assert got['status'] == 200 and w.plane in got['body'], got
+    for path, text in (('/flagz', 'plane='), ('/statusz', 'Binary version: '), ('/metrics/slis', 'kubernetes_healthcheck{name="ping",type="healthz"}')):
+        got = w.node1.ask('http', host=loopback, port=10249, path=path)
+        assert got['status'] == 200 and text in got['body'], got
     got = w.node1.ask('http', host=loopback, port=10249, path='/metrics')
     assert f'kubeproxy_sync_proxy_rules_duration_seconds_count{{ip_family="IPv{f}"}}' in got['body'], got['body'][:2000]

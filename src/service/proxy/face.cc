@@ -1,5 +1,7 @@
 #include "service/proxy/face.h"
 
+#include <fmt/chrono.h>
+
 #include "base/log.h"
 
 namespace causeway::service::proxy {
@@ -25,6 +27,19 @@ kube::ObjectReference reference_to_node(const std::string& name) {
   return out;
 }
 
+// KEP-4827, KEP-4828: text for people; nobody may parse it.
+std::string kube_proxy_page(std::string_view page) {
+  return fmt::format(
+      "\nkube-proxy {}\nWarning: This endpoint is not meant to be machine parseable, has no formatting compatibility "
+      "guarantees and is for debugging purposes only.\n\n",
+      page);
+}
+
+std::string up_for(Duration time) {
+  const auto seconds = time / 1s;
+  return fmt::format("{} hr {:02} min {:02} sec", seconds / 3600, seconds / 60 % 60, seconds % 60);
+}
+
 }  // namespace
 
 Face::Face(Loop& loop, Applier& applier, const cluster::Model& model, kube::EventRecorder& events, FaceOptions options)
@@ -34,6 +49,7 @@ Face::Face(Loop& loop, Applier& applier, const cluster::Model& model, kube::Even
       events_(events),
       options_(std::move(options)),
       state_(options_.mode, loop.wall_now(), options_.patience),
+      started_(loop.wall_now()),
       checks_(loop, state_, options_.services,
               [this](const cluster::ServiceKey& service, uint16_t port, const Error& error) {
                 events_.record(reference_to(service), kube::EventType::Warning, "FailedToStartServiceHealthcheck",
@@ -46,9 +62,37 @@ Face::Face(Loop& loop, Applier& applier, const cluster::Model& model, kube::Even
         return self && !self->leaving;
       }) {
   status_.add("/metrics", {"text/plain; version=0.0.4; charset=utf-8", options_.exposition});
-  status_.add("/healthz", {kText, [] { return std::string("ok"); }});
+  status_.add("/metrics/slis", {"text/plain; version=0.0.4; charset=utf-8", [this] { return slis(); }});
+  status_.add("/healthz", {kText, [this] {
+                             ++pings_;
+                             return std::string("ok");
+                           }});
+  status_.add("/flagz", {kText, [this] { return kube_proxy_page("flagz") + options_.flags; }});
+  status_.add("/statusz", {kText, [this] { return statusz(); }});
   status_.add("/proxyMode", {kText, [this] { return std::string(to_string(state_.mode())); }});
   status_.add("/configz", {"application/json", [this] { return options_.configuration; }});
+}
+
+// KEP-3466. As kube-proxy's: of its own checks there is one, that the server answers.
+std::string Face::slis() const {
+  return fmt::format(
+      "# HELP kubernetes_healthcheck [STABLE] This metric records the result of a single healthcheck.\n"
+      "# TYPE kubernetes_healthcheck gauge\n"
+      "kubernetes_healthcheck{{name=\"ping\",type=\"healthz\"}} {}\n"
+      "# HELP kubernetes_healthchecks_total [STABLE] This metric records the results of all healthcheck.\n"
+      "# TYPE kubernetes_healthchecks_total counter\n"
+      "kubernetes_healthchecks_total{{name=\"ping\",status=\"success\",type=\"healthz\"}} {}\n",
+      pings_ ? 1 : 0, pings_);
+}
+
+std::string Face::statusz() const {
+  return kube_proxy_page("statusz") +
+         fmt::format(
+             "Started: {:%a %b %d %H:%M:%S UTC %Y}\nUp: {}\nBinary version: {} (causeway)\n"
+             "Paths: /configz /flagz /healthz /metrics /metrics/slis /proxyMode /statusz\n",
+             fmt::gmtime(std::chrono::system_clock::to_time_t(
+                 std::chrono::time_point_cast<std::chrono::system_clock::duration>(started_))),
+             up_for(loop_.wall_now() - started_), options_.version);
 }
 
 void Face::start() {

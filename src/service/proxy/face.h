@@ -16,6 +16,8 @@ struct FaceOptions {
   std::optional<Endpoint> metrics;
   std::function<std::string()> exposition;  // text of /metrics
   std::string configuration;                // JSON of /configz
+  std::string flags;                        // of /flagz: a line "name=value" for each, sorted
+  std::string version;                      // of /statusz
 };
 
 class Face {
@@ -34,6 +36,8 @@ class Face {
   std::string render() const;
 
  private:
+  std::string slis() const;
+  std::string statusz() const;
   std::unique_ptr<Listening> listen(const char* what, const std::optional<Endpoint>& at, http::Handler& handler);
 
   Loop& loop_;
@@ -42,6 +46,8 @@ class Face {
   kube::EventRecorder& events_;
   FaceOptions options_;
   State state_;
+  WallTime started_;
+  uint64_t pings_ = 0;  // /healthz of the metrics server, each well: it answers
   CheckServers checks_;
   Watched watched_;
   HealthHandler health_;

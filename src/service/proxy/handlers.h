@@ -39,7 +39,7 @@ class CheckHandler final : public http::Handler {
   HealthCheck check_;
 };
 
-// Port 10249: pages by path, of which /metrics, /healthz, /proxyMode and /configz are kube-proxy's.
+// Port 10249: pages by path, of which all but ours are kube-proxy's (docs/kube-proxy.md).
 class StatusHandler final : public http::Handler {
  public:
   struct Page {

@@ -73,6 +73,28 @@ TEST_CASE("connect() to a Service reaches an endpoint untranslated, and the appl
   }
 }
 
+TEST_CASE(
+    "a node without a default route reaches Services: its sockets are translated before the kernel asks for a route") {
+  Scene scene;
+  auto& [world, rows] = scene;
+  ip(world.a.ns, "route del default via 192.0.2.1\nroute del default via 2001:db8:1::1\n");
+  for (Family family : kFamilies) {
+    CAPTURE(to_string(family));
+    rows.add({.ip = scene.vip(family), .port = 80, .backends = {{world.b1().ip(family), 8080}}});
+    rows.add({.ip = scene.vip(family), .port = 53, .proto = IPPROTO_UDP, .backends = {{world.b1().ip(family), 8053}}});
+    Fd listener = tcp_listener(world.b1().ns, scene.any(family), 8080);
+    CHECK(dial(world.a.ns, SOCK_STREAM, {scene.vip(family), 80}).error == 0);
+    CHECK(accepted(listener).port != 0);
+    Fd server = udp_socket(world.b1().ns, scene.any(family), 8053);
+    Fd client = open_socket(world.a.ns, SOCK_DGRAM, family, false);
+    REQUIRE(send_to(client, {scene.vip(family), 53}, "hello", false));
+    CHECK(receive_udp(server));
+    Dialled connected = dial(world.a.ns, SOCK_DGRAM, {scene.vip(family), 53});
+    REQUIRE(::send(connected.fd.get(), "hello", 5, 0) == 5);
+    CHECK(receive_udp(server));
+  }
+}
+
 TEST_CASE("an unconnected UDP socket keeps its endpoint and sees the Service's address, of several Services too") {
   Scene scene;
   auto& [world, rows] = scene;

@@ -6,9 +6,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <ctime>
+#include <map>
 #include <set>
 
 #include "balancer.h"
+#include "datapath/conntrack.h"
 #include "datapath/rows.h"
 #include "frame.h"
 #include "kernel/bpf/pins.h"
@@ -290,12 +293,22 @@ TEST_CASE("least connections: open flows are counted, and closed ones no longer"
   for (auto& client : clients) REQUIRE(client);
   CHECK(open(numbers[0]) == 3);
   CHECK(open(numbers[1]) == 3);
+  // What the agent corrects the counts by: the same from the rows themselves, without those that expired unseen.
+  const auto in_rows = [&](uint32_t later) {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return datapath::open_connections(world.a.plane->conntrack(), static_cast<uint32_t>(now.tv_sec) + later).value();
+  };
+  using Counts = std::map<uint32_t, uint32_t>;
+  CHECK(in_rows(0) == Counts{{numbers[0], 3}, {numbers[1], 3}});
+  CHECK(in_rows(10 * 24 * 3600) == Counts{});
   std::vector<Fd> servers;
   for (int i = 0; i < 3; ++i) servers.push_back(accept_within(here, 1000));
   clients.clear();
   servers.clear();
   for (int i = 0; i < 100 && open(numbers[0]); ++i) ::usleep(20000);
   CHECK(open(numbers[0]) == 0);
+  CHECK_FALSE(in_rows(0).contains(numbers[0]));
 }
 
 TEST_CASE("a flow that another processor opened meanwhile is taken over and counts once, if its endpoint serves") {
