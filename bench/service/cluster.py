@@ -17,6 +17,7 @@ import lab  # noqa: E402
 import kube_proxy  # noqa: E402,F401
 
 PROBE = ROOT / 'build/release/bench/service/bench_service'
+COLD = PROBE.with_name('bench_service_cold')
 WRITERS = 4
 
 
@@ -135,6 +136,12 @@ class Cluster(lab.Lab):
         text = self.exec(node, 'curl', '-s', '--max-time', '5', f'http://127.0.0.1:{port}/metrics', check=False, timeout=10).stdout
         return {m[1]: float(m[2]) for m in re.finditer(r'^(\w+(?:\{[^}]*\})?) (\S+)$', text, re.M)}
 
+    def change_seconds(self, node):
+        """How long changes took from their watch event until all was in the kernel, so far: {upper bound: how many below}."""
+        text = self.exec(node, 'curl', '-s', '--unix-socket', '/run/causeway/observe.sock', 'http://agent/metrics', check=False, timeout=10).stdout
+        found = re.findall(r'^causeway_consumer_change_seconds_bucket\{([^}]*)\} (\S+)$', text, re.M)
+        return {float(re.search(r'le="([^"]+)"', labels)[1]): float(count) for labels, count in found if 'consumer="service"' in labels}
+
     def all_applied(self, node, services, port=10249, seconds=300):
         """Waits until no change is pending and so many Services and slices have come; its metrics then."""
         def asked():
@@ -154,6 +161,21 @@ class Cluster(lab.Lab):
         now = self.all_applied(node, services)
         begun = started(self.pid(node))
         return family(now, 'duration_seconds_sum'), family(now, 'last_timestamp_seconds') - begun
+
+
+def parts(services, endpoints):
+    """What it costs an agent, part by part and without a lab: {name: milliseconds of CPU, or megabytes}."""
+    done = subprocess.run([COLD, str(services), str(endpoints)], capture_output=True, text=True, timeout=300, check=False)
+    lines = check_call(done, 'bench_service_cold').splitlines()
+    return {line[:32].strip(): float(line[32:]) for line in lines}
+
+
+def below(before, now, part):
+    """The least bound that so many percent of the changes in between stayed below, in ms; None: there was none."""
+    counts = sorted((bound, count - before.get(bound, 0)) for bound, count in now.items())
+    if not counts or not counts[-1][1]:
+        return None
+    return next(bound for bound, count in counts if count >= counts[-1][1] * part / 100) * 1000
 
 
 SLICES = '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices'

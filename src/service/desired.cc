@@ -4,11 +4,12 @@ namespace causeway::service {
 
 void Desired::update(const cluster::ChangeSet& changes, const cluster::Model& model) {
   ranges_complete_ = model.synced(cluster::Source::ServiceCidrs);
+  std::set<Key> affected = keys(changes, model);
   if (!complete_ && service::complete(model)) {
     complete_ = true;
-    for (const Key& key : all_keys(model)) replace(key, compile_one(key, model, options_));
+    affected.merge(all_keys(model));
   }
-  for (const Key& key : keys(changes, model))
+  for (const Key& key : affected)
     if (complete_ || !std::holds_alternative<cluster::ServiceKey>(key)) replace(key, compile_one(key, model, options_));
 }
 
