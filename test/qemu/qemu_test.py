@@ -79,7 +79,9 @@ def main():
     arguments.add_argument('--grid', dest='grids', action='append', default=[], metavar='PLANE')
     arguments.add_argument('programs', nargs='*')
     given, options = arguments.parse_known_args()
-    build, programs = given.build.resolve(), given.programs
+    build = given.build.resolve()
+    programs = [name for name in given.programs if not name.startswith('-')]
+    options += [word for word in given.programs if word.startswith('-')]  # argparse: with a space in it, it is no option
     targets = [*programs, *(['product'] if given.grids else [])]
     subprocess.run(['ninja', '-C', build, *targets], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     image, tree, release = kernel()

@@ -32,15 +32,17 @@ def table():
             why = one.reason(plane, family)
             if why and why not in notes:
                 notes.append(why)
-            word = f'({notes.index(why) + 1})' if why else 'test' if callable(one.function) else ''
+            test = 'qemu' if plane in semantics.EMULATED else 'test'
+            word = f'({notes.index(why) + 1})' if why else test if callable(one.function) else ''
             missing += not word
             cells += f'  {word:>{8 if family == 4 else 6}}'
         print(f'{one.title:{width}}{cells}')
     for number, why in enumerate(notes, 1):
         print(f'({number}) {why}')
-    for plane, where in semantics.WHERE.items():
-        print(f'{plane} runs {where}')
-    tests = sum(not one.reason(plane, family) for one in semantics.SEMANTICS for plane, family in columns)
+    for plane, where in semantics.EMULATED.items():
+        print(f'qemu: {plane} runs {where}')
+    tests = sum(not one.reason(plane, family) for one in semantics.SEMANTICS for plane, family in columns
+                if plane not in semantics.EMULATED)
     print(f'{len(semantics.SEMANTICS)} semantics, {tests} cells are tests, {missing} are empty')
     return 1 if missing else 0
 
