@@ -91,7 +91,8 @@ struct Ground {
     ground.journal = TRY(pod::open_file_storage(options.run + "/ipam/journal"), "address journal");
     ground.cni = {.ipam = TRY(pod::this_boot()),
                   .spool = options.run + "/spool",
-                  .no_host_ports = ground.plane->why_no_host_ports()};
+                  .no_host_ports = ground.plane->why_no_host_ports(),
+                  .no_foreign_host_ports = ground.plane->why_no_foreign_host_ports()};
     return ground;
   }
 };
@@ -251,7 +252,7 @@ class Agent {
       }
       now.missing = missing;
       if (now != network_) {
-        cni_.set_network({.pod_cidrs = now.cidrs, .mtu = now.mtu, .not_ready = now.missing});
+        cni_.set_network({.pod_cidrs = now.cidrs, .mtu = now.mtu, .not_ready = now.missing, .all_suffer = data_path_fails()});
         network_ = now.missing.empty() ? std::move(now) : PodNetwork{};
       }
       wait_for(missing);
@@ -276,6 +277,13 @@ class Agent {
         if (failure.object == "self") return consumer.name + ": " + failure.error.message();
     }
     return "";
+  }
+
+  // What exists may suffer with what is new: tables that the kernel does not take, an uplink that is down.
+  bool data_path_fails() const {
+    for (const auto& consumer : feed_.consumers())
+      if (!consumer.error.empty()) return true;
+    return model_.facts().uplink.ifindex != IfIndex{} && !model_.facts().uplink.up;
   }
 
   Task<Status> follow_links() {

@@ -23,6 +23,8 @@ class NodePlane {
   virtual std::vector<cluster::Consumer*> consumers() = 0;
   // Why Pods cannot have ports of this node (hostPort); "" when they can.
   virtual std::string why_no_host_ports() const = 0;
+  // The same for a Pod whose interface another plugin made.
+  virtual std::string why_no_foreign_host_ports() const = 0;
   // Its own endless works.
   virtual void start(Scope& scope, cluster::Feed& feed) = 0;
   // Whether devices of its own are as it left them; asked when links changed. If not, the feed should audit.

@@ -53,6 +53,7 @@ class NetfilterPlane final : public NodePlane {
     return all;
   }
   std::string why_no_host_ports() const override { return ""; }
+  std::string why_no_foreign_host_ports() const override { return ""; }
   void start(Scope& scope, cluster::Feed& feed) override {
     scope.spawn("nftables", repair(feed));
     scope.spawn("firewalls", look_at_others());

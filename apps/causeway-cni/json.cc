@@ -66,9 +66,10 @@ bool unescape(const char* start, size_t length, char* out, size_t room) {
 
 }  // namespace
 
-bool json_string(const char* text, size_t size, const char* key, char* out, size_t room) {
-  out[0] = 0;
-  Scanner scan{text, text + size};
+namespace {
+
+// Moves `scan` to the value of the key; false: the outermost object has none.
+bool find_value(Scanner& scan, const char* key) {
   scan.blanks();
   if (scan.at >= scan.end || *scan.at++ != '{') return false;
   for (;;) {
@@ -80,15 +81,32 @@ bool json_string(const char* text, size_t size, const char* key, char* out, size
     scan.blanks();
     if (scan.at >= scan.end || *scan.at++ != ':') return false;
     scan.blanks();
-    if (found) {
-      const bool good = scan.string(start, length) && unescape(start, length, out, room);
-      if (!good) out[0] = 0;
-      return good;
-    }
+    if (found) return true;
     if (!scan.skip()) return false;
     scan.blanks();
     if (scan.at >= scan.end || *scan.at++ != ',') return false;
   }
+}
+
+}  // namespace
+
+bool json_string(const char* text, size_t size, const char* key, char* out, size_t room) {
+  out[0] = 0;
+  Scanner scan{text, text + size};
+  const char* start;
+  size_t length;
+  const bool good =
+      find_value(scan, key) && scan.string(start, length) && unescape(start, length, out, room);
+  if (!good) out[0] = 0;
+  return good;
+}
+
+JsonPart json_object(const char* text, size_t size, const char* key) {
+  Scanner scan{text, text + size};
+  if (!find_value(scan, key) || scan.at >= scan.end || *scan.at != '{') return {text, 0};
+  const char* start = scan.at;
+  if (!scan.skip()) return {text, 0};
+  return {start, size_t(scan.at - start)};
 }
 
 void Text::add(const char* more) {

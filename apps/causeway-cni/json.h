@@ -7,6 +7,13 @@
 // string, or it does not fit; then `out` is "".
 bool json_string(const char* text, size_t size, const char* key, char* out, size_t room);
 
+// The object that is the value of a key of the outermost object, as it stands; empty (size 0): none.
+struct JsonPart {
+  const char* text;
+  size_t size;
+};
+JsonPart json_object(const char* text, size_t size, const char* key);
+
 // Text of an answer, grown in place; what does not fit is cut off.
 struct Text {
   char bytes[4096];

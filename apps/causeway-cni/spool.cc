@@ -35,32 +35,59 @@ void add_hex(Text& text, uint64_t value) {
   text.add(digits);
 }
 
-}  // namespace
+bool write_all(int fd, const char* bytes, size_t size) {
+  while (size > 0) {
+    const ssize_t written = write(fd, bytes, size);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    bytes += written;
+    size -= size_t(written);
+  }
+  return true;
+}
 
-bool spool_del(const char* folder, const char* container, const char* ifname) {
-  if (!make_folders(folder)) return false;
-  Text name, temporary, content;
-  name.add(folder);
-  name.add("/");
-  add_hex(name, causeway::pod::wire::spool_hash(container, ifname));
-  temporary.add(name.bytes);
+// Whole or not at all, under its final name.
+bool put_file(const char* name, const char* head, const char* body, size_t size) {
+  Text temporary;
+  temporary.add(name);
   temporary.add(".tmp.");
   temporary.add_number(getpid());
-  content.add(container);
-  content.add("\n");
-  content.add(ifname);
-  content.add("\n");
-  content.add_number(long(now_ns()));
-  content.add("\n");
-
   const int fd = open(temporary.bytes, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return false;
-  const bool written = write(fd, content.bytes, content.size) == ssize_t(content.size);
-  const bool done = close(fd) == 0 && written && rename(temporary.bytes, name.bytes) == 0;
+  const bool written = write_all(fd, head, strlen(head)) && write_all(fd, body, size);
+  const bool done = close(fd) == 0 && written && rename(temporary.bytes, name) == 0;
   if (!done) {
     const int error = errno;
     unlink(temporary.bytes);
     errno = error;
   }
   return done;
+}
+
+}  // namespace
+
+bool spool_del(const char* folder, const char* container, const char* ifname) {
+  if (!make_folders(folder)) return false;
+  Text name, content;
+  name.add(folder);
+  name.add("/");
+  add_hex(name, causeway::pod::wire::spool_hash(container, ifname));
+  content.add(container);
+  content.add("\n");
+  content.add(ifname);
+  content.add("\n");
+  content.add_number(long(now_ns()));
+  content.add("\n");
+  return put_file(name.bytes, content.bytes, "", 0);
+}
+
+bool spool_gc(const char* folder, const char* network, const char* config, size_t size) {
+  if (!make_folders(folder)) return false;
+  Text name, head;
+  name.add(folder);
+  name.add("/gc-");
+  add_hex(name, causeway::pod::wire::spool_hash(network, ""));
+  head.add_number(long(now_ns()));
+  head.add("\n");
+  return put_file(name.bytes, head.bytes, config, size);
 }

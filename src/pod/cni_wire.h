@@ -36,6 +36,8 @@ struct Reply {
 //   container id
 //   interface name
 //   nanoseconds of CLOCK_MONOTONIC: an attachment that is younger is another life of the same name
+// A GC that found no agent: <spool>/gc-<16 hex digits of the hash of its network's name and "">, the time as above in a
+// line, then the configuration as it came. A later one of the same network replaces it.
 inline uint64_t spool_hash(const char* container, const char* ifname) {
   uint64_t value = 0xcbf29ce484222325u;
   for (const char* p = container; *p; ++p) value = (value ^ (unsigned char)*p) * 0x100000001b3u;

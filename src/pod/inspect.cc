@@ -3,11 +3,18 @@
 #include <algorithm>
 
 #include "pod/cni_reply.h"
+#include "pod/tuning/apply.h"
 
 namespace causeway::pod {
 namespace {
 
 using netlink::Rtnetlink;
+
+// Where we were asked for no limit, a later plugin of the list may have set one.
+Status check_limit(Rtnetlink& door, IfIndex link, const std::optional<Limit>& limit, const Record& record,
+                   std::string_view which) {
+  return limit ? check_shaping(door, link, limit, record.mtu, which) : ok();
+}
 
 // What a namespace has of one interface.
 struct Inside {
@@ -17,8 +24,9 @@ struct Inside {
   std::vector<netlink::Neighbour> neighbours;
 };
 
-Result<Inside> look_inside(Doors& doors, int netns, const std::string& ifname) {
+Result<Inside> look_inside(Doors& doors, int netns, const Record& record) {
   return netns::call_in(netns, [&]() -> Result<Inside> {
+    const std::string& ifname = record.key.ifname;
     auto net = TRY(doors.pod());
     Inside inside{.link = TRY(net->link(ifname)), .addresses = {}, .routes = {}, .neighbours = {}};
     for (const auto& address : TRY(net->addresses()))
@@ -27,6 +35,8 @@ Result<Inside> look_inside(Doors& doors, int netns, const std::string& ifname) {
       if (route.link == inside.link.index) inside.routes.push_back(std::move(route));
     for (auto& neighbour : TRY(net->neighbours()))
       if (neighbour.link == inside.link.index) inside.neighbours.push_back(neighbour);
+    TRY(check_limit(*net, inside.link.index, record.tuning.bandwidth.egress, record, "egress"));
+    TRY(check_sysctls(record.tuning, ifname));
     return inside;
   });
 }
@@ -95,7 +105,7 @@ Status check_addresses(const Inside& inside, const Record& record, const PrevRes
 }  // namespace
 
 Status check_pod(Doors& doors, Rtnetlink& node, const Record& record, int netns, const PrevResult& previous) {
-  const Inside inside = TRY(look_inside(doors, netns, record.key.ifname), "interface {} of the Pod", record.key.ifname);
+  const Inside inside = TRY(look_inside(doors, netns, record), "interface {} of the Pod", record.key.ifname);
   TRY(check_interface(inside, previous, record.role == Role::Main ? std::optional(mac_of(record)) : std::nullopt));
   TRY(check_addresses(inside, record, previous));
   if (record.role == Role::Main) {
@@ -103,25 +113,13 @@ Status check_pod(Doors& doors, Rtnetlink& node, const Record& record, int netns,
     if (inside.link.peer != host.index)
       return fail(Errc::Conflict, "interface {} of the Pod is not the other end of link {}", record.key.ifname,
                   host.name);
-    return check_way_to(node, host, record, inside.link.mac);
+    TRY(check_way_to(node, host, record, inside.link.mac));
+    return check_limit(node, host.index, record.tuning.bandwidth.ingress, record, "ingress");
   }
   if (record.host_link.empty()) return ok();
   const auto host = TRY(node.link(record.host_link), "the node's end of the link");
   if (!host.up) return fail(Errc::Unavailable, "link {} is down", host.name);
-  return ok();
-}
-
-Result<ForeignLink> find_foreign_link(Doors& doors, Rtnetlink& node, int netns, const std::string& ifname) {
-  const auto inside = TRY(look_inside(doors, netns, ifname), "interface {} of the Pod", ifname);
-  ForeignLink out{.pod = inside.link.index, .mac = inside.link.mac, .mtu = inside.link.mtu};
-  if (inside.link.kind != "veth" || inside.link.peer == IfIndex{}) return out;
-  // Both ends name the other by its index; which namespace the other is in, only this one of the node can be asked for.
-  for (const auto& link : TRY(node.links()))
-    if (link.index == inside.link.peer && link.kind == "veth" && link.peer == inside.link.index) {
-      out.host = link.index;
-      out.host_name = link.name;
-    }
-  return out;
+  return check_limit(node, host.index, record.tuning.bandwidth.ingress, record, "ingress");
 }
 
 }  // namespace causeway::pod

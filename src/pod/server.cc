@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "pod/spool.h"
+#include "pod/tuning/sysctls.h"
 
 namespace causeway::pod {
 namespace {
@@ -171,6 +172,9 @@ Task<CniResult<Reply>> CniServer::add(Call call) {
   // What the configuration asks for goes before what the environment does (CONVENTIONS.md, "CNI_ARGS").
   if (config->ips.empty()) config->ips = std::move(args->ips);
   if (!config->tuning.mac) config->tuning.mac = args->mac;
+  for (const auto& [name, value] : config->tuning.sysctls)
+    if (auto good = check_sysctl(name, value, key->ifname); !good)
+      co_return refuse(CniCode::InvalidConfig, "sysctl." + name + " cannot be set", good.error().message());
   Record wish{.key = std::move(*key),
               .netns_path = std::move(*path),
               .netns = netns->id,

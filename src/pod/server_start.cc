@@ -70,7 +70,15 @@ Task<Status> CniServer::drain_spool() {
       const auto* record = ipam_->find(key);
       if (record && record->begun <= del.when) CO_TRY(co_await disconnect(key));
     }
-    CO_TRY(remove_spooled(del));
+    CO_TRY(remove_spooled(del.file));
+  }
+  for (const auto& gc : CO_TRY(read_spooled_gcs(options_.spool))) {
+    auto config = parse_config(gc.config, Command::Gc);
+    if (!config)
+      log::warning("a GC that found no agent cannot be read and is dropped: {}", config.error().message);
+    else if (config->valid_attachments)
+      CO_TRY(co_await collect_network(config->name, std::move(*config->valid_attachments), gc.when));
+    CO_TRY(remove_spooled(gc.file));
   }
   co_return ok();
 }

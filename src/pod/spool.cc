@@ -35,33 +35,53 @@ bool is_record(std::string_view name) {
   return name.size() == 16 && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-}  // namespace
+bool is_gc(std::string_view name) { return name.starts_with("gc-") && is_record(name.substr(3)); }
 
-Result<std::vector<SpooledDel>> read_spool(const std::string& folder) {
-  std::vector<SpooledDel> all;
+std::optional<SpooledGc> parse_gc(std::string_view text) {
+  const size_t newline = text.find('\n');
+  int64_t when = 0;
+  if (newline == std::string_view::npos) return std::nullopt;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + newline, when);
+  if (error != std::errc() || end != text.data() + newline) return std::nullopt;
+  return SpooledGc{.config = std::string(text.substr(newline + 1)), .when = TimePoint(Duration(when)), .file = {}};
+}
+
+// What is whole of those files whose name `wanted` takes, oldest first. A file that is not is removed.
+template <class Item, class Wanted, class Parse>
+Result<std::vector<Item>> read_all(const std::string& folder, Wanted wanted, Parse parse) {
+  std::vector<Item> all;
   DIR* directory = ::opendir(folder.c_str());
   if (!directory && errno == ENOENT) return all;
   if (!directory) return fail_errno(errno, "read the spool " + folder);
   while (const dirent* entry = ::readdir(directory)) {
-    if (!is_record(entry->d_name)) continue;
+    if (!wanted(std::string_view(entry->d_name))) continue;
     const std::string file = folder + "/" + entry->d_name;
     const auto text = read_file(file);
     if (!text) continue;  // removed meanwhile
-    if (auto del = parse(*text)) {
-      del->file = file;
-      all.push_back(std::move(*del));
+    if (auto item = parse(*text)) {
+      item->file = file;
+      all.push_back(std::move(*item));
     } else {
-      log::warning("spool: {} is no DEL; removed", file);
+      log::warning("spool: {} is no call that a plugin left; removed", file);
       ::unlink(file.c_str());
     }
   }
   ::closedir(directory);
-  std::ranges::sort(all, {}, &SpooledDel::when);
+  std::ranges::sort(all, {}, &Item::when);
   return all;
 }
 
-Status remove_spooled(const SpooledDel& del) {
-  if (::unlink(del.file.c_str()) != 0 && errno != ENOENT) return fail_errno(errno, "remove " + del.file);
+}  // namespace
+
+Result<std::vector<SpooledDel>> read_spool(const std::string& folder) {
+  return read_all<SpooledDel>(folder, is_record, parse);
+}
+Result<std::vector<SpooledGc>> read_spooled_gcs(const std::string& folder) {
+  return read_all<SpooledGc>(folder, is_gc, parse_gc);
+}
+
+Status remove_spooled(const std::string& file) {
+  if (::unlink(file.c_str()) != 0 && errno != ENOENT) return fail_errno(errno, "remove " + file);
   return ok();
 }
 

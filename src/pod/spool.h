@@ -1,4 +1,4 @@
-// DELs that found no agent: the plugin leaves one small file for each, which the agent works off before it listens.
+// DELs and GCs that found no agent: the plugin leaves a file for each, which the agent works off before it listens.
 #pragma once
 
 #include "pod/record.h"
@@ -13,6 +13,14 @@ struct SpooledDel {
 
 // Those that can be read; a file that cannot is removed with a log line. A missing folder is empty.
 Result<std::vector<SpooledDel>> read_spool(const std::string& folder);
-Status remove_spooled(const SpooledDel& del);
+Status remove_spooled(const std::string& file);
+
+struct SpooledGc {
+  std::string config;  // what came on standard input
+  TimePoint when;      // what began later is not meant
+  std::string file;
+};
+// Likewise.
+Result<std::vector<SpooledGc>> read_spooled_gcs(const std::string& folder);
 
 }  // namespace causeway::pod

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "pod/cni_reply.h"
+#include "pod/foreign.h"
 #include "pod/inspect.h"
 #include "pod/tuning/apply.h"
 
@@ -227,9 +228,25 @@ class KernelWiring final : public Wiring {
   }
   Status tune_foreign(Record record) override {
     if (record.tuning == Tuning{}) return ok();
-    return fail(Errc::Unsupported, "bandwidth and sysctls of an interface that another plugin made");
+    const auto netns = TRY(open_namespace({}, record.netns_path));
+    auto net = TRY(node_door());
+    auto tuned = tune_foreign_link(*doors_, *net, netns.fd->get(), record);
+    if (!tuned) {
+      if (auto undone = untune_foreign_link(*doors_, *net, netns.fd->get(), record); !undone)
+        log::error("undo the tuning of {}: {}", record.key, undone.error().message());
+      return tuned;
+    }
+    return_door(std::move(net));
+    return ok();
   }
-  Status untune_foreign(Record) override { return ok(); }
+  Status untune_foreign(Record record) override {
+    if (record.tuning.bandwidth.none() || !namespace_lives(record)) return ok();
+    const auto netns = TRY(open_namespace({}, record.netns_path));
+    auto net = TRY(node_door());
+    TRY(untune_foreign_link(*doors_, *net, netns.fd->get(), record));
+    return_door(std::move(net));
+    return ok();
+  }
 
   bool namespace_lives(Record record) override {
     const auto netns = netns::open(record.netns_path);

@@ -19,6 +19,7 @@ CLASSES = {
     'close-wait': 'reads the kernel\'s own connection table for a connection of a Pod',
     'network-policy': 'needs NetworkPolicy, which is not there yet',
     'coredns-configmap': 'rewrites CoreDNS\' ConfigMap',
+    'not-ours': 'judges plugins of the CNI project with none of ours among them',
     'ip-family': 'needs another IP family, and is judged by the run with it',
 }
 KEYS = ('stack', 'plane', 'fabric', 'ip_family', 'nodes')

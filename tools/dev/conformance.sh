@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # ./dev conformance SUITE --stack stock|cni|noproxy|causeway [OPTION…]: runs a suite of upstream's on a real Kubernetes.
+# ./dev conformance cni [--focus RE] [--list] [--record]: cnitool, libcni and the CNI plugins' integration suite judge our plugin.
 #
 # SUITE: sig-network (the network tests of Kubernetes' own e2e.test). Brings a cluster up (./dev cluster), runs the suite beside
 # its control plane, takes the cluster down. Without --focus every spec of the suite is run, or skipped by a line of
@@ -20,4 +21,5 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 case "${1:-}" in -h | --help) help_of "${BASH_SOURCE[0]}"; exit 0 ;; esac
 bash tools/dev/setup.sh --quiet
+if [[ ${1:-} == cni ]]; then shift; exec python3 test/conformance/cni.py "$@"; fi
 exec python3 test/conformance/run.py "$@"

@@ -8,6 +8,7 @@
 #
 #   ./dev peers cluster             what ./dev cluster runs: Kubernetes, etcd, containerd, CoreDNS, CNI plugins, images
 #   ./dev peers suites              the judges: e2e.test, policy suites, cnitool
+#   ./dev peers cni                 what judges our CNI plugin: cnitool, libcni, the plugins and their integration suite
 #   ./dev peers images              the images that Pods of tests run
 #   ./dev peers kubectl             kubectl 1.34 and 1.36, for the embedded API server
 #   ./dev peers kubelet etcd        by name
@@ -26,6 +27,7 @@ kubernetes='kubectl kubelet kube-proxy kube-apiserver kube-controller-manager ku
 declare -A groups=(
   [kubectl]='kubectl-1.34 kubectl-1.36'
   [cluster]="$kubernetes etcd containerd containerd-shim-runc-v2 ctr bridge host-local portmap loopback coredns agnhost regression-issue-74839 images"
+  [cni]="cnitool cnijudge cni-integration bridge ptp host-local portmap bandwidth loopback"
   [suites]="e2e.test agnhost regression-issue-74839 network-policy-api cyclonus cnitool"
 )
 
