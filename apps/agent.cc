@@ -252,7 +252,8 @@ class Agent {
       }
       now.missing = missing;
       if (now != network_) {
-        cni_.set_network({.pod_cidrs = now.cidrs, .mtu = now.mtu, .not_ready = now.missing, .all_suffer = data_path_fails()});
+        cni_.set_network(
+            {.pod_cidrs = now.cidrs, .mtu = now.mtu, .not_ready = now.missing, .all_suffer = data_path_fails()});
         network_ = now.missing.empty() ? std::move(now) : PodNetwork{};
       }
       wait_for(missing);

@@ -54,7 +54,8 @@ class BpfPlane final : public NodePlane {
     return {&fabric_, &*service_};
   }
   std::string why_no_foreign_host_ports() const override {
-    return "on plane bpf host ports lead to interfaces that causeway made; put the plugin portmap behind it, or use plane netfilter";
+    return "on plane bpf host ports lead to interfaces that causeway made; put the plugin portmap behind it, or use "
+           "plane netfilter";
   }
   std::string why_no_host_ports() const override {
     return service_ ? "" : "on plane bpf they are rows of Services, which are off here (--no-services)";

@@ -95,8 +95,7 @@ bool json_string(const char* text, size_t size, const char* key, char* out, size
   Scanner scan{text, text + size};
   const char* start;
   size_t length;
-  const bool good =
-      find_value(scan, key) && scan.string(start, length) && unescape(start, length, out, room);
+  const bool good = find_value(scan, key) && scan.string(start, length) && unescape(start, length, out, room);
   if (!good) out[0] = 0;
   return good;
 }

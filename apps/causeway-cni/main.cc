@@ -1,6 +1,6 @@
 // causeway-cni: the CNI plugin. Environment and standard input go to the agent in one message, its answer goes to
-// standard output. Without an agent: ADD says "try again later" (11) within 2 s and CHECK at once, DEL and GC are spooled
-// and succeed, STATUS says 50 at once. VERSION needs nobody.
+// standard output. Without an agent: ADD says "try again later" (11) within 2 s and CHECK at once, DEL and GC are
+// spooled and succeed, STATUS says 50 at once. VERSION needs nobody.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -37,8 +37,9 @@ TEST_CASE("capability arguments are taken, or refused by their name") {
   CHECK(!good.tuning.bandwidth.egress);
   CHECK(good.dns == R"({"nameservers":["10.0.0.10"],"search":["svc"]})");
   CHECK(good.annotations.at("a/b") == "c");
-  CHECK(refusal(R"("runtimeConfig":{"ipRanges":[[{"subnet":"10.0.0.0/8"}]]})")
-            .starts_with("2 unsupported field runtimeConfig.ipRanges: [[{\"subnet\":\"10.0.0.0/8\"}]] | addresses come"));
+  CHECK(
+      refusal(R"("runtimeConfig":{"ipRanges":[[{"subnet":"10.0.0.0/8"}]]})")
+          .starts_with("2 unsupported field runtimeConfig.ipRanges: [[{\"subnet\":\"10.0.0.0/8\"}]] | addresses come"));
   CHECK(refusal(R"("runtimeConfig":{"frob":1})") ==
         "2 unsupported field runtimeConfig.frob: 1 | a capability that we do not know cannot be honoured, so it is "
         "refused");
@@ -78,8 +79,10 @@ TEST_CASE("a prevResult is read in each version's shape, makes an ADD a chained 
   CHECK(previous.addresses_of("eth0").at(0).prefix == 24);
   CHECK(previous.addresses_of("net1").empty());
   CHECK(to_string(previous.routes.at(1).destination) == "10.0.0.0/8");
-  CHECK(pass_on(previous, CniVersion::V1_0).output.starts_with(R"({"cniVersion":"1.0.0","interfaces":[{"name":"veth1"})"));
-  const auto old = config(R"("prevResult":{"ip4":{"ip":"10.1.0.5/24","routes":[{"dst":"0.0.0.0/0"}]},"ip6":{"ip":"fd00::5/64"}})");
+  CHECK(pass_on(previous, CniVersion::V1_0)
+            .output.starts_with(R"({"cniVersion":"1.0.0","interfaces":[{"name":"veth1"})"));
+  const auto old =
+      config(R"("prevResult":{"ip4":{"ip":"10.1.0.5/24","routes":[{"dst":"0.0.0.0/0"}]},"ip6":{"ip":"fd00::5/64"}})");
   CHECK(old.previous->addresses_of("eth0").size() == 2);
   CHECK(config(R"("prevResult":{"ips":[]})", Command::Check).role == Role::Main);
   CHECK(refusal(R"("prevResult":{"ips":[{"address":"10.1.0.5"}]})") ==
@@ -100,9 +103,10 @@ TEST_CASE("as another plugin's ipam its other keys are not ours to judge") {
 }
 
 TEST_CASE("the attachments that are valid are read under both names; a list that cannot be read is refused") {
-  const auto gc = config(R"("cni.dev/valid-attachments":[{"containerID":"a","ifname":"eth0"}],)"
-                         R"("cni.dev/attachments":[{"containerID":"b","ifname":"eth0"},{"containerID":"../x","ifname":"e"}])",
-                         Command::Gc);
+  const auto gc =
+      config(R"("cni.dev/valid-attachments":[{"containerID":"a","ifname":"eth0"}],)"
+             R"("cni.dev/attachments":[{"containerID":"b","ifname":"eth0"},{"containerID":"../x","ifname":"e"}])",
+             Command::Gc);
   CHECK(*gc.valid_attachments == std::set<Key>{{"a", "eth0"}, {"b", "eth0"}});
   CHECK(config(R"("cni.dev/valid-attachments":null)", Command::Gc).valid_attachments->empty());
   CHECK(!config(R"("type":"x")", Command::Gc).valid_attachments);

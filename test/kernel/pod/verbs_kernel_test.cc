@@ -108,9 +108,8 @@ TEST_CASE("CHECK lets later plugins of the list change what the answer then tell
   const size_t at = result.find("0a:58:0a:01:00:05");
   result.replace(at, 17, to_string(other));
   REQUIRE(world.net()
-              .apply_one(netlink::PutNeighbour{{.link = world.net().link(host_ifname({"id-a", "eth0"}))->index,
-                                                .ip = ip("10.1.0.5"),
-                                                .mac = other}})
+              .apply_one(netlink::PutNeighbour{
+                  {.link = world.net().link(host_ifname({"id-a", "eth0"}))->index, .ip = ip("10.1.0.5"), .mac = other}})
               .has_value());
   CHECK_MESSAGE(check(world, "a", result).exit == 0, check(world, "a", result).output);
   REQUIRE(net->apply_one(netlink::DeleteRoute{{.destination = Cidr::parse("0.0.0.0/0").value(),
@@ -199,14 +198,12 @@ TEST_CASE("as another plugin's ipam: addresses with their range and gateway, no 
       R"({"cniVersion":"1.0.0","name":"lan","type":"bridge","bridge":"br0","isGateway":true,"ipMasq":true,)"
       R"("ipam":{"type":"causeway-cni","agentSocket":"RUN/agent.sock"})";
   const auto added = world.cni("ADD", "id-a", world.path_of("a"), text + "}");
-  CHECK(added.output ==
-        R"({"cniVersion":"1.0.0","ips":[{"address":"10.1.0.5/24","gateway":"10.1.0.1"},)"
-        R"({"address":"fd00:1::5/64","gateway":"fd00:1::1"}],)"
-        R"("routes":[{"dst":"0.0.0.0/0","gw":"10.1.0.1"},{"dst":"::/0","gw":"fd00:1::1"}],"dns":{}})");
+  CHECK(added.output == R"({"cniVersion":"1.0.0","ips":[{"address":"10.1.0.5/24","gateway":"10.1.0.1"},)"
+                        R"({"address":"fd00:1::5/64","gateway":"fd00:1::1"}],)"
+                        R"("routes":[{"dst":"0.0.0.0/0","gw":"10.1.0.1"},{"dst":"::/0","gw":"fd00:1::1"}],"dns":{}})");
   CHECK(world.cni("ADD", "id-a", world.path_of("a"), text + "}").output == added.output);
   CHECK(world.links().empty());
-  const auto checked =
-      world.cni("CHECK", "id-a", world.path_of("a"), text + ",\"prevResult\":" + added.output + "}");
+  const auto checked = world.cni("CHECK", "id-a", world.path_of("a"), text + ",\"prevResult\":" + added.output + "}");
   CHECK_MESSAGE(checked.exit == 0, checked.output);
   CHECK(world.cni("DEL", "id-a", world.path_of("a"), text + "}").exit == 0);
   CHECK(code(world.cni("CHECK", "id-a", world.path_of("a"), text + ",\"prevResult\":" + added.output + "}")) == 3);
@@ -229,9 +226,11 @@ TEST_CASE("behind another plugin: its answer is handed on, its interface shaped 
   // An agent that starts again knows it still.
   REQUIRE(world.start_agent());
   CHECK_MESSAGE(checked().exit == 0, checked().output);
-  REQUIRE(netns::run_in(world.pod("a"), [] { return netns::write_sysctl("ipv4/conf/eth0/arp_filter", "0"); }).has_value());
+  REQUIRE(
+      netns::run_in(world.pod("a"), [] { return netns::write_sysctl("ipv4/conf/eth0/arp_filter", "0"); }).has_value());
   CHECK(code(checked()) == 101);
-  REQUIRE(netns::run_in(world.pod("a"), [] { return netns::write_sysctl("ipv4/conf/eth0/arp_filter", "1"); }).has_value());
+  REQUIRE(
+      netns::run_in(world.pod("a"), [] { return netns::write_sysctl("ipv4/conf/eth0/arp_filter", "1"); }).has_value());
   CHECK(checked().exit == 0);
   CHECK(world.del("a").exit == 0);
   CHECK(world.links() == std::vector<std::string>{"veth-a"});
@@ -250,7 +249,8 @@ TEST_CASE("behind another plugin: what only that one can do is refused by its na
   CHECK(says(R"("runtimeConfig":{"ips":["10.9.0.7"]},)").find("\"code\":2") != std::string::npos);
   CHECK(says(R"("runtimeConfig":{"mac":"02:00:00:00:00:09"},)").find("\"code\":2") != std::string::npos);
   world.make_pod("b");
-  CHECK(world.cni("ADD", "id-b", world.path_of("b"), config(previous)).output.find("\"code\":101") != std::string::npos);
+  CHECK(world.cni("ADD", "id-b", world.path_of("b"), config(previous)).output.find("\"code\":101") !=
+        std::string::npos);
 }
 
 TEST_CASE("a DEL succeeds for names that no ADD took, and with more configuration than fits") {
@@ -261,7 +261,8 @@ TEST_CASE("a DEL succeeds for names that no ADD took, and with more configuratio
     CHECK(world.cni("DEL", "../../etc", "").exit == 0);
     CHECK(world.cni("DEL", std::string(300, 'a'), "").exit == 0);
     CHECK(world.cni("DEL", "id-a", "", kConfig, {{"CNI_IFNAME", "../x"}}).exit == 0);
-    CHECK(world.cni("DEL", "id-a", "", R"({"agentSocket":"RUN/agent.sock","x":")" + std::string(2 << 20, 'x')).exit == 0);
+    CHECK(world.cni("DEL", "id-a", "", R"({"agentSocket":"RUN/agent.sock","x":")" + std::string(2 << 20, 'x')).exit ==
+          0);
     CHECK(code(world.cni("DEL", "", "")) == 4);
   }
   CHECK(code(world.cni("ADD", "id-a", "/run/../etc/hostname")) == 11);
