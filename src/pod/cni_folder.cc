@@ -65,8 +65,6 @@ std::string conflist(const std::string& socket) {
   return fmt::format(R"({{
   "cniVersion": "1.0.0",
   "cniVersions": ["0.3.1", "0.4.0", "1.0.0", "1.1.0"],
-  "disableCheck": true,
-  "disableGC": true,
   "name": "causeway",
   "plugins": [
     {{ "type": "{}", "capabilities": {{ "portMappings": true, "bandwidth": true, "ips": true, "mac": true }}{} }}
