@@ -234,10 +234,10 @@ TEST_CASE("a used-up Pod CIDR is named with how many Pods hold it, and STATUS sa
   world.make_pod("more");
   CHECK(
       world.add("more").output ==
-      R"j({"cniVersion":"1.1.0","code":100,"msg":"cannot connect Pod shop/id-more (id-more/eth0)","details":"Pod CIDR 10.1.0.0/30 has no free address: 4 of 4 are held by Pods, 0 were released less than 30 s ago"})j");
+      R"j({"cniVersion":"1.1.0","code":100,"msg":"cannot connect Pod shop/id-more (id-more/eth0)","details":"Pod CIDR 10.1.0.0/30 has no free address: 4 of 4 are held by Pods, 0 were released less than 30 s ago; of this node's attachments 4 by namespace shop"})j");
   CHECK(
       world.cni("STATUS", "", "").output ==
-      R"j({"cniVersion":"1.1.0","code":50,"msg":"no Pod can be connected now","details":"Pod CIDR 10.1.0.0/30 has no free address: 4 of 4 are held by Pods, 0 were released less than 30 s ago"})j");
+      R"j({"cniVersion":"1.1.0","code":50,"msg":"no Pod can be connected now","details":"Pod CIDR 10.1.0.0/30 has no free address: 4 of 4 are held by Pods, 0 were released less than 30 s ago; of this node's attachments 4 by namespace shop"})j");
 }
 
 TEST_CASE("VERSION needs no agent, STATUS knows whether there is one, ADD gives up within 2 s, DEL is spooled") {
