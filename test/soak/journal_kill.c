@@ -1,6 +1,6 @@
-/* Preloaded into the real agent: it dies by SIGKILL at a chosen step of its address journal, as a machine's worst moment
- * would have it. A step is before a write, in the middle of it (half of the bytes are in the file), after it, and before and
- * after a rename or a truncation of the file.
+/* Preloaded into the real agent: it dies by SIGKILL at a chosen step of its address journal, as a machine's worst
+ * moment would have it. A step is before a write, in the middle of it (half of the bytes are in the file), after it,
+ * and before and after a rename or a truncation of the file.
  *
  *   JOURNAL_KILL_AT=N     at the Nth step of this life; absent or 0: never
  *   JOURNAL_KILL_SIDE=1   only steps of the side file count (compaction: journal.new, and its rename)
@@ -38,7 +38,7 @@ static int is_journal(int fd) {
 
 ssize_t write(int fd, const void* bytes, size_t size) {
   static ssize_t (*real)(int, const void*, size_t);
-  if (!real) real = (ssize_t (*)(int, const void*, size_t))dlsym(RTLD_NEXT, "write");
+  if (!real) real = (ssize_t(*)(int, const void*, size_t))dlsym(RTLD_NEXT, "write");
   if (!is_journal(fd)) return real(fd, bytes, size);
   step();
   ssize_t first = size > 1 ? real(fd, bytes, size / 2) : 0;
