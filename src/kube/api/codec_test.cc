@@ -42,8 +42,8 @@ TEST_CASE("a Pod decodes to its fields, passes over what it does not know, and e
       R"("kind":"ReplicaSet","name":"web-1","uid":"u","controller":true}]},"spec":{"containers":[{"name":"c",)"
       R"("image":"ié","ports":[{"containerPort":80}],"env":[{"name":"N","valueFrom":{"fieldRef":)"
       R"({"fieldPath":"spec.nodeName"}}}],"readinessProbe":{"httpGet":{"path":"/ok","port":"http"},)"
-      R"("tcpSocket":{"port":81}}}],"nodeName":"n1","tolerations":[{"operator":"Exists"}]},"status":{"phase":"Running",)"
-      R"("conditions":[{"type":"Ready","status":"True"}],"podIPs":[{"ip":"10.0.0.1"},{"ip":"fd00::1"}]}})");
+      R"("tcpSocket":{"port":81}}}],"nodeName":"n1","tolerations":[{"operator":"Exists"}],"volumes":[{"name":"v"}]},)"
+      R"("status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}],"podIPs":[{"ip":"10.0.0.1"},{"ip":"fd00::1"}]}})");
   CHECK(must<Pod>(encode(pod)) == pod);
 }
 
