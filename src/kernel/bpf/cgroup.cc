@@ -39,7 +39,7 @@ std::vector<std::string_view> lines_of(std::string_view text) {
 }  // namespace
 
 Result<std::string> cgroup_root_in(std::string_view mountinfo, std::string_view cgroups,
-                                   bool (*is_top)(const std::string& path)) {
+                                   CgroupPlace (*look)(const std::string& path)) {
   bool below = false;  // this process, the root of its cgroup namespace
   for (auto line : lines_of(cgroups)) below = below || (line.starts_with("0::/") && line != "0::/");
   std::string best, part;
@@ -51,8 +51,11 @@ Result<std::string> cgroup_root_in(std::string_view mountinfo, std::string_view 
     const auto dash = std::find(fields.begin(), fields.end(), "-");
     if (fields.size() < 6 || dash == fields.end() || dash + 1 == fields.end() || dash[1] != "cgroup2") continue;
     const std::string root(fields[3]), path(fields[4]);
+    // Another file system may have been mounted over it (a new /sys, say), and the table still has it.
+    const CgroupPlace place = look(path);
+    if (place == CgroupPlace::Hidden) continue;
     const bool above = root.starts_with("/..");
-    if (!above && (root != "/" || (!below && !is_top(path)))) {
+    if (!above && (root != "/" || (!below && place != CgroupPlace::Top))) {
       part = path;
       continue;
     }
@@ -72,9 +75,14 @@ Result<std::string> cgroup_root_in(std::string_view mountinfo, std::string_view 
 }
 
 Result<std::string> find_cgroup_root() {
-  // Only the top of all has no type (Documentation/admin-guide/cgroup-v2.rst, "cgroup.type").
-  return cgroup_root_in(TRY(read_file("/proc/self/mountinfo")), TRY(read_file("/proc/self/cgroup")),
-                        [](const std::string& path) { return ::access((path + "/cgroup.type").c_str(), F_OK) != 0; });
+  const auto look = [](const std::string& path) {
+    struct statfs system{};
+    if (::statfs(path.c_str(), &system) || static_cast<unsigned long>(system.f_type) != CGROUP2_SUPER_MAGIC)
+      return CgroupPlace::Hidden;
+    // Only the top of all has no type (Documentation/admin-guide/cgroup-v2.rst, "cgroup.type").
+    return ::access((path + "/cgroup.type").c_str(), F_OK) ? CgroupPlace::Top : CgroupPlace::Below;
+  };
+  return cgroup_root_in(TRY(read_file("/proc/self/mountinfo")), TRY(read_file("/proc/self/cgroup")), look);
 }
 
 Result<Cgroup> open_cgroup(const std::string& path) {

@@ -15,10 +15,15 @@ namespace causeway::bpf {
 
 // Where all cgroups of this machine are seen. A container may see only its own: hooks there would serve nobody else. So
 // a mount counts that shows what is above our cgroup namespace (a hostPath volume), or else its root, when this process
-// is somewhere below that or `is_top` says that nothing is above it. `mountinfo` and `cgroups`: the files of
+// is somewhere below that or `look` says that nothing is above it. `mountinfo` and `cgroups`: the files of
 // /proc/self. Unsupported: no mount is one.
+enum class CgroupPlace {  // what a path shows that is said to be a mount of cgroup2
+  Hidden,                 // something else: another mount lies over it
+  Top,                    // the cgroup above all
+  Below,
+};
 Result<std::string> cgroup_root_in(std::string_view mountinfo, std::string_view cgroups,
-                                   bool (*is_top)(const std::string& path));
+                                   CgroupPlace (*look)(const std::string& path));
 // The same, here and now.
 Result<std::string> find_cgroup_root();
 

@@ -7,8 +7,10 @@ namespace causeway::bpf {
 namespace {
 
 std::string found(std::string_view mountinfo, std::string_view cgroups) {
-  auto root =
-      cgroup_root_in(mountinfo, cgroups, [](const std::string& path) { return path.find("top") != std::string::npos; });
+  auto root = cgroup_root_in(mountinfo, cgroups, [](const std::string& path) {
+    if (path.find("hidden") != std::string::npos) return CgroupPlace::Hidden;
+    return path.find("top") != std::string::npos ? CgroupPlace::Top : CgroupPlace::Below;
+  });
   return root ? *root : root.error().message();
 }
 
@@ -21,6 +23,9 @@ TEST_CASE("the cgroup root is what shows all cgroups of the machine, not a conta
               "32 30 0:28 / /sys/fs/cgroup/unified rw shared:10 - cgroup2 cgroup2 rw\n",
               "1:cpu:/\n0::/system.slice/causeway.service\n") == "/sys/fs/cgroup/unified");
   CHECK(found("32 30 0:28 / /top rw - cgroup2 cgroup2 rw\n", "0::/\n") == "/top");
+  // One that something else was mounted over.
+  CHECK(found("32 30 0:28 / /sys/hidden rw - cgroup2 cgroup2 rw\n33 30 0:28 / /top rw - cgroup2 cgroup2 rw\n",
+              "0::/a\n") == "/top");
   // A container with a namespace of its own, and the machine's by a volume.
   CHECK(found("90 80 0:28 / /sys/fs/cgroup ro - cgroup2 cgroup rw\n"
               "91 80 0:28 /../../.. /host/sys/fs/cgroup ro master:9 - cgroup2 cgroup2 rw\n"
