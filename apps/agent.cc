@@ -277,7 +277,7 @@ class Agent {
       for (const cluster::Failure& failure : consumer.failures)
         if (failure.object == "self") return consumer.name + ": " + failure.error.message();
     }
-    return "";
+    return ground_.plane->why_no_pods();
   }
 
   // What exists may suffer with what is new: tables that the kernel does not take, an uplink that is down.

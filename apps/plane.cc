@@ -1,7 +1,5 @@
 #include "apps/plane.h"
 
-#include "apps/plane_change.h"
-
 namespace causeway::apps {
 
 fabric::Options fabric_options(const AgentOptions& options) {
@@ -25,8 +23,8 @@ service::Options service_options(const AgentOptions& options) {
   return out;
 }
 
-Result<std::unique_ptr<NodePlane>> open_plane(const PlaneSetup& setup) {
-  TRY(settle_plane(setup));
+Result<std::unique_ptr<NodePlane>> open_plane(PlaneSetup setup) {
+  setup.change = TRY(settle_plane(setup.options, setup.net));
   switch (setup.options.plane) {
     case fabric::Plane::Bpf: return open_bpf_plane(setup);
     case fabric::Plane::Netfilter: return open_netfilter_plane(setup);

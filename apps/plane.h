@@ -3,6 +3,7 @@
 #pragma once
 
 #include "apps/agent.h"
+#include "apps/plane_change.h"
 #include "async/scope.h"
 #include "cluster/feed/feed.h"
 #include "fabric/apply.h"
@@ -25,6 +26,8 @@ class NodePlane {
   virtual std::string why_no_host_ports() const = 0;
   // The same for a Pod whose interface another plugin made.
   virtual std::string why_no_foreign_host_ports() const = 0;
+  // Why Pods cannot come now; "" when they can. The feed is touched when it changes.
+  virtual std::string why_no_pods() const { return ""; }
   // Its own endless works.
   virtual void start(Scope& scope, cluster::Feed& feed) = 0;
   // Whether devices of its own are as it left them; asked when links changed. If not, the feed should audit.
@@ -37,9 +40,10 @@ struct PlaneSetup {
   Loop& loop;
   const AgentOptions& options;
   netlink::Rtnetlink& net;
+  PlaneChange change = {};  // settled by open_plane()
 };
 // What the kernel lacks, and what stands in the way, is refused in one sentence.
-Result<std::unique_ptr<NodePlane>> open_plane(const PlaneSetup& setup);  // by options.plane
+Result<std::unique_ptr<NodePlane>> open_plane(PlaneSetup setup);  // by options.plane
 Result<std::unique_ptr<NodePlane>> open_bpf_plane(const PlaneSetup& setup);
 Result<std::unique_ptr<NodePlane>> open_netfilter_plane(const PlaneSetup& setup);
 

@@ -40,11 +40,13 @@ class BpfPlane final : public NodePlane {
   BpfPlane(const PlaneSetup& setup, std::unique_ptr<datapath::Datapath> datapath)
       : loop_(setup.loop),
         net_(setup.net),
+        change_(setup.change),
         datapath_(std::move(datapath)),
         hooks_(fabric::hooks_of(*datapath_)),
         fabric_(fabric_options(setup.options), {datapath_->pods(), datapath_->routes(), datapath_->peers(),
                                                 datapath_->uplinks(), *hooks_, setup.net}) {
     if (setup.options.services) service_.emplace(service_options(setup.options), service_doors(), &prober_);
+    if (change_.pending) fabric_.hold();
   }
 
   fabric::Applier& fabric() override { return fabric_; }
@@ -60,11 +62,14 @@ class BpfPlane final : public NodePlane {
   std::string why_no_host_ports() const override {
     return service_ ? "" : "on plane bpf they are rows of Services, which are off here (--no-services)";
   }
+  std::string why_no_pods() const override {
+    return change_.pending ? "connections of plane netfilter are being taken over" : "";
+  }
   void start(Scope& scope, cluster::Feed& feed) override {
     feed_ = &feed;
     tell_health();
     scope.spawn("conntrack", sweep_conntrack());
-    if (service_) scope.spawn("takeover", take_over_services(loop_, net_, *service_, *datapath_));
+    scope.spawn("takeover", take_over());
   }
 
   void describe(observe::Endpoint& endpoint) override {
@@ -91,6 +96,17 @@ class BpfPlane final : public NodePlane {
             },
             [&maps] { return maps.swap_pending(); },
             [&maps] { return maps.repair_sockets(); }};
+  }
+
+  Task<Status> take_over() {
+    service::Applier* services = service();
+    if (change_.pending) {
+      CO_TRY(co_await take_over_plane(loop_, *feed_, change_, net_, fabric_, services, *datapath_));
+      change_.pending = false;
+      feed_->touch();
+    }
+    if (services) CO_TRY(co_await take_over_services(loop_, *feed_, net_, *services, *datapath_));
+    co_return ok();
   }
 
   // What probes found goes into the model, once the feed is there, and never while it is being compiled.
@@ -162,6 +178,7 @@ class BpfPlane final : public NodePlane {
 
   Loop& loop_;
   netlink::Rtnetlink& net_;
+  PlaneChange change_;
   std::unique_ptr<datapath::Datapath> datapath_;
   std::unique_ptr<fabric::HookPort> hooks_;
   fabric::BpfApplier fabric_;

@@ -3,46 +3,73 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "apps/netfilter_services.h"
+#include "apps/agent.h"
+#include "apps/freeze.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "datapath/datapath.h"
 #include "fabric/compile.h"
 #include "fabric/tunnels.h"
+#include "kernel/bpf/pins.h"
+#include "kernel/netns/netns.h"
 #include "kernel/nftables/diff.h"
 #include "kernel/nftables/nftables.h"
+#include "service/kube_proxy.h"
 
 namespace causeway::apps {
 
 namespace {
 
+using cluster::Source;
 using fabric::Plane;
+
+constexpr Duration kLookEvery = 20ms;
 
 Plane other(Plane plane) { return plane == Plane::Bpf ? Plane::Netfilter : Plane::Bpf; }
 
 // What the plane keeps in the kernel besides routes, which the next one overwrites.
-Result<bool> left_traces(Plane plane, const PlaneSetup& setup) {
+Result<bool> left_traces(Plane plane, const std::string& pins, netlink::Rtnetlink& net) {
   if (plane == Plane::Bpf) {
     std::error_code error;
-    return std::filesystem::exists(setup.options.pins, error);
+    return std::filesystem::exists(pins, error);
   }
   for (Family outer : {Family::V4, Family::V6})
-    if (setup.net.link(fabric::tunnel_device(outer))) return true;
+    if (net.link(fabric::tunnel_device(outer))) return true;
   if (auto nft = nftables::open_nftables())  // a kernel without nf_tables holds none
     if (auto section = (*nft)->observe("fabric")) return !section->chains.empty() || !section->sets.empty();
   return false;
 }
 
-// The plane of the agent before us: as it wrote, else (an agent that wrote nothing, a lost run folder) as its traces
-// tell; empty: none.
-Result<std::optional<Plane>> plane_before(const std::string& record, const PlaneSetup& setup) {
-  if (auto text = read_file(record)) {
-    while (!text->empty() && text->back() == '\n') text->pop_back();
-    return TRY(fabric::parse_plane(*text), "{}", record);
+Status remove_bpf(const std::string& pins, netlink::Rtnetlink& net) {
+  // Each version of the maps has a folder of its own; its links are detached first, so that no program works on.
+  for (const std::string& version : TRY(bpf::list_pins(pins)))
+    TRY(datapath::Datapath::remove_all(pins + "/" + version));
+  TRY(datapath::Datapath::remove_all(pins));
+  std::vector<netlink::Change> changes;
+  for (const netlink::Neighbour& entry : TRY(net.neighbours()))
+    if (entry.ip == fabric::fabric_gateway(entry.ip.family()).first)
+      changes.push_back(netlink::DeleteNeighbour{entry.link, entry.ip});
+  return net.apply_all(changes);
+}
+
+Status remove_netfilter(netlink::Rtnetlink& net) {
+  std::vector<netlink::Change> changes;
+  for (const netlink::Rule& rule : TRY(net.rules(netlink::kRouteProtocol)))
+    changes.push_back(netlink::DeleteRule{rule});
+  for (netlink::Route& route : TRY(net.routes({.table = fabric::kPodTable})))
+    changes.push_back(netlink::DeleteRoute{std::move(route)});
+  for (Family outer : {Family::V4, Family::V6}) changes.push_back(netlink::DeleteLink{fabric::tunnel_device(outer)});
+  TRY(net.apply_all(changes));
+  auto nft = nftables::open_nftables();
+  if (!nft) return ok();
+  // The guard of 127.0.0.0/8 goes with the host ports, so nothing may lead there any more; a kube-proxy brings its own.
+  if (const auto runs = service::kube_proxy_runs(); runs && !*runs)
+    TRY(netns::write_sysctl("ipv4/conf/all/route_localnet", "0"));
+  for (const char* section : {"fabric", "hostport"}) {
+    const auto removal = nftables::removal(TRY((*nft)->observe(section)));
+    if (!removal.empty()) TRY((*nft)->apply(removal), "table inet causeway");
   }
-  for (Plane plane : {Plane::Bpf, Plane::Netfilter})
-    if (TRY(left_traces(plane, setup))) return plane;
-  return std::nullopt;
+  return ok();
 }
 
 Result<size_t> attached_pods(netlink::Rtnetlink& net) {
@@ -51,54 +78,45 @@ Result<size_t> attached_pods(netlink::Rtnetlink& net) {
       std::ranges::count_if(links, [](const netlink::Link& link) { return link.group == netlink::kPodGroup; }));
 }
 
-Status remove_bpf(const PlaneSetup& setup) {
-  TRY(datapath::Datapath::remove_all(setup.options.pins));
-  std::vector<netlink::Change> changes;
-  for (const netlink::Neighbour& entry : TRY(setup.net.neighbours()))
-    if (entry.ip == fabric::fabric_gateway(entry.ip.family()).first)
-      changes.push_back(netlink::DeleteNeighbour{entry.link, entry.ip});
-  return setup.net.apply_all(changes);
-}
-
-// But for the rules of Services: they carry connections until the next plane does (plane_adopt.h).
-Status remove_netfilter(const PlaneSetup& setup) {
-  std::vector<netlink::Change> changes;
-  for (const netlink::Rule& rule : TRY(setup.net.rules(netlink::kRouteProtocol)))
-    changes.push_back(netlink::DeleteRule{rule});
-  for (netlink::Route& route : TRY(setup.net.routes({.table = fabric::kPodTable})))
-    changes.push_back(netlink::DeleteRoute{std::move(route)});
-  for (Family outer : {Family::V4, Family::V6}) changes.push_back(netlink::DeleteLink{fabric::tunnel_device(outer)});
-  TRY(setup.net.apply_all(changes));
-  auto nft = nftables::open_nftables();
-  if (!nft) return ok();
-  for (const char* section : {"fabric", "hostport"}) {
-    const auto removal = nftables::removal(TRY((*nft)->observe(section)));
-    if (!removal.empty()) TRY((*nft)->apply(removal), "table inet causeway");
-  }
-  return ok();
-}
+Status record(const PlaneChange& change) { return replace_file(change.record, fmt::format("{}\n", change.wanted)); }
 
 }  // namespace
 
-Status settle_plane(const PlaneSetup& setup) {
-  const Plane wanted = setup.options.plane;
-  const std::string record = setup.options.run + "/plane";
-  const auto before = TRY(plane_before(record, setup));
-  if (before && *before != wanted) {
-    if (const size_t pods = TRY(attached_pods(setup.net)); pods > 0)
-      return fail(Errc::Conflict,
-                  "node {} has {} Pods on plane {}, and a node's plane changes only without any: kubectl drain {} "
-                  "--ignore-daemonsets, then start the agent with --plane {} again",
-                  setup.options.node, pods, *before, setup.options.node, wanted);
-    log::info("plane {} instead of {}", wanted, *before);
+Result<PlaneChange> settle_plane(const AgentOptions& options, netlink::Rtnetlink& net) {
+  PlaneChange change{.wanted = options.plane, .pins = options.pins, .record = options.run + "/plane"};
+  if (auto nft = nftables::open_nftables())
+    TRY(remove_freeze(**nft), "remove what an agent left that was killed while planes changed");
+  change.pending = TRY(left_traces(other(change.wanted), options.pins, net));
+  if (!change.pending) {
+    TRY(record(change));
+    return change;
   }
-  if (TRY(left_traces(other(wanted), setup))) {
-    log::info("removing what plane {} left", other(wanted));
-    TRY(wanted == Plane::Bpf ? remove_netfilter(setup) : remove_bpf(setup), "remove what plane {} left", other(wanted));
-  }
-  if (wanted == Plane::Bpf && !setup.options.services)
-    if (auto nft = nftables::open_nftables()) TRY(remove_other_services(setup.net, **nft, ""));
-  return replace_file(record, fmt::format("{}\n", wanted));
+  if (const size_t pods = TRY(attached_pods(net)); pods > 0 && options.fabric == fabric::Mode::Vxlan)
+    return fail(
+        Errc::Conflict,
+        "node {} has {} Pods on plane {}, and with --fabric vxlan nodes of different planes do not understand each "
+        "other's tunnels: kubectl drain {} --ignore-daemonsets, then start the agent with --plane {} again",
+        options.node, pods, other(change.wanted), options.node, change.wanted);
+  log::info("plane {} instead of {}, which carries packets until all is in place", change.wanted, other(change.wanted));
+  return change;
+}
+
+Task<Status> all_in_place(Loop& loop, cluster::Feed& feed, const service::Applier* services) {
+  const auto known = [&] {
+    const cluster::Model& model = feed.model();
+    return model.self() && model.synced(Source::Nodes) && model.synced(Source::Attachments) &&
+           (!services || services->desired().complete());
+  };
+  while (!known()) CO_TRY(co_await loop.sleep(kLookEvery));
+  const auto generation = feed.model().generation();
+  while (!feed.applied_once() || feed.acknowledged() < generation) CO_TRY(co_await loop.sleep(kLookEvery));
+  co_return ok();
+}
+
+Status remove_other_plane(const PlaneChange& change, netlink::Rtnetlink& net) {
+  TRY(change.wanted == Plane::Bpf ? remove_netfilter(net) : remove_bpf(change.pins, net), "remove what plane {} left",
+      other(change.wanted));
+  return record(change);
 }
 
 }  // namespace causeway::apps

@@ -2,6 +2,7 @@
 
 #include "apps/netfilter_services.h"
 #include "apps/plane.h"
+#include "apps/plane_hand_back.h"
 #include "base/log.h"
 #include "fabric/apply_nft.h"
 #include "kernel/conntrack/conntrack.h"
@@ -33,16 +34,18 @@ class NetfilterPlane final : public NodePlane {
  public:
   NetfilterPlane(const PlaneSetup& setup, std::unique_ptr<nftables::Nftables> nft,
                  std::unique_ptr<nftables::Watch> watch, std::unique_ptr<conntrack::Conntrack> conntrack,
-                 std::unique_ptr<NetfilterServices> services)
+                 std::unique_ptr<NetfilterServices> services, std::optional<Freeze> freeze)
       : loop_(setup.loop),
         net_(setup.net),
+        change_(setup.change),
         mode_(setup.options.proxy_mode),
         nft_(std::move(nft)),
         watch_(std::move(watch)),
         conntrack_(std::move(conntrack)),
         fabric_(fabric_options(setup.options), {setup.net, *nft_, netns::write_sysctl}),
         host_ports_(*nft_, *conntrack_),
-        services_(std::move(services)) {}
+        services_(std::move(services)),
+        freeze_(std::move(freeze)) {}
 
   fabric::Applier& fabric() override { return fabric_; }
   service::Applier* service() override { return services_ ? &services_->applier() : nullptr; }
@@ -54,8 +57,12 @@ class NetfilterPlane final : public NodePlane {
   }
   std::string why_no_host_ports() const override { return ""; }
   std::string why_no_foreign_host_ports() const override { return ""; }
+  std::string why_no_pods() const override {
+    return change_.pending ? "connections of plane bpf are being taken over" : "";
+  }
   void start(Scope& scope, cluster::Feed& feed) override {
     scope.spawn("nftables", repair(feed));
+    if (change_.pending) scope.spawn("plane", take_over_plane(feed));
     scope.spawn("firewalls", look_at_others());
     if (!services_) return;
     services_->start(scope, feed);
@@ -84,6 +91,13 @@ class NetfilterPlane final : public NodePlane {
       log::warning("somebody else changed table inet causeway; it is brought back");
       feed.audit();
     }
+  }
+
+  Task<Status> take_over_plane(cluster::Feed& feed) {
+    CO_TRY(co_await take_over_from_bpf(loop_, feed, change_, net_, *freeze_, service()));
+    change_.pending = false;
+    feed.touch();
+    co_return ok();
   }
 
   // New connections are ours at once: our chains are before kube-proxy's. Its rules go once ours are all there and it
@@ -158,6 +172,7 @@ class NetfilterPlane final : public NodePlane {
 
   Loop& loop_;
   netlink::Rtnetlink& net_;
+  PlaneChange change_;
   const std::string mode_;
   std::vector<nftables::ForeignDrop> others_;
   std::unique_ptr<nftables::Nftables> nft_;
@@ -166,6 +181,7 @@ class NetfilterPlane final : public NodePlane {
   fabric::NftApplier fabric_;
   pod::hostport::Applier host_ports_;
   std::unique_ptr<NetfilterServices> services_;
+  std::optional<Freeze> freeze_;  // while the plane changes
 };
 
 }  // namespace
@@ -176,6 +192,8 @@ Result<std::unique_ptr<NodePlane>> open_netfilter_plane(const PlaneSetup& setup)
   TRY(fabric::probe_nat(*nft));
   auto watch = TRY(nftables::open_watch(setup.loop, nft->port()), "watch nf_tables");
   auto conntrack = TRY(conntrack::open_conntrack(), "plane netfilter needs nf_conntrack");
+  std::optional<Freeze> freeze;
+  if (setup.change.pending) freeze.emplace(TRY(take_over_own(setup.change, *nft), "connections of plane bpf"));
   std::unique_ptr<NetfilterServices> services;
   // Where somebody else balances Services from now on, connections that go by our rules go on: nf_conntrack translates
   // them for as long as there is any chain of type nat, and host ports have some.
@@ -185,7 +203,7 @@ Result<std::unique_ptr<NodePlane>> open_netfilter_plane(const PlaneSetup& setup)
     TRY(remove_other_services(setup.net, *nft, ""));
   if (setup.options.services && setup.options.kube_proxy_config.empty()) set_time_limits();  // that has said its own
   return std::make_unique<NetfilterPlane>(setup, std::move(nft), std::move(watch), std::move(conntrack),
-                                          std::move(services));
+                                          std::move(services), std::move(freeze));
 }
 
 }  // namespace causeway::apps

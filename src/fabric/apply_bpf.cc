@@ -165,6 +165,7 @@ Task<Result<std::vector<Failure>>> BpfApplier::apply() {
   pass.routes(true);
   pass.peers(true);
   pass.pods(true);
+  if (held_) co_return std::move(pass.failures);
   pass.hooks(true);
   pass.kernel_routes(true);
   // And the other way round.

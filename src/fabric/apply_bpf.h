@@ -31,6 +31,11 @@ class BpfApplier final : public Applier {
   Tables tables() const override { return desired_.tables(); }
   uint64_t writes() const override { return writes_; }
 
+  // While it is held only maps are written: no program is attached and no route leads to one, so that another plane
+  // goes on carrying the packets. apply() after release() does the rest; it never waits in between.
+  void hold() { held_ = true; }
+  void release() { held_ = observed_ = false; }
+
  private:
   struct Pass;
   Status observe();
@@ -39,6 +44,7 @@ class BpfApplier final : public Applier {
   BpfDoors doors_;
   Desired desired_;
   bool observed_ = false;
+  bool held_ = false;
   bool nodes_synced_ = false;
   bool attachments_synced_ = false;
   uint64_t writes_ = 0;

@@ -73,13 +73,45 @@ abi::ct_value translation(const Endpoint& source, const Endpoint& destination) {
           .to_dport = htons(destination.port)};
 }
 
+// Both rows of a flow without a Service, but for their rewrites.
+AdoptedFlow plain_pair(const Flow& flow, uint32_t now, uint32_t flags) {
+  AdoptedFlow out{.forward = key_of(flow.original.source, flow.original.destination, flow.protocol),
+                  .reply = key_of(flow.reply.source, flow.reply.destination, flow.protocol)};
+  flags |= state_of(flow);
+  const uint32_t expires = now + std::min(flow.timeout, lifetime_of(flow.protocol, flags));
+  for (abi::ct_value* row : {&out.forward_row, &out.reply_row})
+    *row = {.expires = expires, .created = now, .flags = flags};
+  out.reply_row.flags |= abi::CT_F_REPLY;
+  return out;
+}
+
+// Not to a Service: as masquerade() and note_inbound() of the uplink's programs would have written it.
+std::optional<AdoptedFlow> adopt_plain(const Flow& flow, const AdoptTables& tables, uint32_t now) {
+  const Endpoint &client = flow.original.source, &asked = flow.original.destination, &seen = flow.reply.destination;
+  if (tables.pods.contains(to_abi(client.ip))) {
+    if (seen == client || tables.pods.contains(to_abi(asked.ip))) return std::nullopt;
+    AdoptedFlow out = plain_pair(flow, now, 0);
+    out.forward_row.flags |= abi::CT_F_REWRITE_SRC;
+    out.forward_row.to_src = to_abi(seen.ip);
+    out.forward_row.to_sport = htons(seen.port);
+    out.reply_row.flags |= abi::CT_F_REWRITE_DST;
+    out.reply_row.to_dst = to_abi(client.ip);
+    out.reply_row.to_dport = htons(client.port);
+    return out;
+  }
+  const auto inside = [&](const Cidr& cidr) { return cidr.contains(client.ip); };
+  if (seen != client || !tables.pods.contains(to_abi(asked.ip)) || std::ranges::any_of(tables.cluster, inside))
+    return std::nullopt;
+  return plain_pair(flow, now, abi::CT_F_INBOUND);
+}
+
 }  // namespace
 
 std::optional<AdoptedFlow> adopt(const Flow& flow, const AdoptTables& tables, uint32_t now) {
   const Endpoint &client = flow.original.source, &asked = flow.original.destination;
   const Endpoint &endpoint = flow.reply.source, &seen = flow.reply.destination;
-  if (asked == endpoint || !flow.timeout || client.ip.is_loopback() || asked.ip.is_loopback() || seen.ip.is_loopback())
-    return std::nullopt;
+  if (!flow.timeout || client.ip.is_loopback() || asked.ip.is_loopback() || seen.ip.is_loopback()) return std::nullopt;
+  if (asked == endpoint) return adopt_plain(flow, tables, now);
   const auto* service = frontend_of(asked, flow.protocol, tables);
   if (!service || !service->id) return std::nullopt;
   const auto backend = tables.backends.find({service->id, to_abi(endpoint.ip), htons(endpoint.port), flow.protocol});
@@ -134,38 +166,77 @@ Result<AdoptTables> read_tables(const AdoptDoors& doors) {
   TRY(doors.pods.each([&](const auto& key, const auto& row) { tables.pods[key.addr] = row.ifindex; }), "read Pods");
   TRY(doors.node_addresses.each([&](const auto& ip, uint32_t flags) { tables.node_addresses[ip] = flags; }),
       "read the node's addresses");
+  TRY(doors.routes.each([&](const auto& key, const auto&) {
+    if (key.net == abi::NET_THIS_CLUSTER) tables.cluster.push_back(datapath::prefix_of(key));
+  }),
+      "read routes");
   return tables;
 }
 
 Result<std::vector<Flow>> adopt_flows(conntrack::Conntrack& from, const AdoptTables& tables, const AdoptDoors& doors,
-                                      uint32_t now) {
+                                      uint32_t now, Whose whose) {
   using Row = std::pair<abi::ct_key, abi::ct_value>;
   std::vector<Row> forward, reply;
   std::vector<Flow> flows;
   std::set<uint32_t> marks;
+  // Reading bits and writing them back would lose one that a program sets between; one too many costs a look-up.
+  const auto write = [&]() -> Status {
+    for (const uint32_t index : marks)
+      TRY(doors.marks.put(index, uint32_t{abi::SERVICE_MARK_CLIENT | abi::SERVICE_MARK_BACKEND}),
+          "mark who takes part in flows");
+    TRY(doors.conntrack.put(reply), "write the replies of flows to Services");
+    TRY(doors.conntrack.put(forward), "write flows to Services");
+    forward.clear();
+    reply.clear();
+    return ok();
+  };
   for (const Family family : {Family::V4, Family::V6})
     for (const uint8_t protocol : {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP})
       for (const Flow& flow : TRY(from.flows({family, protocol, 0}), "list tracked connections")) {
         const auto adopted = adopt(flow, tables, now);
         if (!adopted) continue;
+        const bool of_node = adopted->forward_row.flags & abi::CT_F_NODE;
+        if (whose != Whose::All && of_node != (whose == Whose::Node)) continue;
         flows.push_back(flow);
         const auto own = TRY(doors.conntrack.get(adopted->forward)), twin = TRY(doors.conntrack.get(adopted->reply));
-        if ((own && own->expires > now) || (twin && twin->expires > now)) continue;
-        forward.emplace_back(adopted->forward, adopted->forward_row);
-        reply.emplace_back(adopted->reply, adopted->reply_row);
-        for (const uint32_t ifindex : adopted->ends) marks.insert(ifindex % abi::SERVICE_MARKS);
+        if ((!own || own->expires <= now) && (!twin || twin->expires <= now)) {
+          forward.emplace_back(adopted->forward, adopted->forward_row);
+          reply.emplace_back(adopted->reply, adopted->reply_row);
+          for (const uint32_t ifindex : adopted->ends) marks.insert(ifindex % abi::SERVICE_MARKS);
+        }
+        if (whose != Whose::Node) continue;
+        TRY(write());
+        TRY(from.remove(flow), "forget {}", flow);
       }
-  // Reading bits and writing them back would lose one that a program sets between; one too many costs a look-up.
-  for (const uint32_t index : marks)
-    TRY(doors.marks.put(index, uint32_t{abi::SERVICE_MARK_CLIENT | abi::SERVICE_MARK_BACKEND}),
-        "mark who takes part in flows");
-  TRY(doors.conntrack.put(reply), "write the replies of flows to Services");
-  TRY(doors.conntrack.put(forward), "write flows to Services");
+  TRY(write());
   return flows;
+}
+
+Result<bool> carries_flows(conntrack::Conntrack& from, const AdoptTables& tables, uint32_t now) {
+  for (const Family family : {Family::V4, Family::V6})
+    for (const uint8_t protocol : {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP})
+      for (const Flow& flow : TRY(from.flows({family, protocol, 0}), "list tracked connections"))
+        if (adopt(flow, tables, now)) return true;
+  return false;
+}
+
+Result<bool> translates_own(const bpf::Table<abi::ct_key, abi::ct_value>& rows, uint32_t now) {
+  bool any = false;
+  TRY(rows.each([&](const abi::ct_key&, const abi::ct_value& row) {
+    any |= row.service && row.flags & abi::CT_F_NODE && row.expires > now && !(row.flags & abi::CT_F_RESET);
+  }),
+      "read conntrack");
+  return any;
 }
 
 Status forget_flows(conntrack::Conntrack& from, const std::vector<Flow>& flows) {
   for (const Flow& flow : flows) TRY(from.remove(flow), "forget {}", flow);
+  return ok();
+}
+
+Status forget_answered_here(conntrack::Conntrack& from, const std::vector<Flow>& flows, const AdoptTables& tables) {
+  for (const Flow& flow : flows)
+    if (tables.node_addresses.contains(to_abi(flow.reply.source.ip))) TRY(from.remove(flow), "forget {}", flow);
   return ok();
 }
 

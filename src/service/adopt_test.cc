@@ -30,7 +30,8 @@ struct Maps {
   bpf::FakeTable<abi::ip_addr, uint32_t> node_addresses;
   bpf::FakeTable<abi::ct_key, abi::ct_value> conntrack;
   bpf::FakeTable<uint32_t, uint32_t> marks;
-  AdoptDoors doors{services, backends, pods, node_addresses, conntrack, marks};
+  bpf::FakeTable<abi::route_key, abi::route_value> routes;
+  AdoptDoors doors{services, backends, pods, node_addresses, conntrack, marks, routes};
 
   Maps() {
     for (const uint8_t protocol : {IPPROTO_TCP, IPPROTO_UDP}) {
@@ -206,6 +207,49 @@ TEST_CASE("what is no flow through a Service is left alone") {
   CHECK(!maps.of(some));
 }
 
+TEST_CASE("what a Pod sends out keeps the address and port that netfilter gave it") {
+  Maps maps;
+  const Endpoint pod{ip("10.244.1.2"), 5000}, server{ip("198.51.100.9"), 443}, seen{ip("192.0.2.11"), 61000};
+  const auto adopted = maps.of(flow(IPPROTO_TCP, pod, server, server, seen));
+  REQUIRE(adopted);
+  const auto &there = adopted->forward_row, &back = adopted->reply_row;
+  CHECK(there.flags == (abi::CT_F_REWRITE_SRC | abi::CT_F_SEEN_REPLY));
+  CHECK(there.to_src == to_abi(seen.ip));
+  CHECK(there.to_sport == htons(61000));
+  CHECK(back.flags == (abi::CT_F_REPLY | abi::CT_F_REWRITE_DST | abi::CT_F_SEEN_REPLY));
+  CHECK(back.to_dst == to_abi(pod.ip));
+  CHECK(datapath::twin_of(adopted->forward, there) == adopted->reply);
+  CHECK(datapath::twin_of(adopted->reply, back) == adopted->forward);
+  CHECK(!maps.of(flow(IPPROTO_TCP, {ip("172.17.0.2"), 5000}, server, server, seen)));  // Docker's, not ours
+}
+
+TEST_CASE("a flow from outside to a Pod's own address is remembered, so that its replies keep it") {
+  Maps maps;
+  maps.routes.rows[datapath::route_key(Cidr::parse("10.244.2.0/24").value())] = {};
+  const Endpoint outside{ip("203.0.113.2"), 5000}, pod{ip("10.244.1.3"), 8080}, other{ip("10.244.2.9"), 5000};
+  const auto adopted = maps.of(flow(IPPROTO_TCP, outside, pod, pod, outside));
+  REQUIRE(adopted);
+  CHECK(adopted->forward_row.flags == (abi::CT_F_INBOUND | abi::CT_F_SEEN_REPLY));
+  CHECK(adopted->reply_row.flags == (abi::CT_F_INBOUND | abi::CT_F_REPLY | abi::CT_F_SEEN_REPLY));
+  CHECK(!maps.of(flow(IPPROTO_TCP, other, pod, pod, other)));  // from within the cluster
+}
+
+TEST_CASE("the node's own flows are adopted one by one, and netfilter forgets each at once") {
+  Maps maps;
+  conntrack::FakeConntrack from;
+  const Endpoint node{ip("192.0.2.11"), 5000};
+  const Flow own = flow(IPPROTO_TCP, node, {ip("10.96.0.10"), 80}, {ip("10.244.2.3"), 8080}, node);
+  from.all = {of_pod(), own};
+  const auto tables = read_tables(maps.doors).value();
+  CHECK(carries_flows(from, tables, kNow).value());
+  CHECK(adopt_flows(from, tables, maps.doors, kNow, Whose::Others).value() == std::vector{of_pod()});
+  CHECK(!translates_own(maps.conntrack, kNow).value());
+  CHECK(from.all.size() == 2);
+  CHECK(adopt_flows(from, tables, maps.doors, kNow, Whose::Node).value() == std::vector{own});
+  CHECK(translates_own(maps.conntrack, kNow).value());
+  CHECK(from.all == std::set{of_pod()});
+}
+
 TEST_CASE("adopting writes what is missing, leaves live rows to the programs, and netfilter forgets both") {
   Maps maps;
   conntrack::FakeConntrack from;
@@ -217,17 +261,17 @@ TEST_CASE("adopting writes what is missing, leaves live rows to the programs, an
   maps.conntrack.rows[known.forward] = newer;
   maps.marks.rows[23] = abi::SERVICE_MARK_CLIENT;
   const uint32_t all = abi::SERVICE_MARK_CLIENT | abi::SERVICE_MARK_BACKEND;
-  CHECK(adopt_flows(from, tables, maps.doors, kNow).value().size() == 3);
+  CHECK(adopt_flows(from, tables, maps.doors, kNow, Whose::All).value().size() == 3);
   CHECK(maps.conntrack.rows.size() == 5);
   CHECK(maps.conntrack.rows[known.forward] == newer);
   CHECK(maps.marks.rows == std::map<uint32_t, uint32_t>{{22, all}, {23, all}});
   const auto writes = maps.conntrack.writes;
-  CHECK(adopt_flows(from, tables, maps.doors, kNow).value().size() == 3);
+  CHECK(adopt_flows(from, tables, maps.doors, kNow, Whose::All).value().size() == 3);
   CHECK(maps.conntrack.writes == writes);
 
   // One that expired is nobody's: the flow that nf_conntrack still knows counts.
   maps.conntrack.rows[known.forward].expires = kNow;
-  const auto flows = adopt_flows(from, tables, maps.doors, kNow).value();
+  const auto flows = adopt_flows(from, tables, maps.doors, kNow, Whose::All).value();
   CHECK(maps.conntrack.writes == writes + 2);
   CHECK(maps.conntrack.rows[known.forward] == known.forward_row);
   from.all.insert(flow(IPPROTO_TCP, {}, {ip("10.96.0.10"), 81}, {ip("10.244.1.3"), 81}, {}));

@@ -1,7 +1,5 @@
 #include "service/kube_proxy.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -43,6 +41,23 @@ std::string text_of(const std::filesystem::path& link) {
   return std::filesystem::read_symlink(link, error).string();
 }
 
+// In a container's own PID namespace there is nobody else to be seen: its first process is this program, or the Pod's
+// pause process.
+bool sees_the_node(const std::string& proc) {
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink(proc + "/self", error).filename();
+  const auto first = read_file(proc + "/1/comm");
+  return !error && self != "1" && first && *first != "pause\n";
+}
+
+// Zombie or dead: the letter behind the name, which may hold anything.
+bool has_ended(const std::filesystem::path& process) {
+  const auto stat = read_file((process / "stat").string());
+  if (!stat) return true;
+  const size_t end = stat->rfind(") ");
+  return end != stat->npos && (stat->substr(end + 2, 1) == "Z" || stat->substr(end + 2, 1) == "X");
+}
+
 }  // namespace
 
 bool is_of_kube_proxy(std::string_view chain) {
@@ -65,17 +80,19 @@ std::string removal_of_kube_proxy(const std::string& name, const xtables::Table&
   return fmt::format("*{}\n{}{}{}COMMIT\n", name, flushed, cut, removed);
 }
 
-Result<bool> kube_proxy_runs() {
-  // In a PID namespace of our own there is nobody else to be seen.
-  if (::getpid() == 1) return fail(Errc::Unsupported, "processes of the node are not visible (hostPID)");
-  const std::string ours = text_of("/proc/self/ns/net");
+Result<bool> kube_proxy_runs(const std::string& proc) {
+  if (!sees_the_node(proc)) return fail(Errc::Unsupported, "processes of the node are not visible (hostPID)");
+  const std::string ours = text_of(proc + "/self/ns/net");
+  if (ours.empty()) return fail(Errc::Io, "{}/self/ns/net cannot be read", proc);
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
-    const std::string pid = entry.path().filename();
+  for (std::filesystem::directory_iterator it(proc, error), end; !error && it != end; it.increment(error)) {
+    const std::string pid = it->path().filename();
     if (pid.find_first_not_of("0123456789") != pid.npos) continue;
-    const auto name = read_file((entry.path() / "comm").string());
-    if (name && *name == "kube-proxy\n" && text_of(entry.path() / "ns/net") == ours) return true;
+    const auto name = read_file((it->path() / "comm").string());
+    if (!name || *name != "kube-proxy\n" || text_of(it->path() / "ns/net") != ours) continue;
+    if (!has_ended(it->path())) return true;
   }
+  if (error) return fail(Errc::Io, "list the processes in {}: {}", proc, error.message());
   return false;
 }
 

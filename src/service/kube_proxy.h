@@ -12,8 +12,9 @@ bool is_of_kube_proxy(std::string_view chain);
 // Pure: what iptables-restore --noflush takes to remove its chains and the rules that lead there; "": there are none.
 std::string removal_of_kube_proxy(const std::string& name, const xtables::Table& table);
 
-// Whether one runs in our network namespace. Unsupported: processes of the node are not to be seen from here.
-Result<bool> kube_proxy_runs();
+// Whether one runs in our network namespace, and not only its remains (a zombie). Those of other nodes on this machine
+// are not counted. Unsupported: processes of the node are not to be seen from here. `proc`: a procfs.
+Result<bool> kube_proxy_runs(const std::string& proc = "/proc");
 // Removes its tables and chains, one transaction for each table; what was removed, for people. `xtables` may be
 // nullptr.
 Result<std::vector<std::string>> remove_kube_proxy(nftables::Nftables& nft, xtables::Xtables* xtables);

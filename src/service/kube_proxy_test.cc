@@ -1,6 +1,10 @@
 #include "service/kube_proxy.h"
 
 #include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 
 #include "kernel/nftables/fake.h"
 
@@ -62,6 +66,50 @@ TEST_CASE("chains of kube-proxy are told from kubelet's by their names") {
     CHECK(is_of_kube_proxy(name));
   for (const char* name : {"KUBE-FIREWALL", "KUBE-KUBELET-CANARY", "KUBE-IPTABLES-HINT", "PREROUTING", "CAUSEWAY-SVC"})
     CHECK(!is_of_kube_proxy(name));
+}
+
+namespace {
+
+// A procfs of files, with us as process 7.
+struct Proc {
+  std::filesystem::path at = std::filesystem::temp_directory_path() / fmt::format("causeway-proc-{}", ::getpid());
+  Proc() {
+    process("1", "systemd", "S", "net:[1]");
+    process("7", "causeway", "S", "net:[1]");
+    std::filesystem::create_symlink("7", at / "self");
+  }
+  ~Proc() { std::filesystem::remove_all(at); }
+  void process(const std::string& pid, const std::string& name, const std::string& state, const std::string& net) {
+    std::filesystem::remove_all(at / pid);
+    std::filesystem::create_directories(at / pid / "ns");
+    std::ofstream(at / pid / "comm") << name << "\n";
+    std::ofstream(at / pid / "stat") << pid << " (" << name << ") " << state << " 1 1 0\n";
+    std::filesystem::create_symlink(net, at / pid / "ns/net");
+  }
+  Result<bool> runs() const { return kube_proxy_runs(at.string()); }
+};
+
+}  // namespace
+
+TEST_CASE("a kube-proxy counts that runs in our network namespace: no zombie, and none of another node") {
+  Proc proc;
+  CHECK(!proc.runs().value());
+  proc.process("20", "kube-proxy", "S", "net:[2]");
+  CHECK(!proc.runs().value());
+  proc.process("21", "kube-proxy", "Z", "net:[1]");
+  CHECK(!proc.runs().value());
+  proc.process("22", "kube-proxy", "R", "net:[1]");
+  CHECK(proc.runs().value());
+}
+
+TEST_CASE("from a container's own PID namespace nobody can say whether a kube-proxy runs") {
+  Proc proc;
+  proc.process("1", "pause", "S", "net:[1]");
+  CHECK(proc.runs().error().code() == Errc::Unsupported);
+  proc.process("1", "causeway", "S", "net:[1]");
+  std::filesystem::remove(proc.at / "self");
+  std::filesystem::create_symlink("1", proc.at / "self");
+  CHECK(proc.runs().error().code() == Errc::Unsupported);
 }
 
 }  // namespace causeway::service

@@ -34,25 +34,38 @@ def service(one, name, backends, family):
 
 class Traffic:
     """Open connections that ask every 50 ms, and one new connection after the other; what went wrong is kept."""
-    def __init__(self, ways, udp=True):
-        self.udp = udp  # who asks by UDP does not ask again
-        self.ways, self.wrong, self.asked, self.stop = ways, [], 0, threading.Event()
+    def __init__(self, ways, but_udp=None):
+        self.but_udp = but_udp  # of labels that begin so, UDP is not asked
+        self.ways, self.wrong, self.asked, self.lost, self.stop = ways, [], 0, 0, threading.Event()
         self.names, self.threads = {}, []
         for number, (label, place, host, port) in enumerate(ways):
             self.names[label] = place.ask('tcp', host=host, port=port, hold=f't{number}', timeout=5)['name']
-            if udp:
-                self.names[label + ' udp'] = place.ask('udp', host=host, port=port, hold=f'u{number}', timeout=5)['name']
+            if self.by_udp(label):
+                self.names[label + ' udp'] = place.ask('udp', host=host, port=port, hold=f'u{number}', timeout=5, connected=True)['name']
             self.threads.append(threading.Thread(target=self.run, args=(number, label, place, host, port)))
+
+    def by_udp(self, label):
+        return not self.but_udp or not label.startswith(self.but_udp)
 
     def start(self):
         for thread in self.threads:
             thread.start()
 
+    def datagram(self, number, place, host, port):
+        """A datagram may be lost, and is sent again by who asks: once."""
+        for last in (False, True):
+            try:
+                return place.ask('udp', host=host, port=port, hold=f'u{number}', timeout=2, connected=True)['name']
+            except Refused as error:
+                if last or str(error) != 'timeout':
+                    raise
+                self.lost += 1
+
     def run(self, number, label, place, host, port):
         while not self.stop.is_set():
             self.check(label, lambda: place.ask('say', hold=f't{number}', timeout=5)['name'], self.names[label])
-            if self.udp:
-                self.check(label + ' udp', lambda: place.ask('udp', host=host, port=port, hold=f'u{number}', timeout=3)['name'],
+            if self.by_udp(label):
+                self.check(label + ' udp', lambda: self.datagram(number, place, host, port),
                            self.names[label + ' udp'])
             self.check(label + ' new', lambda: place.ask('tcp', host=host, port=port, timeout=5)['name'], None)
             time.sleep(0.05)
@@ -63,8 +76,8 @@ class Traffic:
             answer = question()
         except Refused as error:
             answer = str(error)
-        if answer != name if name else answer not in ('near', 'far'):
-            self.wrong.append(f'{label}: {answer} instead of {name or "an endpoint"}')
+        if answer != name if name else answer not in ('near', 'far', 'outside'):
+            self.wrong.append(f'{time.strftime("%T")} {label}: {answer} instead of {name or "an endpoint"}')
 
     def end(self):
         self.stop.set()
@@ -131,21 +144,22 @@ def of_kube_proxy(text):
             if 'table ip kube-proxy' in line or 'table ip6 kube-proxy' in line or ('chain KUBE-' in line and 'KUBE-FIREWALL' not in line)]
 
 
-def there_and_back(mode):
-    with lab.Lab(f'tadopt-{mode}', '--nodes', '2', '--plane', 'netfilter', '--ip-family', 'dual', '--agent-flag=--no-services') as one:
-        pods = {}
+class Ground:
+    """Two nodes, a client and two endpoints near and far, a Service for each family, and everybody's ways to them."""
+    def __init__(self, one, out=False):
+        self.one = one
         for name, node in (('client', NODE), ('near', NODE), ('far', 'node-2')):
             one.create_pod(name, nodeName=node)
-        for name in ('client', 'near', 'far'):
-            pods[name] = {6 if ':' in e['ip'] else 4: e['ip'] for e in one.wait_ready(name)['status']['podIPs']}
+        pods = {name: {6 if ':' in e['ip'] else 4: e['ip'] for e in one.wait_ready(name)['status']['podIPs']}
+                for name in ('client', 'near', 'far')}
         places = {name: Place(lab.CAUSEWAY, one.name, name) for name in ('client', 'near', 'far', NODE, 'outside')}
         for place in places.values():
             place.start()
-        for name in ('near', 'far'):
+        for name in ('near', 'far', 'outside'):
             places[name].ask('serve', name=name, ports=[PORT])
-        addresses = {6 if ':' in a['address'] else 4: a['address']
-                     for a in one.api('GET', f'/api/v1/nodes/{NODE}')['status']['addresses'] if a['type'] == 'InternalIP'}
-        ways = []
+        addresses = by_family(a['address'] for a in one.api('GET', f'/api/v1/nodes/{NODE}')['status']['addresses'] if a['type'] == 'InternalIP')
+        elsewhere = by_family(line.split()[0] for line in one.exec('outside', 'sh', '-c', 'ip -o addr show scope global | grep -o "inet6* [^/]*" | cut -d" " -f2').stdout.splitlines())
+        self.ways = []
         for family, kind in ((4, 'IPv4'), (6, 'IPv6')):
             made = service(one, f'web{family}', [(pods['near'][family], NODE), (pods['far'][family], 'node-2')], kind)
             virtual, node_port = made['spec']['clusterIP'], {p['name']: p['nodePort'] for p in made['spec']['ports']}
@@ -154,21 +168,39 @@ def there_and_back(mode):
                 for port in made['spec']['ports']:
                     port['nodePort'] = node_port['tcp']
                 one.api('PUT', f'/api/v1/namespaces/default/services/web{family}', made)
-            ways += [(f'Pod to ClusterIP {kind}', places['client'], virtual, 80),
-                     (f'node to ClusterIP {kind}', places[NODE], virtual, 80),
-                     (f'outside to NodePort {kind}', places['outside'], addresses[family], node_port['tcp'])]
+            self.ways += [(f'Pod to ClusterIP {kind}', places['client'], virtual, 80),
+                          (f'node to ClusterIP {kind}', places[NODE], virtual, 80),
+                          (f'outside to NodePort {kind}', places['outside'], addresses[family], node_port['tcp'])]
+            if out:
+                self.ways += [(f'Pod to outside {kind}', places['client'], elsewhere[family], PORT),
+                              (f'Pod to Pod {kind}', places['client'], pods['near'][family], PORT),
+                              (f'Pod to Pod of another node {kind}', places['client'], pods['far'][family], PORT)]
+
+    def answered(self):
+        try:
+            return all(place.ask(do, host=host, port=port, timeout=2)['name'] for _, place, host, port in self.ways for do in ('tcp', 'udp'))
+        except Refused:
+            return False
+
+
+def by_family(addresses):
+    return {6 if ':' in a else 4: a for a in addresses}
+
+
+def log_of(one):
+    return open(f'/tmp/adoption-{one.name}.log').read()
+
+
+def there_and_back(mode):
+    with lab.Lab(f'tadopt-{mode}', '--nodes', '2', '--plane', 'netfilter', '--ip-family', 'dual', '--agent-flag=--no-services') as one:
+        ground = Ground(one)
         peer = kube_proxy.start(one, NODE, mode)
         agent = Agent(one)
         try:
-            def answered():
-                try:
-                    return all(place.ask(do, host=host, port=port, timeout=2)['name'] for _, place, host, port in ways for do in ('tcp', 'udp'))
-                except Refused:
-                    return False
-            lab.until('kube-proxy serves', 60, answered)
+            lab.until('kube-proxy serves', 60, ground.answered)
             assert of_kube_proxy(ruleset(one)), 'kube-proxy has rules'
 
-            traffic = Traffic(ways)
+            traffic = Traffic(ground.ways)
             traffic.start()
             time.sleep(0.5)
             # kube-proxy ends and leaves everything; we take over.
@@ -191,49 +223,70 @@ def there_and_back(mode):
             traffic.end()
             assert not traffic.wrong, traffic.wrong[:8]
             assert of_kube_proxy(ruleset(one)), "kube-proxy's rules are left alone while it runs"
-            assert answered()
-            print(f'     {mode}: {there} answers on the way there, {traffic.asked - there} on the way back, none wrong', flush=True)
+            assert ground.answered()
+            print(f'     {mode}: {there} answers on the way there, {traffic.asked - there} on the way back, none wrong; {traffic.lost} datagrams lost', flush=True)
         finally:
             agent.end()
             kill_kube_proxy(agent.namespace)
 
 
-def test_from_plane_netfilter_to_plane_bpf_on_a_drained_node():
-    """Its own connections, and those from outside that it leads to endpoints elsewhere."""
-    with lab.Lab('tadopt-bpf', '--nodes', '2', '--plane', 'netfilter', '--ip-family', 'dual') as one:
-        for name in ('near', 'far'):
-            one.create_pod(name, nodeName='node-2')
-        pods = {name: {6 if ':' in e['ip'] else 4: e['ip'] for e in one.wait_ready(name)['status']['podIPs']} for name in ('near', 'far')}
-        places = {name: Place(lab.CAUSEWAY, one.name, name) for name in ('near', 'far', NODE, 'outside')}
-        for place in places.values():
-            place.start()
-        for name in pods:
-            places[name].ask('serve', name=name, ports=[PORT])
-        addresses = {6 if ':' in a['address'] else 4: a['address']
-                     for a in one.api('GET', f'/api/v1/nodes/{NODE}')['status']['addresses'] if a['type'] == 'InternalIP'}
-        ways = []
-        for family, kind in ((4, 'IPv4'), (6, 'IPv6')):
-            made = service(one, f'web{family}', [(pods[name][family], 'node-2') for name in pods], kind)
-            node_port = {p['name']: p['nodePort'] for p in made['spec']['ports']}['tcp']
-            ways += [(f'node to ClusterIP {kind}', places[NODE], made['spec']['clusterIP'], 80),
-                     (f'outside to NodePort {kind}', places['outside'], addresses[family], node_port)]
+def to_plane_bpf_and_back(name, proxy=None):
+    """All of the node's Pods stay attached. `proxy`: who balances Services while the node is on plane netfilter, a mode of
+    kube-proxy; None: plane netfilter itself."""
+    flags = ['--agent-flag=--no-services'] if proxy else []
+    with lab.Lab(f'tadopt-{name}', '--nodes', '2', '--plane', 'netfilter', '--ip-family', 'dual', *flags) as one:
+        ground = Ground(one, out=True)
+        peer = kube_proxy.start(one, NODE, proxy) if proxy else None
         agent = Agent(one)
+        traffic = None
         try:
-            lab.until('Services are served', 60, lambda: all(
-                place.tcp(host, port, timeout=2) in pods for _, place, host, port in ways))
-            traffic = Traffic(ways, udp=False)
+            lab.until('Services are served', 60, ground.answered)
+            # kube-proxy forgets what nf_conntrack knows of UDP to a Service without one of its own translations, so the node's
+            # own would be balanced anew when it comes back.
+            traffic = Traffic(ground.ways, but_udp='node to' if proxy else None)
             traffic.start()
             time.sleep(0.5)
+            if peer:
+                kill_kube_proxy(agent.namespace)
+                peer.wait()
             agent.restart(plane='bpf')
-            lab.until('the rules of Services are gone', 60, lambda: 'services' not in ruleset(one))
+            lab.until('plane bpf carries the packets', 60, lambda: 'plane bpf carries the packets' in log_of(one))
+            lab.until('the rules of netfilter are gone', 60,
+                      lambda: not of_kube_proxy(ruleset(one)) and not any(word in ruleset(one) for word in ('services', 'fabric', 'handover-prerouting')))
+            time.sleep(2)
+            assert not traffic.wrong, traffic.wrong[:8]
+            there = traffic.asked
+
+            if proxy:
+                peer = kube_proxy.start(one, NODE, proxy)
+                lab.until('kube-proxy is back', 60, lambda: of_kube_proxy(ruleset(one)))
+                time.sleep(3)
+            agent.restart(plane='netfilter', services=not proxy)
+            lab.until('plane netfilter carries the packets', 60, lambda: 'plane netfilter carries the packets' in log_of(one))
             time.sleep(2)
             traffic.end()
             assert not traffic.wrong, traffic.wrong[:8]
-            log = open(f'/tmp/adoption-{one.name}.log').read()
-            assert 'go on by plane bpf' in log, log[-2000:]
-            print(f'     bpf: {traffic.asked} answers, none wrong', flush=True)
+            assert 'handover' not in ruleset(one)
+            assert not one.exec(NODE, 'sh', '-c', 'ls /sys/fs/bpf/causeway 2>/dev/null', check=False).stdout, 'pins of plane bpf'
+            assert bool(ours(one)) != bool(proxy) and ground.answered()
+            print(f'     {name}: {there} answers on the way to plane bpf, {traffic.asked - there} on the way back, none wrong; {traffic.lost} datagrams lost', flush=True)
         finally:
+            if traffic:
+                traffic.stop.set()
             agent.end()
+            kill_kube_proxy(agent.namespace)
+
+
+def test_from_plane_netfilter_to_plane_bpf_and_back():
+    to_plane_bpf_and_back('planes')
+
+
+def test_from_kube_proxy_in_nftables_mode_to_plane_bpf_and_back():
+    to_plane_bpf_and_back('bpf-nft', 'nftables')
+
+
+def test_from_kube_proxy_in_iptables_mode_to_plane_bpf_and_back():
+    to_plane_bpf_and_back('bpf-ipt', 'iptables')
 
 
 def test_from_kube_proxy_in_nftables_mode_and_back():

@@ -52,9 +52,9 @@ def test_everything_of_a_netfilter_lab():
         one.exec(node, 'ip', 'link', 'del', 'causeway.vxlan4')
         lab.until('the tunnel is back', 30, lambda: ways())
 
-        # The other plane is refused while Pods are attached, in one sentence that says what to do.
+        # With tunnels the other plane is refused while Pods are attached, in one sentence that says what to do.
         refused = one.exec(node, AGENT, 'agent', '--node', node, '--kubeconfig', '/etc/causeway/kubeconfig', '--plane',
-                           'bpf', '--run-dir', '/run/other', check=False)
+                           'bpf', '--fabric', 'vxlan', '--run-dir', '/run/other', check=False)
         assert refused.returncode == 1
         assert 'has 1 Pods on plane netfilter' in refused.stderr and f'kubectl drain {node}' in refused.stderr, refused.stderr
 
@@ -64,10 +64,10 @@ def test_everything_of_a_netfilter_lab():
         lab.until('no link of a Pod', 30, lambda: one.exec(node, 'ip', '-br', 'link', 'show', 'group', '51776').stdout == '')
         for pid in one.pids(f'nodes/{node}/agent'):  # it would bring back what the other removes
             os.kill(pid, signal.SIGSTOP)
-        changed = one.exec(node, 'timeout', '10', AGENT, 'agent', '--node', node, '--kubeconfig', '/etc/causeway/kubeconfig',
-                           '--plane', 'bpf', '--run-dir', '/run/other', '--observe', '', '--cni-config-dir', '/run/other/net.d',
+        changed = one.exec(node, 'timeout', '25', AGENT, 'agent', '--node', node, '--kubeconfig', '/etc/causeway/kubeconfig',
+                           '--plane', 'bpf', '--fabric', 'vxlan', '--run-dir', '/run/other', '--observe', '', '--cni-config-dir', '/run/other/net.d',
                            check=False)
-        assert 'removing what plane netfilter left' in changed.stderr, changed.stderr
+        assert 'plane bpf carries the packets' in changed.stderr, changed.stderr
         assert 'causeway.vxlan' not in one.exec(node, 'ip', 'link').stdout
         assert 'fabric-' not in table(one, node)
         assert one.exec(node, 'ip', 'rule', 'show', 'table', '51776').stdout == ''

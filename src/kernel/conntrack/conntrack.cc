@@ -1,7 +1,10 @@
 #include "kernel/conntrack/conntrack.h"
 
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/socket.h>
 
@@ -31,6 +34,47 @@ void put_port(Writer& out, uint16_t type, uint16_t port) {
 
 void put_ip(Writer& out, uint16_t type, const Ip& ip) {
   out.bytes(type, {reinterpret_cast<const char*>(ip.bytes().data()), ip.bytes().size()});
+}
+
+void put_tuple(Writer& out, uint16_t type, uint8_t protocol, const Tuple& tuple) {
+  const bool v4 = tuple.source.ip.is_v4();
+  const size_t nest = out.open(type);
+  const size_t ip = out.open(CTA_TUPLE_IP);
+  put_ip(out, v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, tuple.source.ip);
+  put_ip(out, v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, tuple.destination.ip);
+  out.close(ip);
+  const size_t proto = out.open(CTA_TUPLE_PROTO);
+  out.u8(CTA_PROTO_NUM, protocol);
+  put_port(out, CTA_PROTO_SRC_PORT, tuple.source.port);
+  put_port(out, CTA_PROTO_DST_PORT, tuple.destination.port);
+  out.close(proto);
+  out.close(nest);
+}
+
+// One address and one port: the translation is what it is.
+void put_nat(Writer& out, uint16_t type, const Endpoint& to) {
+  const bool v4 = to.ip.is_v4();
+  const size_t nest = out.open(type);
+  put_ip(out, v4 ? CTA_NAT_V4_MINIP : CTA_NAT_V6_MINIP, to.ip);
+  put_ip(out, v4 ? CTA_NAT_V4_MAXIP : CTA_NAT_V6_MAXIP, to.ip);
+  const size_t proto = out.open(CTA_NAT_PROTO);
+  put_port(out, CTA_PROTONAT_PORT_MIN, to.port);
+  put_port(out, CTA_PROTONAT_PORT_MAX, to.port);
+  out.close(proto);
+  out.close(nest);
+}
+
+// Nobody knows the windows and their scale any more, so every segment is in window.
+void put_tcp_state(Writer& out, uint8_t state) {
+  const nf_ct_tcp_flags liberal{.flags = IP_CT_TCP_FLAG_BE_LIBERAL, .mask = IP_CT_TCP_FLAG_BE_LIBERAL};
+  const std::string_view bytes(reinterpret_cast<const char*>(&liberal), sizeof liberal);
+  const size_t info = out.open(CTA_PROTOINFO);
+  const size_t tcp = out.open(CTA_PROTOINFO_TCP);
+  out.u8(CTA_PROTOINFO_TCP_STATE, state);
+  out.bytes(CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, bytes);
+  out.bytes(CTA_PROTOINFO_TCP_FLAGS_REPLY, bytes);
+  out.close(tcp);
+  out.close(info);
 }
 
 class KernelConntrack final : public Conntrack {
@@ -72,30 +116,48 @@ class KernelConntrack final : public Conntrack {
   Status remove(const Flow& flow) override {
     Writer out;
     const uint32_t sequence = socket_.next_sequence();
-    const Ip& source = flow.original.source.ip;
-    out.begin(message_type(IPCTNL_MSG_CT_DELETE), NLM_F_ACK, sequence, address_family(source.family()), 0);
-    const size_t tuple = out.open(CTA_TUPLE_ORIG);
-    const size_t ip = out.open(CTA_TUPLE_IP);
-    put_ip(out, source.is_v4() ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, source);
-    put_ip(out, source.is_v4() ? CTA_IP_V4_DST : CTA_IP_V6_DST, flow.original.destination.ip);
-    out.close(ip);
-    const size_t proto = out.open(CTA_TUPLE_PROTO);
-    out.u8(CTA_PROTO_NUM, flow.protocol);
-    put_port(out, CTA_PROTO_SRC_PORT, flow.original.source.port);
-    put_port(out, CTA_PROTO_DST_PORT, flow.original.destination.port);
-    out.close(proto);
-    out.close(tuple);
+    out.begin(message_type(IPCTNL_MSG_CT_DELETE), NLM_F_ACK, sequence, address_family(flow.original.source.ip.family()),
+              0);
+    put_tuple(out, CTA_TUPLE_ORIG, flow.protocol, flow.original);
     out.end();
-    int failure = 0;
-    netlink::Socket::Answers answers;
-    answers.on_end = [&](uint32_t, int error, std::string) { failure = error; };
-    TRY(socket_.send(out.data()), "forget {}", flow);
-    TRY(socket_.receive(sequence, sequence, answers), "forget {}", flow);
+    const int failure = TRY(ask(out, sequence), "forget {}", flow);
     if (failure && failure != ENOENT) return fail_errno(failure, fmt::format("forget {}", flow));
     return ok();
   }
 
+  Status create(const Flow& flow) override {
+    Writer out;
+    const uint32_t sequence = socket_.next_sequence();
+    out.begin(message_type(IPCTNL_MSG_CT_NEW), NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, sequence,
+              address_family(flow.original.source.ip.family()), 0);
+    const Tuple turned{flow.original.destination, flow.original.source};
+    put_tuple(out, CTA_TUPLE_ORIG, flow.protocol, flow.original);
+    put_tuple(out, CTA_TUPLE_REPLY, flow.protocol, turned);  // which the translations below change
+    if (flow.reply.source != turned.source) put_nat(out, CTA_NAT_DST, flow.reply.source);
+    if (flow.reply.destination != turned.destination) put_nat(out, CTA_NAT_SRC, flow.reply.destination);
+    // What is assured is not dropped early when the table fills.
+    out.u32(CTA_STATUS, IPS_CONFIRMED | (flow.replied ? IPS_SEEN_REPLY | IPS_ASSURED : 0));
+    out.u32(CTA_TIMEOUT, flow.timeout);
+    if (flow.protocol == IPPROTO_TCP) put_tcp_state(out, flow.tcp_state);
+    out.end();
+    const int failure = TRY(ask(out, sequence), "make {} known", flow);
+    if (failure == ENOMEM)
+      return fail(Errc::Exhausted, "make {} known: the kernel tracks as many connections as it may (nf_conntrack_max)",
+                  flow);
+    return failure ? fail_errno(failure, fmt::format("make {} known", flow)) : ok();
+  }
+
  private:
+  // errno of the answer.
+  Result<int> ask(const Writer& out, uint32_t sequence) {
+    int failure = 0;
+    netlink::Socket::Answers answers;
+    answers.on_end = [&](uint32_t, int error, std::string) { failure = error; };
+    TRY(socket_.send(out.data()));
+    TRY(socket_.receive(sequence, sequence, answers));
+    return failure;
+  }
+
   netlink::Socket socket_;
 };
 

@@ -1,5 +1,5 @@
 // The door to the connections that the kernel tracks in one network namespace: to find those that still go where they
-// may not, and to end them.
+// may not, to end them, and to make known those that somebody else translated until now.
 //
 //   for (const auto& flow : TRY(conntrack->flows({.family = Family::V4, .protocol = IPPROTO_UDP, .port = 53})))
 //     TRY(conntrack->remove(flow));
@@ -44,6 +44,10 @@ class Conntrack {
   virtual Result<std::vector<Flow>> flows(Filter filter) = 0;
   // The kernel forgets it: the next packet is a first one. One that ended meanwhile is no error.
   virtual Status remove(const Flow& flow) = 0;
+  // The kernel knows and translates it from now on, as if it had seen its packets: reply differs from the original
+  // turned round where NAT is wanted. TCP segments of it are never out of window. AlreadyExists: it, or another one
+  // with one of its tuples, is tracked. Exhausted: the table is full.
+  virtual Status create(const Flow& flow) = 0;
 };
 
 // A socket in the caller's namespace.

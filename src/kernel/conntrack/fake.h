@@ -25,6 +25,14 @@ class FakeConntrack final : public Conntrack {
     all.erase(flow);
     return ok();
   }
+  Status create(const Flow& flow) override {
+    for (const Flow& other : all)
+      for (const Tuple& tuple : {other.original, other.reply})
+        if (other.protocol == flow.protocol && (tuple == flow.original || tuple == flow.reply))
+          return fail(Errc::AlreadyExists, "{}", flow);
+    all.insert(flow);
+    return ok();
+  }
 };
 
 }  // namespace causeway::conntrack

@@ -9,6 +9,7 @@
 #include "datapath/conntrack.h"
 #include "kernel/conntrack/conntrack.h"
 #include "service/adopt.h"
+#include "service/hand_back.h"
 #include "talk.h"
 #include "world.h"
 
@@ -66,15 +67,26 @@ std::string rules(Family family, Ip node, const std::vector<std::pair<Endpoint, 
 
 service::AdoptDoors doors_of(Node& node) {
   auto& maps = *node.plane;
-  return {maps.services(), maps.backends(), maps.pods(), maps.node_addresses(), maps.conntrack(), maps.service_marks()};
+  return {maps.services(),  maps.backends(),      maps.pods(),  maps.node_addresses(),
+          maps.conntrack(), maps.service_marks(), maps.routes()};
 }
 
 std::vector<conntrack::Flow> adopt(Node& node) {
   In in(node.ns);
   auto tracked = conntrack::open_conntrack().value();
   const auto doors = doors_of(node);
-  return service::adopt_flows(*tracked, service::read_tables(doors).value(), doors, datapath::monotonic_seconds())
+  return service::adopt_flows(*tracked, service::read_tables(doors).value(), doors, datapath::monotonic_seconds(),
+                              service::Whose::All)
       .value();
+}
+
+// How many connections nf_conntrack knows then.
+size_t hand_back(Node& node, service::Whose whose) {
+  In in(node.ns);
+  auto to = conntrack::open_conntrack().value();
+  const auto handed = service::hand_back(*to, node.plane->conntrack(), whose, datapath::monotonic_seconds()).value();
+  for (const Error& refused : handed.refused) FAIL_CHECK(refused.message());
+  return handed.known;
 }
 
 void attach(Node& node, bool on) {
@@ -120,10 +132,11 @@ TEST_CASE(
                                                                {{node_ip, 30082}, far}}) +
                                                         "END\n");
       REQUIRE(refused == "");
+      // Somebody else's, which keep netfilter tracking and translating.
       REQUIRE(shell(world.a.ns,
-                    "nft -f - <<'END'\ntable inet other { chain pre { type nat hook prerouting priority -90; }\n"
+                    "nft -f - <<'END' 2>&1\ntable inet other {\nchain pre { type nat hook prerouting priority -90; }\n"
                     "chain out { type nat hook output priority -90; }\n"
-                    "chain post { type nat hook postrouting priority 90; } }\nEND\n") == "");
+                    "chain post { type nat hook postrouting priority 90\nct state invalid counter\n}\n}\nEND\n") == "");
       Connection to_near("Pod to near", world.a1().ns, {virtual_ip, 81}, world.a2().ns, 8080);
       Connection to_far("Pod to far", world.a1().ns, {virtual_ip, 82}, world.b1().ns, 8080);
       Connection outside_near("outside to near", world.outside, {node_ip, 30081}, world.a2().ns, 8080);
@@ -178,6 +191,21 @@ TEST_CASE(
       CHECK(late->from == Endpoint{virtual_ip, 81});
       REQUIRE(send_udp(asks, virtual_ip, 81, "again"));
       CHECK(receive_udp(answers));
+
+      // And back, without a rule that would know where to: nf_conntrack is told, and the programs go.
+      CHECK(hand_back(world.a, service::Whose::Node) == 2);
+      CHECK(node_far.works());
+      CHECK(hand_back(world.a, service::Whose::Others) >= 5);
+      attach(world.a, false);
+      CHECK(hand_back(world.a, service::Whose::All) >= 5);
+      for (const Connection* one : all) {
+        CAPTURE(one->name);
+        CHECK(one->works());
+      }
+      REQUIRE(send_udp(answers, asked->from.ip, asked->from.port, "back"));
+      auto back = receive_udp(asks);
+      REQUIRE(back);
+      CHECK(back->from == Endpoint{virtual_ip, 81});
     }
 }
 
