@@ -31,8 +31,11 @@ Section section_of(Freeze::What what) {
   if (what == Freeze::What::Nothing) return section;
   section.sets[kFrozen] = {.key = {Type::Protocol}, .timeout_ms = kAtMostMs, .has_timeout = true};
   section.elements[kFrozen].insert({Tuple().protocol(IPPROTO_TCP), {}});
-  Rule rule{{any_of(Field::CtState, kStateNew), Lookup{{Field::L4Proto}, kFrozen}}, "a node changes hands"};
-  if (what == Freeze::What::Continuing) rule.statements.push_back(opens_nothing());
+  // An answer to a SYN that netfilter has not seen is invalid, not new: it would leave untranslated.
+  const bool continuing = what == Freeze::What::Continuing;
+  const uint32_t unknown = continuing ? kStateNew | kStateInvalid : kStateNew;
+  Rule rule{{any_of(Field::CtState, unknown), Lookup{{Field::L4Proto}, kFrozen}}, "a node changes hands"};
+  if (continuing) rule.statements.push_back(opens_nothing());
   rule.statements.push_back(drop());
   // Behind conntrack, which tells what is known, and before every translation.
   for (const auto& [name, hook] :

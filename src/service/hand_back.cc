@@ -36,6 +36,12 @@ bool is_told(const abi::ct_key& key, const abi::ct_value& row) {
   return row.flags & (abi::CT_F_REWRITE_SRC | abi::CT_F_REWRITE_DST | abi::CT_F_INBOUND);
 }
 
+// What nf_conntrack knows of the same connection.
+bool is_outdated(const Flow& known, const Flow& flow, Whose whose) {
+  if (flow.protocol != IPPROTO_TCP) return false;
+  return whose == Whose::Others || known.tcp_state < flow.tcp_state;  // TCP_CONNTRACK_* follow a connection's life
+}
+
 }  // namespace
 
 std::vector<HandedFlow> flows_of(const std::map<abi::ct_key, abi::ct_value>& rows, uint32_t now) {
@@ -80,8 +86,11 @@ Result<HandedBack> hand_back(conntrack::Conntrack& to, bpf::Table<abi::ct_key, a
     for (const Tuple& tuple : {flow.original, flow.reply}) {
       const auto other = known.find({flow.protocol, tuple});
       if (other == known.end()) continue;
-      there = other->second.original == flow.original && other->second.reply == flow.reply;
-      if (there) break;
+      if (other->second.original == flow.original && other->second.reply == flow.reply) {
+        there = !is_outdated(other->second, flow, whose);
+        if (!there) TRY(to.remove(other->second));
+        break;
+      }
       in_the_way = true;
       if (whose != Whose::Others) TRY(to.remove(other->second));
     }
@@ -99,6 +108,17 @@ Result<HandedBack> hand_back(conntrack::Conntrack& to, bpf::Table<abi::ct_key, a
     if (whose == Whose::Node) TRY(rows.remove({handed.forward, handed.reply}), "leave {} to netfilter", flow);
   }
   return out;
+}
+
+Status forget_unfollowed(conntrack::Conntrack& in, const std::set<Ip>& pods, const std::set<Ip>& node_addresses) {
+  for (const Family family : {Family::V4, Family::V6})
+    for (const Flow& flow : TRY(in.flows({family, IPPROTO_TCP, 0}), "list tracked connections")) {
+      const Ip &opens = flow.original.source.ip, &answers = flow.reply.source.ip;
+      if (!pods.contains(opens) && !pods.contains(answers)) continue;
+      if (node_addresses.contains(opens) || node_addresses.contains(answers)) continue;
+      TRY(in.remove(flow), "forget {}", flow);
+    }
+  return ok();
 }
 
 }  // namespace causeway::service

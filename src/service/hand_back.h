@@ -3,10 +3,11 @@
 // before the first packet meets netfilter: a segment of a flow that nobody knows would be balanced anew.
 //
 // Three times: what the node itself opened, before any rule could translate it; the bulk, while the programs still
-// carry everything; the rest, when they are gone.
+// carry everything, once netfilter has forgotten what it did not follow; the rest, when they are gone.
 #pragma once
 
 #include <map>
+#include <set>
 #include <vector>
 
 #include "abi/ct.h"
@@ -35,8 +36,15 @@ struct HandedBack {
 // for its next heartbeat: nobody knows its verification tags any more.
 //   Node: netfilter translates them from here on, so their rows are removed one by one.
 //   Others: what netfilter tracks of the same packets behind our translation (the node answers them) is left alone.
-//   All: nobody else translates any more: what netfilter tracked of the same packets is forgotten first.
+//   TCP that it remembers from before our programs is made known anew: it has not seen the windows since.
+//   All: nobody else translates any more: what netfilter tracked of the same packets is forgotten first, and a
+//   connection that went on meanwhile is told as it stands now (a segment that its state does not allow is invalid).
 Result<HandedBack> hand_back(conntrack::Conntrack& to, bpf::Table<abi::ct_key, abi::ct_value>& rows, Whose whose,
                              uint32_t now);
+
+// TCP of Pods that nf_conntrack knew before our programs carried it: every segment now acknowledges what it has not
+// seen, and would be invalid (a kube-proxy's rules drop those, and so do ours). Forgotten, the next segment makes the
+// connection known again. What the node itself opened or answers is left: netfilter followed it.
+Status forget_unfollowed(conntrack::Conntrack& in, const std::set<Ip>& pods, const std::set<Ip>& node_addresses);
 
 }  // namespace causeway::service

@@ -141,4 +141,45 @@ TEST_CASE("what netfilter sees behind our translation stands until the programs 
   CHECK(rows.tracked.all == std::set{tracked(kPod, kVirtual, here, kPod)});
 }
 
+TEST_CASE("TCP that netfilter knew before the programs is made known anew, and what went on meanwhile as it stands") {
+  Rows rows;
+  rows.pair(kPod, kServer, kSeen, kServer, 0);
+  auto& forward = rows.table.rows.at(key(kPod, kServer, IPPROTO_TCP));
+  Flow before = tracked(kPod, kServer, kServer, kSeen);
+  before.timeout = 86400;  // with the windows of that time
+  rows.tracked.all = {before};
+  CHECK(rows.give(Whose::Others).known == 1);
+  Flow opening = tracked(kPod, kServer, kServer, kSeen, TCP_CONNTRACK_SYN_SENT);
+  opening.replied = false;
+  CHECK(rows.tracked.all == std::set{opening});
+  forward.flags |= abi::CT_F_SEEN_REPLY;
+  CHECK(rows.give(Whose::All).known == 1);
+  const Flow open = tracked(kPod, kServer, kServer, kSeen);
+  CHECK(rows.tracked.all == std::set{open});
+  // Netfilter's own knowledge since then is newer.
+  const Flow closing = tracked(kPod, kServer, kServer, kSeen, TCP_CONNTRACK_LAST_ACK);
+  rows.tracked.all = {closing};
+  CHECK(rows.give(Whose::All).known == 1);
+  CHECK(rows.tracked.all == std::set{closing});
+}
+
+TEST_CASE("connections of Pods that netfilter did not follow are forgotten, those of the node itself are not") {
+  Rows rows;
+  const Endpoint other{ip("10.244.1.3"), 8080}, remote{ip("10.244.2.3"), 5000}, here{ip("192.0.2.11"), 6443};
+  const Flow to_node = tracked(kPod, here, here, kPod), from_node = tracked(kNode, other, other, kNode),
+             forwarded = tracked(kClient, kServer, kServer, kClient);
+  Flow datagrams = tracked(kPod, other, other, kPod);
+  datagrams.protocol = IPPROTO_UDP;
+  rows.tracked.all = {to_node,
+                      from_node,
+                      forwarded,
+                      datagrams,
+                      tracked(kPod, other, other, kPod),
+                      tracked(remote, other, other, remote),
+                      tracked(kPod, kServer, kServer, kSeen),
+                      tracked(kClient, kNodePort, other, kClient)};
+  REQUIRE(forget_unfollowed(rows.tracked, {kPod.ip, other.ip}, {kNode.ip}));
+  CHECK(rows.tracked.all == std::set{to_node, from_node, forwarded, datagrams});
+}
+
 }  // namespace causeway::service

@@ -34,41 +34,36 @@ def service(one, name, backends, family):
 
 class Traffic:
     """Open connections that ask every 50 ms, and one new connection after the other; what went wrong is kept."""
-    def __init__(self, ways, but_udp=None):
-        self.but_udp = but_udp  # of labels that begin so, UDP is not asked
+    def __init__(self, ways, any_udp=None):
         self.ways, self.wrong, self.asked, self.lost, self.stop = ways, [], 0, 0, threading.Event()
         self.names, self.threads = {}, []
         for number, (label, place, host, port) in enumerate(ways):
             self.names[label] = place.ask('tcp', host=host, port=port, hold=f't{number}', timeout=5)['name']
-            if self.by_udp(label):
-                self.names[label + ' udp'] = place.ask('udp', host=host, port=port, hold=f'u{number}', timeout=5, connected=True)['name']
+            name = place.ask('udp', host=host, port=port, hold=f'u{number}', timeout=5, connected=True)['name']
+            # Of labels that begin so, any endpoint may answer datagrams.
+            self.names[label + ' udp'] = None if any_udp and label.startswith(any_udp) else name
             self.threads.append(threading.Thread(target=self.run, args=(number, label, place, host, port)))
-
-    def by_udp(self, label):
-        return not self.but_udp or not label.startswith(self.but_udp)
 
     def start(self):
         for thread in self.threads:
             thread.start()
 
-    def datagram(self, number, place, host, port):
-        """A datagram may be lost, and is sent again by who asks: once."""
-        for last in (False, True):
-            try:
-                return place.ask('udp', host=host, port=port, hold=f'u{number}', timeout=2, connected=True)['name']
-            except Refused as error:
-                if last or str(error) != 'timeout':
-                    raise
-                self.lost += 1
-
     def run(self, number, label, place, host, port):
         while not self.stop.is_set():
             self.check(label, lambda: place.ask('say', hold=f't{number}', timeout=5)['name'], self.names[label])
-            if self.by_udp(label):
-                self.check(label + ' udp', lambda: self.datagram(number, place, host, port),
-                           self.names[label + ' udp'])
+            self.check(label + ' udp', lambda: self.datagram(number, label, place, host, port), self.names[label + ' udp'])
             self.check(label + ' new', lambda: place.ask('tcp', host=host, port=port, timeout=5)['name'], None)
             time.sleep(0.05)
+
+    def datagram(self, number, label, place, host, port):
+        """A datagram of the node's own may be lost while its translation changes hands, and is sent again by who asks: once."""
+        for again in (label.startswith('node to'), False):
+            try:
+                return place.ask('udp', host=host, port=port, hold=f'u{number}', timeout=3 if again else 5, connected=True)['name']
+            except Refused as error:
+                if not again or str(error) != 'timeout':
+                    raise
+                self.lost += 1
 
     def check(self, label, question, name):
         self.asked += 1
@@ -224,7 +219,7 @@ def there_and_back(mode):
             assert not traffic.wrong, traffic.wrong[:8]
             assert of_kube_proxy(ruleset(one)), "kube-proxy's rules are left alone while it runs"
             assert ground.answered()
-            print(f'     {mode}: {there} answers on the way there, {traffic.asked - there} on the way back, none wrong; {traffic.lost} datagrams lost', flush=True)
+            print(f'     {mode}: {there} answers on the way there, {traffic.asked - there} on the way back, none wrong; {traffic.lost} datagrams sent again', flush=True)
         finally:
             agent.end()
             kill_kube_proxy(agent.namespace)
@@ -243,7 +238,7 @@ def to_plane_bpf_and_back(name, proxy=None):
             lab.until('Services are served', 60, ground.answered)
             # kube-proxy forgets what nf_conntrack knows of UDP to a Service without one of its own translations, so the node's
             # own would be balanced anew when it comes back.
-            traffic = Traffic(ground.ways, but_udp='node to' if proxy else None)
+            traffic = Traffic(ground.ways, any_udp='node to' if proxy else None)
             traffic.start()
             time.sleep(0.5)
             if peer:
@@ -269,7 +264,7 @@ def to_plane_bpf_and_back(name, proxy=None):
             assert 'handover' not in ruleset(one)
             assert not one.exec(NODE, 'sh', '-c', 'ls /sys/fs/bpf/causeway 2>/dev/null', check=False).stdout, 'pins of plane bpf'
             assert bool(ours(one)) != bool(proxy) and ground.answered()
-            print(f'     {name}: {there} answers on the way to plane bpf, {traffic.asked - there} on the way back, none wrong; {traffic.lost} datagrams lost', flush=True)
+            print(f'     {name}: {there} answers on the way to plane bpf, {traffic.asked - there} on the way back, none wrong; {traffic.lost} datagrams sent again', flush=True)
         finally:
             if traffic:
                 traffic.stop.set()
