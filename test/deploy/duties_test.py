@@ -68,7 +68,7 @@ def test_a_configuration_of_before_the_reboot_goes():
     assert not CONFLIST.exists() and PLUGIN.exists()
     with agent():
         wait_ready()
-        assert CONFLIST.exists()
+        until('configuration', 10, CONFLIST.exists)
 
 
 def test_two_pods_of_one_name_are_two():

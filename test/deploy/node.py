@@ -17,7 +17,8 @@ ACCOUNT = pathlib.Path('/run/secrets/kubernetes.io/serviceaccount')  # /var/run 
 CONFLIST = pathlib.Path('/etc/cni/net.d/05-causeway.conflist')
 PLUGIN = pathlib.Path('/opt/cni/bin/causeway-cni')
 ENVIRONMENT = {'PATH': os.environ['PATH'], 'KUBERNETES_SERVICE_HOST': ADDRESS, 'KUBERNETES_SERVICE_PORT': str(PORT),
-               'CAUSEWAY_FABRIC': 'auto', 'CAUSEWAY_CLUSTER_CIDR': '10.244.0.0/16', 'CAUSEWAY_NODE': 'node-1'}
+               'CAUSEWAY_FABRIC': 'auto', 'CAUSEWAY_CLUSTER_CIDR': '10.244.0.0/16', 'CAUSEWAY_NODE': 'node-1',
+               'CAUSEWAY_CGROUP': os.environ.get('CAUSEWAY_CGROUP', '')}
 
 
 def mount_account(token, ca, namespace='causeway'):

@@ -59,37 +59,6 @@ def remove_namespace(name):
         path.unlink(missing_ok=True)
 
 
-class Cgroup:
-    """One for this node, as plane bpf serves the sockets of a whole hierarchy: not those of the machine that the soak runs on."""
-
-    TOP = pathlib.Path('/run/cgroup')
-
-    def __init__(self):
-        self.TOP.mkdir()
-        checked(LIBC.mount(b'none', str(self.TOP).encode(), b'cgroup2', 0, None))
-        for left in self.TOP.glob('causeway-soak-*'):  # by a soak that was killed; one that goes on is busy
-            try:
-                left.rmdir()
-            except OSError:
-                pass
-        self.path = self.TOP / f'causeway-soak-{os.urandom(4).hex()}'
-        self.path.mkdir()
-        self.enter(self.path)
-
-    @staticmethod
-    def enter(path):
-        (path / 'cgroup.procs').write_text('0')
-
-    def remove(self):
-        self.enter(self.TOP)
-        deadline = time.monotonic() + 10
-        while self.path.exists() and time.monotonic() < deadline:
-            try:
-                self.path.rmdir()
-            except OSError:  # the last of our processes is on its way out
-                time.sleep(0.1)
-
-
 class Api:
     """The embedded API server, and the few calls that a kubelet makes."""
 
@@ -147,8 +116,8 @@ class Api:
 class Agent:
     """The real agent, started again whenever it dies; each life has its step to die at."""
 
-    def __init__(self, plane, cgroup, seed):
-        self.plane, self.cgroup, self.random, self.lives, self.deadly, self.stopping = plane, cgroup, random.Random(seed), 0, False, False
+    def __init__(self, plane, seed):
+        self.plane, self.random, self.lives, self.deadly, self.stopping = plane, random.Random(seed), 0, False, False
         self.process, self.killed = None, 0
         self.shim = '/run/journal_kill.so'
         subprocess.run(['clang-19', '-shared', '-fPIC', '-O1', '-o', self.shim, str(ROOT / 'test/soak/journal_kill.c'), '-ldl'], check=True)
@@ -171,8 +140,7 @@ class Agent:
             self.lives += 1
             self.process = subprocess.Popen(
                 [CAUSEWAY, 'agent', '--node', 'node-1', '--kubeconfig', '/run/api/admin.kubeconfig', '--plane', self.plane, '--cluster-cidr',
-                 '10.244.0.0/16,fd00:10:244::/48', '--healthz-bind-address', '', '--metrics-bind-address', '', '--conntrack-entries', '1024',
-                 *(['--cgroup', str(self.cgroup.path)] if self.cgroup else [])],
+                 '10.244.0.0/16,fd00:10:244::/48', '--healthz-bind-address', '', '--metrics-bind-address', '', '--conntrack-entries', '1024'],
                 stdin=subprocess.DEVNULL, stdout=open('/run/agent.log', 'ab'), stderr=subprocess.STDOUT, env=env)
             status = self.process.wait()
             if 'JOURNAL_KILL_AT' in env and status == -9:
@@ -257,11 +225,9 @@ class Gate:
 
 class Soak:
     def __init__(self, options):
-        self.options = options
-        self.cgroup = Cgroup() if options.plane == 'bpf' else None
-        self.api = Api()
+        self.options, self.api = options, Api()
         self.api.make_node()
-        self.agent = Agent(options.plane, self.cgroup, options.seed)
+        self.agent = Agent(options.plane, options.seed)
         self.gate, self.lock = Gate(), threading.Lock()
         self.live, self.owner = {}, {}  # containers whose ADD was answered; address -> container
         self.done, self.count = 0, {}
@@ -491,9 +457,6 @@ def main():
     finally:
         soak.agent.stop()
         soak.api.process.kill()
-        soak.api.process.wait()
-        if soak.cgroup:
-            soak.cgroup.remove()
     if differences or leaked:
         print(f'the agent said last:\n{tail("/run/agent.log", 40)}')
     print(f'{soak.done} operations in {time.monotonic() - start:.0f} s, {soak.agent.killed} kills at journal steps, {soak.agent.lives} lives: '
