@@ -118,6 +118,16 @@ CLI::App* add_lab_command(CLI::App& program, std::function<int()>& chosen) {
         app->add_flag("--path", options.flag, "its path instead of its content");
       },
       [](const Named& options) { return cli::lab_kubeconfig(options.name, options.flag); });
+  command<cli::LoadOptions>(
+      lab, "load", "load images from OCI or docker archives (docker save, buildah, skopeo)", chosen,
+      [](CLI::App* app, cli::LoadOptions& options) {
+        options.lab = "lab";
+        add_name(app, options.lab);
+        app->add_option("--as", options.as, "the image's name, over what its archive says");
+        app->add_flag("--list", options.list, "say which images are loaded");
+        app->add_option("file", options.archives, "archives (none: as --list)");
+      },
+      cli::lab_load);
   command<cli::ExecOptions>(
       lab, "exec", "run a program in a node, a Pod, or the outside host", chosen,
       [](CLI::App* app, cli::ExecOptions& options) {

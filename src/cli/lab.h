@@ -15,6 +15,14 @@ int lab_status(const std::string& lab);
 int lab_apply(const std::string& lab, const std::vector<std::string>& paths);
 int lab_kubeconfig(const std::string& lab, bool path_only);
 
+struct LoadOptions {
+  std::string lab;
+  std::vector<std::string> archives;
+  std::string as;     // the name of the one image, over what its archive says
+  bool list = false;  // say what is loaded
+};
+int lab_load(const LoadOptions& options);
+
 struct ExecOptions {
   std::string lab;
   std::string target;                // node-1, outside, router, control, or [NAMESPACE/]POD

@@ -98,6 +98,10 @@ int lab_down(const std::string& name, bool all) {
       fmt::print("the lab \"{}\" is down\n", lab);
     }
   }
+  std::vector<std::string> indexes;
+  for (const auto& lab : lab::registered_labs())
+    if (auto paths = lab::paths_of(lab)) indexes.push_back(paths->image_index());
+  lab::prune_images(indexes);
   return status;
 }
 

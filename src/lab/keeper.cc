@@ -261,6 +261,7 @@ class Keeper {
     TRY(wire_space(router_.get(), netns.get(), node.wire, plan_));
     std::error_code error;
     fs::create_directories(paths_.stage(node.name), error);
+    const bool store = fs::create_directories(kImageStore, error) || fs::is_directory(kImageStore, error);
     auto log = TRY(append_to(paths_.log(node.name)));
     RootOptions root{.lower = "/",
                      .stage = paths_.stage(node.name),
@@ -269,7 +270,8 @@ class Keeper {
                      .files = {{"/etc/hostname", node.name + "\n"},
                                {"/etc/hosts", hosts_file()},
                                {"/etc/resolv.conf", "# the lab serves no DNS\n"}},
-                     .node = true};
+                     .node = true,
+                     .images = store ? kImageStore : ""};
     std::vector<Step> steps{{.kind = Step::Kind::Hostname, .a = node.name}, {.kind = Step::Kind::LoopbackUp}};
     const auto root_part = root_steps(root);
     // The cluster's credentials are the node's /etc/causeway, where the production agent looks for them.

@@ -13,20 +13,38 @@ namespace {
 
 using Kind = Step::Kind;
 
-Step mount_step(std::string source, std::string target, std::string kind, unsigned long flags = 0,
-                std::string data = {}) {
-  return {Kind::Mount, std::move(source), std::move(target), std::move(kind), std::move(data), flags};
-}
-Step mkdir_step(std::string path, mode_t mode = 0755) {
-  return {.kind = Kind::Mkdir, .a = std::move(path), .mode = mode};
-}
-Step write_step(std::string path, std::string content, mode_t mode = 0644) {
-  return {.kind = Kind::Write, .a = std::move(path), .b = std::move(content), .mode = mode};
-}
+// Everything is put together inside one folder; what an image has in the way of links does not lead out of it.
+class Builder {
+ public:
+  explicit Builder(std::string root) : root_(std::move(root)) {}
 
-void add_devices(std::vector<Step>& steps, const std::string& root) {
-  const std::string dev = root + "/dev";
-  steps.push_back(mount_step("tmpfs", dev, "tmpfs", MS_NOSUID, "mode=755,size=64k"));
+  void mount(std::string source, std::string target, std::string kind, unsigned long flags = 0, std::string data = {}) {
+    steps.push_back(
+        {Kind::Mount, std::move(source), std::move(target), std::move(kind), std::move(data), flags, 0755, root_});
+  }
+  void mkdir(std::string path, mode_t mode = 0755) {
+    steps.push_back({.kind = Kind::Mkdir, .a = std::move(path), .mode = mode, .root = root_});
+  }
+  void bind(const std::string& source, const std::string& target, bool read_only, unsigned long flags = 0) {
+    mount(source, target, "", MS_BIND | flags);
+    if (read_only) mount("none", target, "", MS_BIND | MS_REMOUNT | MS_RDONLY);
+  }
+  void write(std::string path, std::string content) {
+    steps.push_back({.kind = Kind::Write, .a = std::move(path), .b = std::move(content), .mode = 0644, .root = root_});
+  }
+  void link(std::string target, std::string path) {
+    steps.push_back({.kind = Kind::Symlink, .a = std::move(target), .b = std::move(path), .root = root_});
+  }
+  void add_devices();
+
+  std::vector<Step> steps;
+
+ private:
+  std::string root_;
+};
+
+void Builder::add_devices() {
+  mount("tmpfs", "/dev", "tmpfs", MS_NOSUID, "mode=755,size=64k");
   struct Device {
     const char* name;
     unsigned major, minor;
@@ -34,67 +52,68 @@ void add_devices(std::vector<Step>& steps, const std::string& root) {
   for (const Device& device : {Device{"null", 1, 3}, Device{"zero", 1, 5}, Device{"full", 1, 7}, Device{"random", 1, 8},
                                Device{"urandom", 1, 9}, Device{"tty", 5, 0}})
     steps.push_back({.kind = Kind::Mknod,
-                     .a = dev + "/" + device.name,
+                     .a = std::string("/dev/") + device.name,
                      .flags = makedev(device.major, device.minor),
-                     .mode = S_IFCHR | 0666});
+                     .mode = S_IFCHR | 0666,
+                     .root = root_});
   for (const auto& [target, name] :
        {std::pair{"/proc/self/fd", "fd"}, std::pair{"/proc/self/fd/0", "stdin"}, std::pair{"/proc/self/fd/1", "stdout"},
         std::pair{"/proc/self/fd/2", "stderr"}, std::pair{"pts/ptmx", "ptmx"}})
-    steps.push_back({.kind = Kind::Symlink, .a = target, .b = dev + "/" + name});
-  steps.push_back(mkdir_step(dev + "/pts"));
-  steps.push_back(
-      mount_step("devpts", dev + "/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620"));
-  steps.push_back(mkdir_step(dev + "/shm", 01777));
-  steps.push_back(mount_step("tmpfs", dev + "/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=64m"));
+    link(target, std::string("/dev/") + name);
+  mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620");
+  mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=64m");
 }
 
-void add_parents(std::vector<Step>& steps, const std::string& root, const std::string& path) {
-  for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
-    steps.push_back(mkdir_step(root + path.substr(0, slash)));
-  steps.push_back(mkdir_step(root + path));
+Step mount_step(std::string source, std::string target, std::string kind, unsigned long flags = 0,
+                std::string data = {}) {
+  return {Kind::Mount, std::move(source), std::move(target), std::move(kind), std::move(data), flags};
 }
 
 }  // namespace
 
 std::vector<Step> root_steps(const RootOptions& options) {
-  std::vector<Step> steps;
   const std::string& stage = options.stage;
   const std::string root = stage + "/root";
+  Builder builder(root);
+  auto& steps = builder.steps;
   steps.push_back(mount_step("none", "/", "", MS_REC | MS_PRIVATE));
   steps.push_back(mount_step("tmpfs", stage, "tmpfs", 0, "mode=755"));
-  for (const char* part : {"/upper", "/work", "/root"}) steps.push_back(mkdir_step(stage + part));
+  for (const char* part : {"/upper", "/work", "/root"})
+    steps.push_back({.kind = Kind::Mkdir, .a = stage + part, .mode = 0755});
   steps.push_back(mount_step("overlay", root, "overlay", 0,
                              "lowerdir=" + options.lower + ",upperdir=" + stage + "/upper,workdir=" + stage + "/work"));
-  for (const auto& path : options.submounts) {
-    add_parents(steps, root, path);
-    steps.push_back(mount_step(path, root + path, "", MS_BIND | MS_REC));
-    steps.push_back(mount_step("none", root + path, "", MS_BIND | MS_REMOUNT | MS_RDONLY));
+  for (const auto& path : options.submounts) builder.bind(path, path, true, MS_REC);
+  if (options.own_pids)
+    builder.mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC);
+  else
+    builder.bind("/proc", "/proc", false, MS_REC);
+  if (options.own_net)
+    builder.mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC);
+  else
+    builder.bind("/sys", "/sys", false, MS_REC);
+  builder.add_devices();
+  if (!options.image) {
+    builder.mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755");
+    builder.mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
+    builder.bind(options.programs, kProgramFolder, true);
+    builder.link(std::string(kProgramFolder) + "/causeway", "/usr/bin/causeway");
   }
-  steps.push_back(options.own_pids ? mount_step("proc", root + "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-                                   : mount_step("/proc", root + "/proc", "", MS_BIND | MS_REC));
-  steps.push_back(options.own_net ? mount_step("sysfs", root + "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-                                  : mount_step("/sys", root + "/sys", "", MS_BIND | MS_REC));
-  add_devices(steps, root);
-  steps.push_back(mount_step("tmpfs", root + "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755"));
-  steps.push_back(mount_step("tmpfs", root + "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"));
-  add_parents(steps, root, kProgramFolder);
-  steps.push_back(mount_step(options.programs, root + kProgramFolder, "", MS_BIND));
-  steps.push_back(mount_step("none", root + kProgramFolder, "", MS_BIND | MS_REMOUNT | MS_RDONLY));
-  steps.push_back(
-      {.kind = Kind::Symlink, .a = std::string(kProgramFolder) + "/causeway", .b = root + "/usr/bin/causeway"});
-  for (const auto& [path, content] : options.files) {
-    const size_t slash = path.rfind('/');
-    if (slash != 0) add_parents(steps, root, path.substr(0, slash));
-    steps.push_back(write_step(root + path, content));
-  }
+  for (const auto& [path, content] : options.files) builder.write(path, content);
   if (options.node) {
     steps.push_back({.kind = Kind::Unshare, .flags = CLONE_NEWCGROUP});
-    steps.push_back(mount_step("cgroup2", root + "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC));
-    steps.push_back(mount_step("bpf", root + "/sys/fs/bpf", "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700"));
-    steps.push_back(mkdir_step(root + "/run/lab"));
-    steps.push_back(mkdir_step(root + kBaseRoot));
-    steps.push_back(mkdir_step(root + kStage));
-    steps.push_back(mount_step(options.lower, root + kBaseRoot, "", MS_BIND));
+    builder.mount("cgroup2", "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC);
+    builder.mount("bpf", "/sys/fs/bpf", "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700");
+    builder.mkdir(kStage);
+    builder.mkdir(kVolumeFolder);
+    builder.bind(options.lower, kBaseRoot, false);
+    if (!options.images.empty()) builder.bind(options.images, kImageFolder, true);
+  }
+  if (!options.directory.empty()) builder.mkdir(options.directory);
+  for (const auto& mount : options.mounts) builder.bind(mount.source, mount.target, mount.read_only, MS_REC);
+  if (options.read_only) {
+    std::vector<std::string> own{""};
+    if (!options.image) own = {"/run", "/tmp", ""};
+    for (const auto& path : own) steps.push_back(mount_step("none", root + path, "", MS_BIND | MS_REMOUNT | MS_RDONLY));
   }
   steps.push_back({.kind = Kind::Chdir, .a = root});
   steps.push_back({.kind = Kind::PivotHere});

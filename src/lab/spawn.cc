@@ -1,18 +1,23 @@
 #include "lab/spawn.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/openat2.h>
 #include <linux/sched.h>
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 #include <cerrno>
+#include <climits>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 
 namespace causeway::lab {
@@ -23,7 +28,7 @@ struct Failure {
   int where;
   int error;
 };
-constexpr int kJoin = -1, kDescriptors = -2, kDirectory = -3, kExec = -4;
+constexpr int kJoin = -1, kDescriptors = -2, kDirectory = -3, kExec = -4, kIdentity = -5;
 
 bool write_all(int fd, const char* data, size_t size) {
   while (size > 0) {
@@ -36,12 +41,133 @@ bool write_all(int fd, const char* data, size_t size) {
   return true;
 }
 
-bool write_file(const Step& step, int flags) {
-  const int fd = ::open(step.a.c_str(), flags | O_WRONLY | O_CLOEXEC, step.mode);
+bool fill_file(int fd, const std::string& content) {
   if (fd < 0) return false;
-  const bool good = write_all(fd, step.b.data(), step.b.size());
+  const bool good = write_all(fd, content.data(), content.size());
   const int error = errno;
   ::close(fd);
+  errno = error;
+  return good;
+}
+bool write_file(const Step& step, int flags) {
+  return fill_file(::open(step.a.c_str(), flags | O_WRONLY | O_CLOEXEC, step.mode), step.b);
+}
+
+int open_inside(int root, const char* path, uint64_t flags) {
+  open_how how{};
+  how.flags = flags | O_CLOEXEC;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  return static_cast<int>(::syscall(SYS_openat2, root, path, &how, sizeof how));
+}
+
+// The folder of a path inside a root, made where it is missing; `name` is what is left of the path. -1: errno says why.
+int open_parent(const Step& step, const std::string& path, const char** name) {
+  int root = ::open(step.root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (root < 0) return -1;
+  int folder = ::fcntl(root, F_DUPFD_CLOEXEC, 0);
+  char part[PATH_MAX];
+  const char* text = path.c_str();
+  while (*text == '/') ++text;
+  const char* start = text;
+  for (const char* at = text; folder >= 0; ++at) {
+    if (*at != '/' && *at != 0) continue;
+    if (*at == 0) break;
+    const size_t size = static_cast<size_t>(at - text);
+    if (size >= sizeof part) {
+      ::close(folder);
+      folder = -1;
+      errno = ENAMETOOLONG;
+      break;
+    }
+    memcpy(part, text, size);
+    part[size] = 0;
+    int next = open_inside(root, part, O_PATH | O_DIRECTORY);
+    if (next < 0 && errno == ENOENT) {
+      char last[NAME_MAX + 1];
+      const size_t length = static_cast<size_t>(at - start);
+      if (length <= NAME_MAX) {
+        memcpy(last, start, length);
+        last[length] = 0;
+        if (::mkdirat(folder, last, 0755) == 0) next = open_inside(root, part, O_PATH | O_DIRECTORY);
+      }
+    }
+    ::close(folder);
+    folder = next;
+    while (at[1] == '/') ++at;
+    start = at + 1;
+  }
+  const int error = errno;
+  ::close(root);
+  errno = error;
+  *name = start;
+  return folder;
+}
+
+// What a path inside a root names, behind its links, as a descriptor; made as a folder or a file where it is missing.
+int open_target(const Step& step, const std::string& path, bool file) {
+  const char* name = nullptr;
+  const int folder = open_parent(step, path, &name);
+  if (folder < 0) return -1;
+  if (file) {
+    const int made = ::openat(folder, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+    if (made >= 0) ::close(made);
+  } else if (*name != 0) {
+    ::mkdirat(folder, name, step.mode);
+  }
+  ::close(folder);
+  const int root = ::open(step.root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (root < 0) return -1;
+  const char* text = path.c_str();
+  while (*text == '/') ++text;
+  const int fd = open_inside(root, *text == 0 ? "." : text, O_PATH);
+  const int error = errno;
+  ::close(root);
+  errno = error;
+  return fd;
+}
+
+bool mount_inside(const Step& step) {
+  auto text = [](const std::string& value) { return value.empty() ? nullptr : value.c_str(); };
+  struct stat source{};
+  const bool file = (step.flags & MS_BIND) != 0 && (step.flags & MS_REMOUNT) == 0 && !step.a.empty() &&
+                    ::stat(step.a.c_str(), &source) == 0 && !S_ISDIR(source.st_mode);
+  const int target = open_target(step, step.b, file);
+  if (target < 0) return false;
+  char path[64] = "/proc/self/fd/";
+  size_t at = strlen(path);
+  for (int power = 1'000'000; power > 0; power /= 10)
+    if (target >= power || power == 1) path[at++] = static_cast<char>('0' + target / power % 10);
+  path[at] = 0;
+  const bool good = ::mount(text(step.a), path, text(step.c), step.flags, text(step.data)) == 0;
+  const int error = errno;
+  ::close(target);
+  errno = error;
+  return good;
+}
+
+// The steps that have a root.
+bool run_inside(const Step& step) {
+  if (step.kind == Step::Kind::Mount) return mount_inside(step);
+  if (step.kind == Step::Kind::Mkdir || step.kind == Step::Kind::Touch) {
+    const int target = open_target(step, step.a, step.kind == Step::Kind::Touch);
+    if (target >= 0) ::close(target);
+    return target >= 0;
+  }
+  const bool link = step.kind == Step::Kind::Symlink;
+  const char* name = nullptr;
+  const int folder = open_parent(step, link ? step.b : step.a, &name);
+  if (folder < 0) return false;
+  bool good = false;
+  if (step.kind == Step::Kind::Mknod) {
+    good = ::mknodat(folder, name, step.mode, step.flags) == 0 && ::fchmodat(folder, name, step.mode & 07777, 0) == 0;
+  } else {
+    // A link there (resolv.conf) is replaced, not followed.
+    ::unlinkat(folder, name, 0);
+    good = link ? ::symlinkat(step.a.c_str(), folder, name) == 0
+                : fill_file(::openat(folder, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, step.mode), step.b);
+  }
+  const int error = errno;
+  ::close(folder);
   errno = error;
   return good;
 }
@@ -69,11 +195,13 @@ bool loopback_up() {
 
 bool run_step(const Step& step) {
   auto text = [](const std::string& value) { return value.empty() ? nullptr : value.c_str(); };
+  if (!step.root.empty()) return run_inside(step);
   switch (step.kind) {
     case Step::Kind::Mount:
       return ::mount(text(step.a), step.b.c_str(), text(step.c), step.flags, text(step.data)) == 0;
     case Step::Kind::Unmount: return ::umount2(step.a.c_str(), static_cast<int>(step.flags)) == 0;
     case Step::Kind::Mkdir: return ::mkdir(step.a.c_str(), step.mode) == 0 || errno == EEXIST;
+    case Step::Kind::Touch: return write_file(step, O_CREAT);
     case Step::Kind::Mknod:
       return ::mknod(step.a.c_str(), step.mode, step.flags) == 0 && ::chmod(step.a.c_str(), step.mode & 07777) == 0;
     case Step::Kind::Symlink: ::unlink(step.b.c_str()); return ::symlink(step.a.c_str(), step.b.c_str()) == 0;
@@ -129,6 +257,30 @@ bool place_descriptors(const SpawnOptions& options, Prepared& prepared) {
   return true;
 }
 
+// System calls, not the C library's functions: those tell the parent's other threads, which the child has not.
+bool become(const Identity& identity) {
+  for (int number = 0; number < 64; ++number)
+    if ((identity.capabilities >> number & 1) == 0 && ::prctl(PR_CAPBSET_DROP, number, 0, 0, 0) != 0) {
+      if (errno == EINVAL) break;  // the kernel has no more
+      return false;
+    }
+  ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  if (::syscall(SYS_setgroups, identity.groups.size(), identity.groups.data()) != 0) return false;
+  if (::syscall(SYS_setresgid, identity.gid, identity.gid, identity.gid) != 0) return false;
+  if (::syscall(SYS_setresuid, identity.uid, identity.uid, identity.uid) != 0) return false;
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2]{};
+  if (::syscall(SYS_capget, &header, data) != 0) return false;
+  for (int half = 0; half < 2; ++half) {
+    const auto mask = static_cast<uint32_t>(identity.capabilities >> (32 * half));
+    data[half].permitted &= mask;
+    data[half].effective &= mask;
+    data[half].inheritable = 0;
+  }
+  if (::syscall(SYS_capset, &header, data) != 0) return false;
+  return !identity.no_new_privileges || ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+}
+
 [[noreturn]] void run_child(const SpawnOptions& options, Prepared& prepared) {
   auto give_up = [&](int where) {
     const Failure failure{where, errno};
@@ -145,6 +297,7 @@ bool place_descriptors(const SpawnOptions& options, Prepared& prepared) {
     if (!run_step(options.steps[i])) give_up(static_cast<int>(i));
   if (!place_descriptors(options, prepared)) give_up(kDescriptors);
   if (!options.directory.empty() && ::chdir(options.directory.c_str()) != 0) give_up(kDirectory);
+  if (options.identity && !become(*options.identity)) give_up(kIdentity);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -177,6 +330,7 @@ std::unexpected<Error> explain(const SpawnOptions& options, Failure failure) {
   if (failure.where == kJoin) return fail_errno(failure.error, "enter the namespaces");
   if (failure.where == kDescriptors) return fail_errno(failure.error, "pass file descriptors");
   if (failure.where == kDirectory) return fail_errno(failure.error, "chdir " + options.directory);
+  if (failure.where == kIdentity) return fail_errno(failure.error, "take on user, groups and capabilities");
   if (failure.where == kExec) return fail_errno(failure.error, "exec \"" + options.argv.front() + "\"");
   return fail_errno(failure.error, to_string(options.steps[static_cast<size_t>(failure.where)]));
 }
@@ -206,6 +360,12 @@ Result<Child> spawn(const SpawnOptions& options) {
     arguments.flags |= CLONE_INTO_CGROUP;
     arguments.cgroup = static_cast<uint64_t>(options.cgroup_fd);
   }
+  // Only where children are born changes, and only until this one is (setns(2), CLONE_NEWPID).
+  Fd own;
+  if (options.born_in >= 0) {
+    own = Fd(::open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC));
+    if (!own || ::setns(options.born_in, CLONE_NEWPID) != 0) return fail_errno(errno, "enter the pid namespace");
+  }
   // Signals wait, so that no handler of the parent runs in the child.
   sigset_t all, before;
   sigfillset(&all);
@@ -214,6 +374,7 @@ Result<Child> spawn(const SpawnOptions& options) {
   if (pid == 0) run_child(options, prepared);
   const int error = errno;
   ::sigprocmask(SIG_SETMASK, &before, nullptr);
+  if (own && ::setns(own.get(), CLONE_NEWPID) != 0) std::abort();  // our next children would be somebody else's
   if (pid < 0) return fail_errno(error, "clone3 for \"" + options.argv.front() + "\"");
   Child child{static_cast<pid_t>(pid), Fd(pidfd)};
   write_end.reset();
@@ -236,12 +397,13 @@ std::string to_string(const Step& step) {
   switch (step.kind) {
     case Step::Kind::Mount:
       return fmt::format("mount {}{}{} on {}", step.c.empty() ? "" : step.c + " ", step.a,
-                         step.data.empty() ? "" : " (" + step.data + ")", step.b);
+                         step.data.empty() ? "" : " (" + step.data + ")", step.root + step.b);
     case Step::Kind::Unmount: return "unmount " + step.a;
-    case Step::Kind::Mkdir: return "mkdir " + step.a;
-    case Step::Kind::Mknod: return "mknod " + step.a;
-    case Step::Kind::Symlink: return "symlink " + step.b + " to " + step.a;
-    case Step::Kind::Write: return "write " + step.a;
+    case Step::Kind::Mkdir: return "mkdir " + step.root + step.a;
+    case Step::Kind::Touch: return "make the file " + step.root + step.a;
+    case Step::Kind::Mknod: return "mknod " + step.root + step.a;
+    case Step::Kind::Symlink: return "symlink " + step.root + step.b + " to " + step.a;
+    case Step::Kind::Write: return "write " + step.root + step.a;
     case Step::Kind::WriteIfDiffers: return "write " + step.b + " to " + step.a;
     case Step::Kind::Chdir: return "chdir " + step.a;
     case Step::Kind::PivotHere: return "pivot_root";

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +23,7 @@ struct Step {
     Mount,           // mount(a, b, c, flags, data)
     Unmount,         // umount2(a, flags)
     Mkdir,           // mkdir(a, mode); no error when it exists
+    Touch,           // an empty file a; no error when it exists
     Mknod,           // mknod(a, mode, flags as dev_t)
     Symlink,         // symlink(a, b), replaces a file at b
     Write,           // file a gets the content b (made or truncated, mode)
@@ -39,10 +41,23 @@ struct Step {
   std::string data;
   unsigned long flags = 0;
   mode_t mode = 0755;
+  // Of Mount (b), Mkdir, Touch, Write, Symlink (b) and Mknod: the path is looked up inside this folder, whatever links
+  // somebody left there (openat2, RESOLVE_IN_ROOT), and its parents are made. Empty: the path is one of ours.
+  std::string root;
 
   friend bool operator==(const Step&, const Step&) = default;
 };
 std::string to_string(const Step& step);
+
+// Who a process is. Without it, it is who its parent is.
+struct Identity {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::vector<gid_t> groups;       // supplementary
+  uint64_t capabilities = ~0ULL;   // one bit for each number; the most that it and its children can have
+  bool no_new_privileges = false;  // set-user-ID programs give nothing
+  bool operator==(const Identity&) const = default;
+};
 
 struct SpawnOptions {
   std::vector<std::string> argv;  // argv[0] is found in PATH of `env` after the steps, or is a path
@@ -51,7 +66,9 @@ struct SpawnOptions {
   int cgroup_fd = -1;             // borrowed; the child starts in it
   std::vector<int> join;          // namespace descriptors to enter first, borrowed
   std::vector<Step> steps;
+  int born_in = -1;       // a pid namespace below ours to be born in, borrowed
   std::string directory;  // working directory at last, when not empty
+  std::optional<Identity> identity;
   std::vector<std::pair<int, int>>
       descriptors;  // (ours, the child's number); all others are closed. 0-2: /dev/null unless named
 };

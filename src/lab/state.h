@@ -13,6 +13,8 @@
 namespace causeway::lab {
 
 inline constexpr const char* kStateRoot = "/run/causeway-lab";
+// Unpacked images, of all labs (images/image_store.h).
+inline constexpr const char* kImageStore = "/var/lib/causeway-lab/images";
 
 struct Paths {
   std::string state;   // /run/causeway-lab/NAME
@@ -22,6 +24,7 @@ struct Paths {
   std::string kubeconfig() const { return state + "/kubeconfig"; }  // for people: the host's loopback
   std::string cluster() const { return state + "/cluster"; }        // seen by nodes as /etc/causeway
   std::string cluster_kubeconfig() const { return cluster() + "/kubeconfig"; }
+  std::string image_index() const { return cluster() + "/images.json"; }  // of the images that were loaded
   std::string api_data() const { return state + "/apiserver"; }
   std::string api_port() const { return state + "/api-port"; }
   std::string log(const std::string& who) const { return state + "/log/" + who + ".log"; }

@@ -4,16 +4,21 @@
 
 namespace causeway::lab {
 
-Task<Result<ContainerFacts>> fetch_facts(kube::Client& api, std::string ns, const kube::Container& container,
-                                         ContainerFacts facts) {
-  for (const auto& name : config_maps_of(container)) {
+namespace {
+
+Task<Result<ContainerFacts>> fetch(kube::Client& api, std::string ns, std::vector<std::string> config_maps,
+                                   std::vector<std::string> secrets, bool binary, ContainerFacts facts) {
+  for (const auto& name : config_maps) {
     auto object = co_await api.get<kube::ConfigMap>({ns, name});
-    if (object)
-      facts.config_maps[name] = object->data;
-    else if (object.error().code() != Errc::NotFound)
-      co_return fail(std::move(object.error()));
+    if (!object && object.error().code() == Errc::NotFound) continue;
+    if (!object) co_return fail(std::move(object.error()));
+    auto& values = facts.config_maps[name];
+    values = object->data;
+    if (binary)
+      for (const auto& [key, text] : object->binary_data)
+        values[key] = CO_TRY(kube::decode_base64(text), "ConfigMap {}/{}, key {}", ns, name, key);
   }
-  for (const auto& name : secrets_of(container)) {
+  for (const auto& name : secrets) {
     auto object = co_await api.get<kube::Secret>({ns, name});
     if (!object && object.error().code() == Errc::NotFound) continue;
     if (!object) co_return fail(std::move(object.error()));
@@ -22,6 +27,18 @@ Task<Result<ContainerFacts>> fetch_facts(kube::Client& api, std::string ns, cons
       values[key] = CO_TRY(kube::decode_base64(text), "Secret {}/{}, key {}", ns, name, key);
   }
   co_return facts;
+}
+
+}  // namespace
+
+Task<Result<ContainerFacts>> fetch_facts(kube::Client& api, std::string ns, const kube::Container& container,
+                                         ContainerFacts facts) {
+  return fetch(api, std::move(ns), config_maps_of(container), secrets_of(container), false, std::move(facts));
+}
+
+Task<Result<ContainerFacts>> fetch_facts(kube::Client& api, std::string ns, const kube::Volume& volume,
+                                         ContainerFacts facts) {
+  return fetch(api, std::move(ns), config_maps_of(volume), secrets_of(volume), true, std::move(facts));
 }
 
 }  // namespace causeway::lab

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "kube/api/codec.h"
+#include "kube/api/quantity.h"
+
 namespace causeway::lab {
 namespace {
 
@@ -56,17 +59,26 @@ Status add_source(const kube::EnvFromSource& source, const ContainerFacts& facts
   return ok();
 }
 
-Result<std::optional<std::string>> env_value(const kube::Pod& pod, const kube::EnvVar& variable,
-                                             const ContainerFacts& facts,
+Result<std::optional<std::string>> env_value(const kube::Pod& pod, const kube::Container& container,
+                                             const kube::EnvVar& variable, const ContainerFacts& facts,
                                              const std::map<std::string, std::string>& values) {
   if (!variable.value_from) return expand(variable.value, values);
   const auto& from = *variable.value_from;
   if (from.field_ref)
     return std::optional(TRY(field_value(pod, facts, from.field_ref->field_path), "env {}", variable.name));
+  if (from.resource_field_ref) {
+    const auto& ref = *from.resource_field_ref;
+    const kube::Container* named = &container;
+    for (const auto* list : {&pod.spec.containers, &pod.spec.init_containers})
+      for (const auto& other : *list)
+        if (other.name == ref.container_name) named = &other;
+    return std::optional(TRY(resource_value(*named, ref, facts), "env {}", variable.name));
+  }
   if (from.config_map_key_ref)
     return key_value(facts.config_maps, *from.config_map_key_ref, "configmap", pod.metadata.ns);
   if (from.secret_key_ref) return key_value(facts.secrets, *from.secret_key_ref, "secret", pod.metadata.ns);
-  return fail(Errc::Unsupported, "env {}: the lab reads fieldRef, configMapKeyRef and secretKeyRef", variable.name);
+  return fail(Errc::Unsupported, "env {}: the lab reads fieldRef, resourceFieldRef, configMapKeyRef and secretKeyRef",
+              variable.name);
 }
 
 }  // namespace
@@ -96,6 +108,15 @@ std::string expand(std::string_view text, const std::map<std::string, std::strin
 }
 
 Result<std::string> field_value(const kube::Pod& pod, const ContainerFacts& facts, std::string_view path) {
+  // Whole maps are for files of the downward API only: one key="value" on each line (fieldpath.FormatMap).
+  for (const auto& [name, map] : {std::pair{"metadata.labels", &pod.metadata.labels},
+                                  std::pair{"metadata.annotations", &pod.metadata.annotations}})
+    if (path == name) {
+      std::string out;
+      for (const auto& [key, value] : *map)
+        out += fmt::format("{}{}={}", out.empty() ? "" : "\n", key, kube::json_quote(value));
+      return out;
+    }
   if (path == "metadata.name") return pod.metadata.name;
   if (path == "metadata.namespace") return pod.metadata.ns;
   if (path == "metadata.uid") return pod.metadata.uid;
@@ -110,21 +131,85 @@ Result<std::string> field_value(const kube::Pod& pod, const ContainerFacts& fact
   return fail(Errc::Invalid, "fieldPath \"{}\" is not one that a Pod's environment may use", path);
 }
 
-Result<ProcessImage> compile_process(const kube::Pod& pod, const kube::Container& container,
-                                     const ContainerFacts& facts) {
+Result<std::string> resource_value(const kube::Container& container, const kube::ResourceFieldSelector& selector,
+                                   const ContainerFacts& facts) {
+  const std::string& path = selector.resource;
+  const bool limit = path.starts_with("limits."), request = path.starts_with("requests.");
+  if (!limit && !request) return fail(Errc::Invalid, "unsupported resource \"{}\"", path);
+  const std::string name = path.substr(path.find('.') + 1);
+  const auto& given = limit ? container.resources.limits : container.resources.requests;
+  int64_t milli = 0;
+  if (const auto found = given.find(name); found != given.end())
+    milli = TRY(kube::parse_quantity_milli(found->second), "{}", path);
+  else if (limit && name == "cpu")
+    milli = facts.node_milli_cpu;
+  else if (limit && name == "memory")
+    milli = facts.node_memory * 1000;
+  int64_t unit = selector.divisor.empty() ? 0 : TRY(kube::parse_quantity_milli(selector.divisor), "divisor");
+  if (unit <= 0) unit = 1000;
+  return std::to_string(milli / unit + (milli % unit != 0 ? 1 : 0));
+}
+
+std::map<std::string, std::string> service_variables(const std::vector<const kube::Service*>& services) {
+  const auto upper = [](std::string text) {
+    for (char& c : text) c = c == '-' || c == '.' ? '_' : c >= 'a' && c <= 'z' ? char(c - 32) : c;
+    return text;
+  };
   std::map<std::string, std::string> values;
+  for (const auto* service : services) {
+    const auto& spec = service->spec;
+    if (spec.cluster_ip.empty() || spec.cluster_ip == "None" || spec.ports.empty()) continue;
+    const std::string name = upper(service->metadata.name);
+    const std::string host =
+        spec.cluster_ip.find(':') == std::string::npos ? spec.cluster_ip : "[" + spec.cluster_ip + "]";
+    values[name + "_SERVICE_HOST"] = spec.cluster_ip;
+    values[name + "_SERVICE_PORT"] = std::to_string(spec.ports[0].port);
+    for (size_t i = 0; i < spec.ports.size(); ++i) {
+      const auto& port = spec.ports[i];
+      const std::string protocol = port.protocol.empty() ? "TCP" : port.protocol;
+      std::string lower = protocol;
+      for (char& c : lower) c = c >= 'A' && c <= 'Z' ? char(c + 32) : c;
+      const std::string url = fmt::format("{}://{}:{}", lower, host, port.port);
+      if (!port.name.empty()) values[name + "_SERVICE_PORT_" + upper(port.name)] = std::to_string(port.port);
+      if (i == 0) values[name + "_PORT"] = url;
+      const std::string prefix = fmt::format("{}_PORT_{}_{}", name, port.port, protocol);
+      values[prefix] = url;
+      values[prefix + "_PROTO"] = lower;
+      values[prefix + "_PORT"] = std::to_string(port.port);
+      values[prefix + "_ADDR"] = spec.cluster_ip;
+    }
+  }
+  return values;
+}
+
+Result<ProcessImage> compile_process(const kube::Pod& pod, const kube::Container& container,
+                                     const ContainerFacts& facts, const ImageConfig* image) {
+  // What $(NAME) may mean: Services first, then envFrom, then env (kubelet's makeEnvironmentVariables).
+  auto values = facts.services;
   for (const auto& source : container.env_from) TRY(add_source(source, facts, values));
   for (const auto& variable : container.env)
-    if (auto value = TRY(env_value(pod, variable, facts, values))) values[variable.name] = std::move(*value);
-  ProcessImage image;
-  for (const auto& part : container.command) image.argv.push_back(expand(part, values));
-  if (!container.command.empty())
-    for (const auto& part : container.args) image.argv.push_back(expand(part, values));
+    if (auto value = TRY(env_value(pod, container, variable, facts, values))) values[variable.name] = std::move(*value);
+  ProcessImage process;
+  if (!container.command.empty() || image) {
+    for (const auto& part : container.command) process.argv.push_back(expand(part, values));
+    if (container.command.empty()) process.argv = image->entrypoint;
+    for (const auto& part : container.args) process.argv.push_back(expand(part, values));
+    if (container.command.empty() && container.args.empty())
+      process.argv.insert(process.argv.end(), image->cmd.begin(), image->cmd.end());
+    if (process.argv.empty())
+      return fail(Errc::Invalid, "no command specified: neither the container nor the image {} has one",
+                  container.image);
+  }
+  process.variables = values;
+  if (image)
+    for (const auto& entry : image->env)
+      if (const size_t equals = entry.find('='); equals != std::string::npos)
+        values.try_emplace(entry.substr(0, equals), entry.substr(equals + 1));
   values.try_emplace("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-  values.try_emplace("HOME", "/root");
+  values.try_emplace("HOME", facts.home);
   values.try_emplace("HOSTNAME", facts.hostname);
-  for (const auto& [name, value] : values) image.env.push_back(name + "=" + value);
-  return image;
+  for (const auto& [name, value] : values) process.env.push_back(name + "=" + value);
+  return process;
 }
 
 std::vector<std::string> config_maps_of(const kube::Container& container) {

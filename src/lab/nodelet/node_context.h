@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "kube/client/cache.h"
 #include "kube/client/client.h"
 #include "kube/client/events.h"
 #include "lab/nodelet/cni.h"
@@ -25,6 +26,10 @@ struct NodeContext {
   std::vector<std::string> submounts;
   // Why this node cannot take the Pod beside those that it has; "": it can.
   std::function<std::string(const kube::Pod&)> port_conflict;
+  int64_t milli_cpu = 0;  // of the machine
+  int64_t memory = 0;     // bytes
+  // Services of the cluster, for the variables that tell of them; null: none are told.
+  const kube::Cache<kube::Service>* services = nullptr;
   std::optional<CniNetwork> network;  // absent until the agent has put it in place
 };
 

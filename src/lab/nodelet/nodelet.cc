@@ -1,6 +1,7 @@
 #include "lab/nodelet/nodelet.h"
 
 #include <sys/inotify.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
@@ -126,10 +127,22 @@ class Nodelet {
                                  .node_resolv_conf = resolv ? *resolv : "",
                                  .submounts = mounts ? submounts() : std::vector<std::string>{},
                                  .port_conflict = [this](const kube::Pod& pod) { return port_conflict(pod); },
+                                 .milli_cpu = 1000 * ::sysconf(_SC_NPROCESSORS_ONLN),
+                                 .memory = ::sysconf(_SC_PHYS_PAGES) * ::sysconf(_SC_PAGESIZE),
                                  .network = {}});
     read_network();
     scope_.spawn("node", keep_node());
     scope_.spawn("lease", keep_lease());
+    services_ = std::make_unique<kube::Cache<kube::Service>>(*api_);
+    // Only what the variables of containers tell.
+    services_->transform([](kube::Service& service) {
+      service.metadata.annotations.clear();
+      service.metadata.labels.clear();
+      service.status = {};
+    });
+    services_->start();
+    CO_TRY(co_await services_->wait_synced());
+    context_->services = services_.get();
     pods_ = std::make_unique<kube::Cache<kube::Pod>>(
         *api_, kube::CacheOptions{.field_selector = "spec.nodeName=" + options_.node});
     pods_->on_change([this](const kube::Pod* old, const kube::Pod* now) { pod_changed(old, now); });
@@ -337,6 +350,7 @@ class Nodelet {
   std::vector<kube::Condition> conditions_;
   Channel<bool> node_dirty_{loop_};
   std::map<std::string, std::unique_ptr<PodRunner>> runners_;  // by uid
+  std::unique_ptr<kube::Cache<kube::Service>> services_;
   std::unique_ptr<kube::Cache<kube::Pod>> pods_;
   Scope scope_;
 };

@@ -4,10 +4,9 @@
 #include <csignal>
 #include <utility>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "lab/nodelet/admission.h"
-#include "lab/nodelet/container_facts.h"
-#include "lab/nodelet/files.h"
 #include "lab/nodelet/not_done.h"
 
 namespace causeway::lab {
@@ -28,6 +27,7 @@ PodRunner::PodRunner(NodeContext& context, kube::Pod pod, std::function<void()> 
       pod_(std::move(pod)),
       spec_(pod_.spec),
       removed_(std::move(removed)),
+      volumes_(context, pod_),
       sandbox_(context, pod_, [this] { sandbox_ended(); }),
       status_(context, [this] { return view(); }),
       inbox_(context.loop),
@@ -103,6 +103,7 @@ Task<Status> PodRunner::run() {
   auto lived = co_await live();
   if (!lived && lived.error().code() == Errc::Cancelled) co_return lived;
   if (!lived) log::error("Pod {}: {}", kube::full_name(pod_.metadata), lived.error().message());
+  ending_ = true;
   CO_TRY(co_await stop_all(vanished_ ? Duration{}
                                      : std::chrono::seconds(pod_.metadata.deletion_grace_period_seconds.value_or(
                                            spec_.termination_grace_period_seconds.value_or(30)))));
@@ -111,6 +112,7 @@ Task<Status> PodRunner::run() {
   while (!wants_end()) CO_TRY(co_await inbox_.next());
   if (!vanished_) CO_TRY(co_await remove_from_api());
   remove_leftovers(pod_, true);
+  volumes_.remove();
   context_.loop.post([removed = removed_] { removed(); });
   co_return ok();
 }
@@ -135,9 +137,13 @@ Task<Status> PodRunner::live() {
       CO_TRY(co_await stop_all(Duration{}));
       CO_TRY(co_await sandbox_.drop());
       network_changed_ = false;
-      if (auto made = co_await make_sandbox(); !made) {
+      // Volumes first, as kubelet has it: a Pod that cannot have them takes no address.
+      const auto mounted = co_await volumes_.make();
+      auto made = mounted ? co_await make_sandbox() : mounted;
+      if (!made) {
         if (made.error().code() == Errc::Cancelled) co_return made;
-        context_.events.record(pod_, kube::EventType::Warning, "FailedCreatePodSandBox", made.error().message());
+        context_.events.record(pod_, kube::EventType::Warning, mounted ? "FailedCreatePodSandBox" : "FailedMount",
+                               made.error().message());
         log::warning("Pod {}: {}", kube::full_name(pod_.metadata), made.error().message());
         CO_TRY(co_await sandbox_.drop());
         CO_TRY(co_await wait_to_retry());
@@ -146,8 +152,10 @@ Task<Status> PodRunner::live() {
       sandbox_pause_ = {};
     }
     CO_TRY(co_await start_due());
-    if (!std::exchange(said_not_done_, true))
+    if (!std::exchange(said_not_done_, true)) {
       scope_.spawn("what is not done for Pod " + kube::full_name(pod_.metadata), say_not_done());
+      scope_.spawn("volumes of Pod " + kube::full_name(pod_.metadata), volumes_.follow());
+    }
     if (wants_end() || over()) break;
     CO_TRY(co_await inbox_.next());
     while (inbox_.try_next()) {
@@ -196,11 +204,6 @@ bool PodRunner::over() const {
   return std::ranges::all_of(main_, [](const auto& container) { return container->life == Life::Done; });
 }
 
-bool PodRunner::running() const {
-  auto runs = [](const auto& container) { return container->pid != 0; };
-  return std::ranges::any_of(init_, runs) || std::ranges::any_of(main_, runs);
-}
-
 // Containers of an earlier sandbox start again in the new one.
 Task<Status> PodRunner::make_sandbox() {
   CO_TRY(co_await sandbox_.make());
@@ -220,83 +223,120 @@ Task<Status> PodRunner::make_sandbox() {
 
 // ---- containers
 
+// Init containers one after another; a sidecar lets the next one begin when it has started (KEP-753). A postStart hook
+// holds up those behind it, as kubelet's.
 Task<Status> PodRunner::start_due() {
   for (auto& container : init_) {
     if (container->life == Life::Done) continue;
-    const bool sidecar = container->spec->restart_policy == "Always";
     if (container->life == Life::Waiting || (container->life == Life::BackOff && container->due <= context_.loop.now()))
       CO_TRY(co_await start(*container));
-    if (!sidecar || container->life != Life::Running) co_return ok();
+    if (!is_sidecar(*container) || container->life != Life::Running || !container->view.started) co_return ok();
   }
-  for (auto& container : main_)
+  for (auto& container : main_) {
     if (container->life == Life::Waiting || (container->life == Life::BackOff && container->due <= context_.loop.now()))
       CO_TRY(co_await start(*container));
+    if (container->hooked) co_return ok();
+  }
   changed();
   co_return ok();
 }
 
 // Ok also when it could not start: that is the container's state then, and it is tried again.
 Task<Status> PodRunner::start(Container& container) {
-  auto facts = co_await fetch_facts(
-      context_.api, pod_.metadata.ns, *container.spec,
-      {.pod_ips = sandbox_.pod_ips(), .host_ips = context_.host_ips, .hostname = hostname_of(pod_, context_.node)});
-  if (!facts && facts.error().code() == Errc::Cancelled) co_return fail(std::move(facts.error()));
-  std::string reason = "CreateContainerConfigError";
-  Status problem = ok();
-  Result<ProcessImage> image = facts ? compile_process(pod_, *container.spec, *facts) : fail(facts.error());
-  const bool workload = container.spec->command.empty();
-  if (!image) {
-    problem = fail(image.error());
-  } else {
-    if (!container.announced) {
-      container.announced = true;
-      context_.events.record(
-          pod_, kube::EventType::Normal, "Pulled",
-          fmt::format("Container image \"{}\" is not pulled: this machine's root file system stands in for it{}",
-                      container.spec->image,
-                      !workload ? ""
-                      : container.spec->args.empty()
-                          ? ", and the built-in workload for its command"
-                          : ", and the built-in workload for its command; its args are not used"));
-    }
-    auto child = start_container(
-        {.pod = pod_,
-         .container = *container.spec,
-         .image = std::move(*image),
-         .sandbox = sandbox_.pid(),
-         .node = context_.node,
-         .restart = container.view.restarts,
-         .files = pod_files(pod_, sandbox_.pod_ips(), context_.node, context_.node_hosts, context_.node_resolv_conf),
-         .submounts = context_.submounts});
-    if (child) {
-      container.pid = child->pid;
-      container.pidfd = std::move(child->pidfd);
-      container.life = Life::Running;
-      container.started_at = now();
-      container.view.id = random_id();
-      container.view.state = {.running = kube::ContainerStateRunning{container.started_at}};
-      context_.children.watch(container.pid, [this, raw = &container](ExitStatus status) { ended(*raw, status); });
-      context_.events.record(pod_, kube::EventType::Normal, "Started", "Started container " + container.spec->name);
-      container.probes = std::make_unique<Probes>(
-          context_, Probed{.pod = pod_,
-                           .container = *container.spec,
-                           .view = container.view,
-                           .address = sandbox_.pod_ips().front(),
-                           .changed = [this] { changed(); },
-                           .end = [this, raw = &container](std::string_view which) { return end(*raw, which); }});
-      changed();
-      co_return ok();
-    }
-    reason = "RunContainerError";
-    problem = fail(std::move(child.error()));
-  }
-  container.view.state = {.waiting = kube::ContainerStateWaiting{reason, problem.error().message()}};
-  context_.events.record(pod_, kube::EventType::Warning, "Failed", "Error: " + problem.error().message());
+  auto prepared = co_await prepare_container(context_, pod_, *container.spec, volumes_, sandbox_.pod_ips(),
+                                             sandbox_.pid(), container.view.restarts);
+  if (!prepared && prepared.error().code() == Errc::Cancelled) co_return fail(std::move(prepared.error()));
+  if (prepared) co_return co_await begin(container, std::move(*prepared));
+  retry_later(container, "CreateContainerConfigError", prepared.error());
+  co_return ok();
+}
+
+void PodRunner::retry_later(Container& container, std::string reason, const Error& error) {
+  container.view.state = {.waiting = kube::ContainerStateWaiting{std::move(reason), error.message()}};
+  context_.events.record(pod_, kube::EventType::Warning, "Failed", "Error: " + error.message());
   container.life = Life::BackOff;
   container.due = context_.loop.now() + kFirstBackOff;
   container.timer = context_.loop.call_at(container.due, [this] { wake(); });
   changed();
+}
+
+Task<Status> PodRunner::begin(Container& container, PreparedContainer prepared) {
+  if (container.pulled != prepared.pulled)
+    context_.events.record(pod_, kube::EventType::Normal, "Pulled", container.pulled = prepared.pulled);
+  container.view.image_id = prepared.image_id;
+  auto child = start_container(prepared.start);
+  if (!child) {
+    retry_later(container, "RunContainerError", child.error());
+    co_return ok();
+  }
+  container.pid = child->pid;
+  container.pidfd = std::move(child->pidfd);
+  container.life = Life::Running;
+  container.started_at = now();
+  container.process = {.pid = container.pid,
+                       .cgroup = container_cgroup(pod_, container.spec->name),
+                       .env = prepared.start.process.env,
+                       .directory = prepared.start.directory,
+                       .identity = prepared.start.identity};
+  container.message_file = prepared.message_file;
+  container.stop_signal = prepared.stop_signal;
+  container.stopping = false;
+  container.view.id = random_id();
+  container.view.state = {.running = kube::ContainerStateRunning{container.started_at}};
+  context_.children.watch(container.pid, [this, raw = &container](ExitStatus status) { ended(*raw, status); });
+  context_.events.record(pod_, kube::EventType::Normal, "Started", "Started container " + container.spec->name);
+  container.hooked = container.spec->lifecycle && container.spec->lifecycle->post_start;
+  if (container.hooked)
+    scope_.spawn("postStart of " + container.spec->name, post_start(container));
+  else
+    watch_probes(container);
+  changed();
   co_return ok();
+}
+
+Task<Status> PodRunner::post_start(Container& container) {
+  const pid_t run = container.pid;
+  auto done = co_await run_hook(context_, *container.spec->lifecycle->post_start, *container.spec, container.process,
+                                sandbox_.pod_ips().front(), 1h);
+  if (!done && done.error().code() == Errc::Cancelled) co_return done;
+  if (container.pid != run) co_return ok();  // it has ended meanwhile
+  container.hooked = false;
+  if (done) {
+    watch_probes(container);
+    wake();
+    co_return ok();
+  }
+  context_.events.record(
+      pod_, kube::EventType::Warning, "FailedPostStartHook",
+      fmt::format("PostStartHook of container {} failed: {}", container.spec->name, done.error().message()));
+  co_return co_await end(container, "FailedPostStartHook",
+                         std::chrono::seconds(spec_.termination_grace_period_seconds.value_or(30)));
+}
+
+void PodRunner::watch_probes(Container& container) {
+  container.probes = std::make_unique<Probes>(
+      context_,
+      Probed{.pod = pod_,
+             .container = *container.spec,
+             .view = container.view,
+             .address = sandbox_.pod_ips().front(),
+             .changed =
+                 [this, raw = &container] {
+                   changed();
+                   if (is_sidecar(*raw)) wake();  // the next container waits for it
+                 },
+             .end =
+                 [this, raw = &container](std::string_view which, const kube::Probe& probe) {
+                   const auto grace = probe.termination_grace_period_seconds
+                                          ? *probe.termination_grace_period_seconds
+                                          : spec_.termination_grace_period_seconds.value_or(30);
+                   return end(*raw,
+                              fmt::format("Container {} failed {} probe, will be restarted", raw->spec->name, which),
+                              std::chrono::seconds(grace));
+                 },
+             .exec = [this, raw = &container](
+                         std::vector<std::string> command,
+                         Duration limit) { return run_command(context_, raw->process, std::move(command), limit); }});
 }
 
 bool PodRunner::restarts(const Container& container, int exit_code) const {
@@ -311,17 +351,20 @@ bool PodRunner::restarts(const Container& container, int exit_code) const {
 void PodRunner::ended(Container& container, ExitStatus status) {
   container.pid = 0;
   container.pidfd.reset();
+  container.hooked = false;
   // This may be called for a process whose probe just asked for its end: not from within that probe.
   context_.loop.post([probes = std::shared_ptr<Probes>(std::move(container.probes))] {});
   container.view.ready = container.view.started = false;
   const kube::ContainerStateTerminated terminated{.exit_code = status.code,
                                                   .signal = status.signal,
                                                   .reason = status.code == 0 ? "Completed" : "Error",
+                                                  .message = last_words(container, status.code),
                                                   .started_at = container.started_at,
                                                   .finished_at = now(),
                                                   .container_id = "causeway-lab://" + container.view.id};
   container.view.state = {.terminated = terminated};
-  const bool again = sandbox_.pid() != 0 && !wants_end() && failed_reason_.empty() && restarts(container, status.code);
+  const bool again =
+      sandbox_.pid() != 0 && !wants_end() && !ending_ && failed_reason_.empty() && restarts(container, status.code);
   if (again) {
     container.view.last_state = container.view.state;
     ++container.view.restarts;
@@ -350,35 +393,78 @@ void PodRunner::ended(Container& container, ExitStatus status) {
   inbox_.push(true);
 }
 
-// A probe asks for it; the container starts again by its restart policy.
-Task<Status> PodRunner::end(Container& container, std::string_view probe) {
-  if (container.pid == 0) co_return ok();
-  context_.events.record(pod_, kube::EventType::Normal, "Killing",
-                         fmt::format("Container {} failed {} probe, will be restarted", container.spec->name, probe));
-  send_signal(container.pidfd.get(), SIGTERM);
-  CO_TRY(co_await context_.loop.sleep(std::chrono::seconds(spec_.termination_grace_period_seconds.value_or(30))));
-  if (container.pid != 0) send_signal(container.pidfd.get(), SIGKILL);
+// What it left in its message file; of one that failed the end of its log, if it asks for that (4096 and 2048 bytes, as
+// kubelet's).
+std::string PodRunner::last_words(const Container& container, int code) const {
+  auto text = read_file(container.message_file);
+  std::string words = text ? *text : "";
+  if (words.size() > 4096) words.resize(4096);
+  if (!words.empty() || code == 0 || container.spec->termination_message_policy != "FallbackToLogsOnError")
+    return words;
+  auto log = read_file(log_path(pod_, container.spec->name, container.view.restarts));
+  if (!log) return {};
+  return log->size() > 2048 ? log->substr(log->size() - 2048) : *log;
+}
+
+// A probe or a hook asks for it; the container starts again by its restart policy.
+Task<Status> PodRunner::end(Container& container, std::string why, Duration grace) {
+  const pid_t run = container.pid;
+  if (run == 0) co_return ok();
+  context_.events.record(pod_, kube::EventType::Normal, "Killing", std::move(why));
+  const auto deadline = context_.loop.now() + grace;
+  CO_TRY(co_await ask_to_end(container, grace));
+  CO_TRY(co_await context_.loop.sleep(std::max<Duration>(deadline - context_.loop.now(), Duration{})));
+  if (container.pid == run) send_signal(container.pidfd.get(), SIGKILL);
   co_return ok();
 }
 
-Task<Status> PodRunner::stop_all(Duration grace) {
-  auto each = [this](int signal) {
-    for (auto* list : {&init_, &main_})
-      for (auto& container : *list)
-        if (container->pid != 0) send_signal(container->pidfd.get(), signal);
-  };
-  if (!running()) co_return ok();
-  if (grace > Duration{}) {
-    for (auto& container : main_)
-      if (container->pid != 0)
-        context_.events.record(pod_, kube::EventType::Normal, "Killing", "Stopping container " + container->spec->name);
-    each(SIGTERM);
-    const auto deadline = context_.loop.now() + grace;
-    auto timer = context_.loop.call_at(deadline, [this] { wake(); });
-    while (running() && context_.loop.now() < deadline && !vanished_) CO_TRY(co_await inbox_.next());
+// preStop, at most for `limit`, then the signal that ends it.
+Task<Status> PodRunner::ask_to_end(Container& container, Duration limit) {
+  const pid_t run = container.pid;
+  if (run == 0 || std::exchange(container.stopping, true)) co_return ok();
+  if (container.spec->lifecycle && container.spec->lifecycle->pre_stop && limit > Duration{}) {
+    auto done = co_await run_hook(context_, *container.spec->lifecycle->pre_stop, *container.spec, container.process,
+                                  sandbox_.pod_ips().front(), limit);
+    if (!done && done.error().code() == Errc::Cancelled) co_return done;
+    if (!done && container.pid == run)
+      context_.events.record(
+          pod_, kube::EventType::Warning, "FailedPreStopHook",
+          fmt::format("PreStopHook of container {} failed: {}", container.spec->name, done.error().message()));
   }
-  each(SIGKILL);
-  while (running()) CO_TRY(co_await inbox_.next());
+  if (container.pid == run) send_signal(container.pidfd.get(), container.stop_signal);
+  co_return ok();
+}
+
+// The containers, then the sidecars from the last to the first (KEP-753), all within one grace period.
+Task<Status> PodRunner::stop_all(Duration grace) {
+  const auto deadline = context_.loop.now() + grace;
+  std::vector<Container*> first;
+  for (auto& container : main_) first.push_back(container.get());
+  for (auto& container : init_)
+    if (!is_sidecar(*container)) first.push_back(container.get());
+  CO_TRY(co_await stop(std::move(first), deadline));
+  for (auto at = init_.rbegin(); at != init_.rend(); ++at) {
+    std::vector<Container*> one{at->get()};
+    CO_TRY(co_await stop(std::move(one), deadline));
+  }
+  co_return ok();
+}
+
+Task<Status> PodRunner::stop(std::vector<Container*> containers, TimePoint deadline) {
+  const auto runs = [&] { return std::ranges::any_of(containers, [](const auto* one) { return one->pid != 0; }); };
+  if (!runs()) co_return ok();
+  if (deadline > context_.loop.now()) {
+    for (auto* container : containers) {
+      if (container->pid == 0) continue;
+      context_.events.record(pod_, kube::EventType::Normal, "Killing", "Stopping container " + container->spec->name);
+      scope_.spawn("end of " + container->spec->name, ask_to_end(*container, deadline - context_.loop.now()));
+    }
+    auto timer = context_.loop.call_at(deadline, [this] { wake(); });
+    while (runs() && context_.loop.now() < deadline && !vanished_) CO_TRY(co_await inbox_.next());
+  }
+  for (auto* container : containers)
+    if (container->pid != 0) send_signal(container->pidfd.get(), SIGKILL);
+  while (runs()) CO_TRY(co_await inbox_.next());
   co_return ok();
 }
 

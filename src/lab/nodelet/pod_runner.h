@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "async/scope.h"
+#include "lab/nodelet/container_start.h"
+#include "lab/nodelet/hooks.h"
 #include "lab/nodelet/node_context.h"
 #include "lab/nodelet/probes.h"
 #include "lab/nodelet/sandbox.h"
@@ -55,7 +57,14 @@ class PodRunner {
     TimePoint due{};      // BackOff: when it starts again
     std::unique_ptr<Timer> timer;
     std::unique_ptr<Probes> probes;  // of this run
-    bool announced = false;          // the Event about its image is out
+    std::string pulled;              // the last Event about its image
+    ContainerProcess process;        // of this run
+    std::string message_file;
+    int stop_signal = 0;
+    bool hooked = false;    // postStart has still to end
+    bool stopping = false;  // it was asked to end
+    Container() = default;
+    Container(const Container&) = delete;
   };
 
   Task<Status> run();
@@ -66,14 +75,21 @@ class PodRunner {
   void sandbox_ended();
   Task<Status> start(Container& container);
   Task<Status> start_due();
+  Task<Status> begin(Container& container, PreparedContainer prepared);
+  Task<Status> post_start(Container& container);
+  void watch_probes(Container& container);
   Task<Status> stop_all(Duration grace);
+  Task<Status> stop(std::vector<Container*> containers, TimePoint deadline);
+  Task<Status> ask_to_end(Container& container, Duration limit);
   Task<Status> remove_from_api();
-  Task<Status> end(Container& container, std::string_view probe);
+  Task<Status> end(Container& container, std::string why, Duration grace);
+  void retry_later(Container& container, std::string reason, const Error& error);
+  std::string last_words(const Container& container, int code) const;
 
   void ended(Container& container, ExitStatus status);
   bool restarts(const Container& container, int exit_code) const;
+  bool is_sidecar(const Container& container) const { return container.spec->restart_policy == "Always"; }
   bool over() const;
-  bool running() const;
   void changed() { status_.changed(); }
   void refuse(std::string reason, std::string message);
   std::optional<PodView> view() const;
@@ -87,11 +103,13 @@ class PodRunner {
   std::vector<std::unique_ptr<Container>> init_;
   std::vector<std::unique_ptr<Container>> main_;
 
+  PodVolumes volumes_;
   Sandbox sandbox_;
   kube::Time start_time_{};
   std::string failed_reason_, failed_message_;
   bool vanished_ = false;
   bool said_not_done_ = false;
+  bool ending_ = false;           // nothing starts again
   bool network_changed_ = false;  // since the last try to make a sandbox
   Duration sandbox_pause_{};      // before the last try
   std::unique_ptr<Timer> slow_;   // tells the API about a start that takes its time

@@ -38,7 +38,12 @@ void put(std::vector<Condition>& conditions, const PodView& view, std::string ty
 std::vector<Condition> conditions_of(const PodView& view, const std::string& phase) {
   const bool init = initialized(view);
   const bool over = phase == "Succeeded" || phase == "Failed";
-  const std::string unready = names(view.containers, [](const ContainerView& container) { return !container.ready; });
+  std::string unready = names(view.containers, [](const ContainerView& container) { return !container.ready; });
+  // A sidecar counts as the containers do (KEP-753).
+  const std::string sidecars = names(view.init_containers, [](const ContainerView& container) {
+    return container.spec->restart_policy == "Always" && !container.ready;
+  });
+  if (!sidecars.empty()) unready = unready.empty() ? sidecars : sidecars + " " + unready;
   bool gates = true;
   for (const auto& gate : view.pod->spec.readiness_gates) {
     const Condition* condition = kube::find_condition(view.pod->status.conditions, gate.condition_type);
@@ -82,7 +87,7 @@ kube::ContainerStatus status_of(const ContainerView& view, bool pod_initializing
                                .ready = view.ready,
                                .restart_count = view.restarts,
                                .image = view.spec->image,
-                               .image_id = "causeway-lab://machine-root",
+                               .image_id = view.image_id,
                                .container_id = view.id.empty() ? "" : "causeway-lab://" + view.id,
                                .started = view.started};
   if (!view.state.waiting && !view.state.running && !view.state.terminated)

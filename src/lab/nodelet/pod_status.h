@@ -13,6 +13,7 @@ struct ContainerView {
   kube::ContainerState state;  // empty: it waits for its turn
   kube::ContainerState last_state;
   std::string id;
+  std::string image_id;
   int restarts = 0;
   bool started = false;
   bool ready = false;

@@ -1,4 +1,4 @@
-// Readiness, liveness and startup probes by TCP and HTTP, from the node's own network as kubelet's.
+// Probes by TCP and HTTP, from the node's own network as kubelet's.
 #pragma once
 
 #include <string>

@@ -21,10 +21,6 @@ Task<Status> Probes::run(kube::Probe probe, Kind kind) {
   const int successes = probe.success_threshold > 0 ? probe.success_threshold : 1;
   const Duration period = std::chrono::seconds(probe.period_seconds > 0 ? probe.period_seconds : 10);
   int good = 0, bad = 0;
-  if (probe.exec)
-    context_.events.record(probed_.pod, kube::EventType::Warning, "ProbeNotRun",
-                           fmt::format("container {}: the lab runs TCP and HTTP probes; an exec probe counts as passed",
-                                       probed_.container.name));
   // A process that has not yet begun is not a dead one.
   if (kind == Kind::Liveness) CO_TRY(co_await context_.loop.sleep(period));
   if (probe.initial_delay_seconds > 0)
@@ -36,7 +32,7 @@ Task<Status> Probes::run(kube::Probe probe, Kind kind) {
       CO_TRY(co_await context_.loop.sleep(young ? std::min<Duration>(period, 50ms * (1 << bad)) : period));
     }
     if (kind != Kind::Startup && !probed_.view.started) continue;
-    auto result = co_await probe_once(context_.loop, probe, probed_.container, probed_.address);
+    auto result = co_await ask(probe);
     if (!result && result.error().code() == Errc::Cancelled) co_return result;
     if (result) {
       bad = 0;
@@ -48,9 +44,15 @@ Task<Status> Probes::run(kube::Probe probe, Kind kind) {
     const bool starting = kind == Kind::Readiness && !probed_.view.ready && bad <= 5;
     if (!starting) say_failed(kind, result.error());
     if (bad < failures) continue;
-    if (kind != Kind::Readiness) co_return co_await probed_.end(kind == Kind::Liveness ? "liveness" : "startup");
+    if (kind != Kind::Readiness) co_return co_await probed_.end(kind == Kind::Liveness ? "liveness" : "startup", probe);
     set_ready(false);
   }
+}
+
+Task<Status> Probes::ask(kube::Probe probe) {
+  if (!probe.exec) co_return co_await probe_once(context_.loop, probe, probed_.container, probed_.address);
+  const Duration limit = std::chrono::seconds(probe.timeout_seconds > 0 ? probe.timeout_seconds : 1);
+  co_return co_await probed_.exec(probe.exec->command, limit);
 }
 
 Probes::Next Probes::succeeded(Kind kind) {

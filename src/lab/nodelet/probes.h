@@ -17,7 +17,9 @@ struct Probed {
   Ip address;           // asked when a probe names no host
   std::function<void()> changed;
   // The container failed its liveness or startup probe (`which`): end it. The probe that asked is not made again.
-  std::function<Task<Status>(std::string_view which)> end;
+  std::function<Task<Status>(std::string_view which, const kube::Probe& probe)> end;
+  // Runs a command in the container; fails with what it printed unless it ends with 0.
+  std::function<Task<Status>(std::vector<std::string> command, Duration limit)> exec;
 };
 
 class Probes {
@@ -28,6 +30,7 @@ class Probes {
  private:
   enum class Kind { Readiness, Liveness, Startup };
   Task<Status> run(kube::Probe probe, Kind kind);
+  Task<Status> ask(kube::Probe probe);
   // What a probe that has succeeded, or failed, often enough says. Ended: this probe is not made again.
   enum class Next { Again, Ended };
   Next succeeded(Kind kind);

@@ -45,6 +45,10 @@ std::string random_id() {
 
 std::string pod_cgroup(const std::string& uid) { return "/sys/fs/cgroup/kubepods/pod" + uid; }
 
+std::string container_cgroup(const kube::Pod& pod, const std::string& container) {
+  return pod_cgroup(pod.metadata.uid) + "/" + container;
+}
+
 std::string log_path(const kube::Pod& pod, const std::string& container, int restart) {
   return fmt::format("{}/{}/{}.log", pod_log_folder(pod), container, restart);
 }
@@ -82,6 +86,11 @@ Result<Child> start_sandbox(const kube::Pod& pod, const std::string& hostname) {
     options.clone_flags |= CLONE_NEWNET | CLONE_NEWUTS;
     options.steps.push_back({.kind = Step::Kind::Hostname, .a = hostname});
     options.steps.push_back({.kind = Step::Kind::LoopbackUp});
+    // As containerd 2 (enable_unprivileged_ports, enable_unprivileged_icmp): a user that is not root may serve port 80.
+    options.steps.push_back(
+        {.kind = Step::Kind::WriteIfDiffers, .a = sysctl_path("net.ipv4.ip_unprivileged_port_start"), .b = "0"});
+    options.steps.push_back(
+        {.kind = Step::Kind::WriteIfDiffers, .a = sysctl_path("net.ipv4.ping_group_range"), .b = "0\t2147483647"});
   }
   if (pod.spec.security_context)
     for (const auto& sysctl : pod.spec.security_context->sysctls)
@@ -111,7 +120,7 @@ std::vector<std::string> workload_argv(const kube::Pod& pod, const kube::Contain
 
 Result<Child> start_container(const ContainerStart& start) {
   const auto& pod = start.pod;
-  auto cgroup = TRY(open_cgroup(pod_cgroup(pod.metadata.uid) + "/" + start.container.name));
+  auto cgroup = TRY(open_cgroup(container_cgroup(pod, start.container.name)));
   const std::string log = log_path(pod, start.container.name, start.restart);
   std::error_code error;
   fs::create_directories(fs::path(log).parent_path(), error);
@@ -119,23 +128,29 @@ Result<Child> start_container(const ContainerStart& start) {
   if (start.restart >= 2) fs::remove(log_path(pod, start.container.name, start.restart - 2), error);
   Fd output(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
   if (!output) return fail_errno(errno, "open the log " + log);
+  // A program that opens /dev/stdout opens the log anew, as its own user.
+  if (::fchown(output.get(), start.identity.uid, start.identity.gid) != 0) return fail_errno(errno, "chown " + log);
   const Fd net = TRY(open_namespace(start.sandbox, "net"));
   const Fd ipc = TRY(open_namespace(start.sandbox, "ipc"));
   const Fd uts = TRY(open_namespace(start.sandbox, "uts"));
-  auto steps = root_steps({.lower = kBaseRoot,
+  auto steps = root_steps({.lower = start.root,
                            .stage = kStage,
                            .programs = kProgramFolder,
                            .submounts = start.submounts,
                            .files = start.files,
-                           .own_net = !pod.spec.host_network});
-  const bool workload = start.image.argv.empty();
-  return spawn({.argv = workload ? workload_argv(pod, start.container, start.node) : start.image.argv,
-                .env = start.image.env,
+                           .own_net = !pod.spec.host_network,
+                           .image = start.image,
+                           .mounts = start.mounts,
+                           .directory = start.directory,
+                           .read_only = start.read_only});
+  return spawn({.argv = start.process.argv,
+                .env = start.process.env,
                 .clone_flags = CLONE_NEWNS | CLONE_NEWPID,
                 .cgroup_fd = cgroup.get(),
                 .join = {net.get(), ipc.get(), uts.get()},
                 .steps = std::move(steps),
-                .directory = start.container.working_dir,
+                .directory = start.directory,
+                .identity = start.identity,
                 .descriptors = {{output.get(), 1}, {output.get(), 2}}});
 }
 

@@ -7,6 +7,7 @@
 
 #include "kube/api/types.h"
 #include "lab/nodelet/environment.h"
+#include "lab/root.h"
 #include "lab/spawn.h"
 
 namespace causeway::lab {
@@ -15,6 +16,7 @@ inline constexpr const char* kLogFolder = "/var/log/pods";
 
 std::string random_id();  // 64 hexadecimal digits
 std::string pod_cgroup(const std::string& pod_uid);
+std::string container_cgroup(const kube::Pod& pod, const std::string& container);
 std::string log_path(const kube::Pod& pod, const std::string& container, int restart);
 
 // A sysctl that the Pod asks for and cannot have, with the reason; Ok when all can be set.
@@ -26,9 +28,14 @@ Result<Child> start_sandbox(const kube::Pod& pod, const std::string& hostname);
 struct ContainerStart {
   const kube::Pod& pod;
   const kube::Container& container;
-  ProcessImage image;  // argv empty: the built-in workload
+  ProcessImage process;
+  Identity identity;
+  std::string directory;
+  std::string root;        // the file system below its own writes
+  bool image = false;      // `root` is an unpacked image, not the machine's
+  bool read_only = false;  // nothing may be written but volumes
+  std::vector<BindMount> mounts;
   pid_t sandbox = 0;
-  std::string node;
   int restart = 0;  // numbers the log
   std::vector<std::pair<std::string, std::string>> files;
   std::vector<std::string> submounts;
