@@ -66,7 +66,10 @@ def patch(kind, name, body, how='application/strategic-merge-patch+json'):
 
 
 def status(kind, name):
-    return one.api('GET', f'{APPS}/{kind}/{name}').get('status', {})
+    """What its controller says of the object as it is now; nothing while that is of an earlier generation."""
+    found = one.api('GET', f'{APPS}/{kind}/{name}')
+    said = found.get('status', {})
+    return said if said.get('observedGeneration') == found['metadata']['generation'] else {}
 
 
 def events(name):
