@@ -9,9 +9,9 @@
 #include "cli/bring_up.h"
 #include "cli/lab.h"
 #include "cli/output.h"
-#include "lab/images/image_store.h"
 #include "cli/wait.h"
 #include "lab/children.h"
+#include "lab/images/image_store.h"
 
 namespace causeway::cli {
 

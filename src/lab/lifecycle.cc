@@ -112,6 +112,8 @@ Status remove_lab(const Paths& paths) {
   std::error_code error;
   fs::remove_all(paths.state, error);
   if (error) return fail_errno(error.value(), "remove " + paths.state);
+  // Nodes made it; while it holds images (images/image_store.h) it stays.
+  if (registered_labs().empty() && ::rmdir(kImageStore) == 0) ::rmdir(fs::path(kImageStore).parent_path().c_str());
   return ok();
 }
 
