@@ -210,9 +210,7 @@ int at_a_rate(const Options& options) {
                  error.c_str());
     return 1;
   }
-  const int buffer = 8 << 20;
-  setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer);
-  setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof buffer);
+  enlarge_buffers(fd, 8 << 20);
   const auto start = Clock::now();
   const auto end = start + std::chrono::duration_cast<nanoseconds>(std::chrono::duration<double>(options.seconds));
   const auto step = nanoseconds(1'000'000'000 / options.rate);

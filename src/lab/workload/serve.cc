@@ -114,11 +114,7 @@ class Server {
       size = sizeof(sockaddr_in);
     }
     if (!port.udp) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    const int buffer = 4 << 20;
-    if (port.udp) {
-      setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer);
-      setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof buffer);
-    }
+    if (port.udp) enlarge_buffers(fd, 4 << 20);
     if (bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 || (!port.udp && listen(fd, 1024) != 0)) {
       std::fprintf(stderr, "cannot serve port %d/%s: %s%s\n", port.number, port.udp ? "udp" : "tcp", strerror(errno),
                    errno == EADDRINUSE ? " (another container of this Pod has it)" : "");

@@ -33,6 +33,9 @@ int pause();
 
 // Text as a JSON string with its quotes; bytes outside printable ASCII are escaped byte by byte.
 std::string quoted(std::string_view text);
+// Room for datagrams that come while the machine is busy: past the machine's limit (net.core.rmem_max, wmem_max) with
+// CAP_NET_ADMIN, which a container has only when it asks for it; up to it without.
+void enlarge_buffers(int fd, int bytes);
 // "10.0.0.1:80", "[2001:db8::1]:80"; an IPv4-mapped address is shown as IPv4.
 std::string printed(const void* sockaddr_storage_of_ip);
 
