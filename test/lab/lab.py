@@ -119,7 +119,18 @@ class Lab:
             except (OSError, ApiError):
                 return None
             return pod if pod and question(pod) else None
-        return until(f'Pod {name} {what}', seconds, ask)
+        try:
+            return until(f'Pod {name} {what}', seconds, ask)
+        except AssertionError as error:
+            raise AssertionError(f'{error}\n{self.told_of(name, ns)}') from None
+
+    def told_of(self, name, ns='default'):
+        """What a failure about a Pod says besides: its status and its Events."""
+        try:
+            events = self.api('GET', f'/api/v1/namespaces/{ns}/events?fieldSelector=involvedObject.name={name}')['items']
+            return '\n'.join([json.dumps((self.pod(name, ns) or {}).get('status'))] + [f'{e["reason"]}: {e["message"]}' for e in events])
+        except (OSError, ApiError) as error:
+            return str(error)
 
     def wait_ready(self, name, seconds=20, ns='default'):
         return self.wait_pod(name, ready, 'Ready', seconds, ns)
