@@ -165,6 +165,8 @@ def until(what, seconds, question):
 
 def reaches(place, do, ip, port, names, times=24, **wish):
     """Every one of the names answers, and nobody else. (A fair choice among two misses one of them once in 2^23.)"""
+    # A busy machine may take longer than what tells silence from an answer elsewhere.
+    wish.setdefault('timeout', 5)
     seen = {}
     for _ in range(times * max(1, len(names) - 1) if len(names) > 1 else 3):
         name = getattr(place, do)(ip, port, **wish)
@@ -175,15 +177,18 @@ def reaches(place, do, ip, port, names, times=24, **wish):
 
 def gets(place, do, ip, port, word, **wish):
     """Not answered, and this is how: refused (at once), timeout (silence)."""
-    start = time.monotonic()
-    answer = getattr(place, do)(ip, port, **wish)
-    # A rule that rejects the node's own datagram fails its send(); the ICMP error finds no socket waiting (Linux).
-    if word == 'refused' and do == 'udp' and place.target.startswith('node-') and answer == 'not permitted':
-        return
-    assert answer == word, f'{place.target} {do} [{ip}]:{port}: {answer}, expected {word}'
-    if word == 'refused':
+    for _ in range(3):
+        start = time.monotonic()
+        answer = getattr(place, do)(ip, port, **wish)
+        # A rule that rejects the node's own datagram fails its send(); the ICMP error finds no socket waiting (Linux).
+        if word == 'refused' and do == 'udp' and place.target.startswith('node-') and answer == 'not permitted':
+            return
+        assert answer == word, f'{place.target} {do} [{ip}]:{port}: {answer}, expected {word}'
         took = time.monotonic() - start
-        assert took < 0.9 * lab.PATIENCE, f'{place.target} {do} [{ip}]:{port}: refused after {took:.1f} s, not at once'
+        # What is refused only when TCP asks again (after 1 s) is so each time; a machine that is busy is so once.
+        if word != 'refused' or took < 0.9 * lab.PATIENCE:
+            return
+    raise AssertionError(f'{place.target} {do} [{ip}]:{port}: refused after {took:.1f} s, not at once')
 
 
 def sctp(place, ip, port, **wish):
