@@ -101,7 +101,7 @@ Result<std::string> PodVolumes::message_file(const kube::Container& container, i
   const std::string folder = fmt::format("{}/{}/messages", kVolumeFolder, pod_.metadata.uid);
   std::error_code error;
   fs::create_directories(folder, error);
-  const std::string path = fmt::format("{}/{}-{}", folder, container.name, restart);
+  std::string path = fmt::format("{}/{}-{}", folder, container.name, restart);
   if (restart > 0) fs::remove(fmt::format("{}/{}-{}", folder, container.name, restart - 1), error);
   TRY(replace_file(path, "", 0666));
   fs::permissions(path, fs::perms(0666), error);
