@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "kernel/netns/netns.h"
 #include "kernel/nftables/diff.h"
@@ -12,7 +14,9 @@ namespace causeway::apps {
 
 namespace {
 
+constexpr Duration kAskForCommitsEvery = 2s;
 constexpr Duration kLookAtRulesEvery = 30s;  // as kube-proxy looks at its canary chains
+constexpr int kRestAfterLook = 10;           // times as long as it took: the worker has rules to write too
 
 class ByNftables final : public NetfilterServices {
  public:
@@ -41,12 +45,20 @@ struct XtGround {
   }
 };
 
-// `iptables -F` by somebody else is told to nobody: it has to be looked for.
+// `iptables -F` by somebody else: iptables-nft commits it to nf_tables, which counts commits (those that iptables makes
+// for us too). That of iptables-legacy is told to nobody: it has to be looked for.
 template <class Applier>
-Task<Status> repair(Loop& loop, Applier& applier, cluster::Feed& feed) {
-  for (;;) {
-    CO_TRY(co_await loop.sleep(kLookAtRulesEvery));
+Task<Status> repair(Loop& loop, nftables::Nftables& nft, Applier& applier, cluster::Feed& feed) {
+  std::optional<uint32_t> seen;
+  for (TimePoint may_look = loop.now(), must_look = may_look + kLookAtRulesEvery;;) {
+    CO_TRY(co_await loop.sleep(kAskForCommitsEvery));
+    const auto commits = nft.foreign_commits();
+    const auto began = loop.now();
+    if (began < (commits && *commits != seen ? may_look : must_look)) continue;
+    if (commits) seen = *commits;
     auto intact = co_await applier.intact();
+    may_look = loop.now() + kRestAfterLook * (loop.now() - began);
+    must_look = std::max(may_look, loop.now() + kLookAtRulesEvery);
     if (!intact) {
       log::warning("{}", intact.error().message());
       continue;
@@ -61,14 +73,18 @@ class ByIptables final : public NetfilterServices {
  public:
   ByIptables(const PlaneSetup& setup, NetfilterDoors doors, std::unique_ptr<XtGround> ground)
       : loop_(setup.loop),
+        nft_(doors.nft),
         ground_(std::move(ground)),
         applier_(service_options(setup.options), {ground_->doors(), doors.conntrack, netns::write_sysctl}) {}
   service::Applier& applier() override { return applier_; }
-  void start(Scope& scope, cluster::Feed& feed) override { scope.spawn("iptables", repair(loop_, applier_, feed)); }
+  void start(Scope& scope, cluster::Feed& feed) override {
+    scope.spawn("iptables", repair(loop_, nft_, applier_, feed));
+  }
   std::string rules() override { return applier_.rules(); }
 
  private:
   Loop& loop_;
+  nftables::Nftables& nft_;
   std::unique_ptr<XtGround> ground_;
   service::IptablesApplier applier_;
 };
@@ -78,6 +94,7 @@ class ByIpvs final : public NetfilterServices {
   ByIpvs(const PlaneSetup& setup, NetfilterDoors doors, std::unique_ptr<XtGround> ground,
          std::unique_ptr<ipvs::Ipvs> ipvs)
       : loop_(setup.loop),
+        nft_(doors.nft),
         ground_(std::move(ground)),
         ipvs_(std::move(ipvs)),
         applier_(service_options(setup.options),
@@ -85,13 +102,14 @@ class ByIpvs final : public NetfilterServices {
                  setup.options.ipvs_scheduler) {}
   service::Applier& applier() override { return applier_; }
   void start(Scope& scope, cluster::Feed& feed) override {
-    scope.spawn("iptables", repair(loop_, applier_, feed));
+    scope.spawn("iptables", repair(loop_, nft_, applier_, feed));
     scope.spawn("ipvs", applier_.look_after_leaving(loop_));
   }
   std::string rules() override { return applier_.rules(); }
 
  private:
   Loop& loop_;
+  nftables::Nftables& nft_;
   std::unique_ptr<XtGround> ground_;
   std::unique_ptr<ipvs::Ipvs> ipvs_;
   service::IpvsApplier applier_;
