@@ -23,8 +23,25 @@ Match opens_nothing() {
                .negated = true};
 }
 
-Section section_of(Freeze::What what) {
+// Before conntrack.
+void leave_untracked(Section& section, const Freeze::Answering& answering) {
+  for (const auto& [protocol, source] : answering) {
+    const bool v4 = source.ip.is_v4();
+    const std::string set = v4 ? "handover-answering4" : "handover-answering6";
+    if (section.elements[set].empty()) {
+      section.sets[set] = {.key = {v4 ? Type::Ipv4 : Type::Ipv6, Type::Protocol, Type::Port}};
+      Chain& chain = section.chains["handover-untracked"];
+      chain.base = Base{ChainType::Filter, Hook::Prerouting, kRaw};
+      chain.rules.push_back(
+          {{Lookup{{saddr_of(source.ip.family()), Field::L4Proto, Field::ThSport}, set}, Notrack{}}, {}});
+    }
+    section.elements[set].insert({Tuple().ip(source.ip).protocol(protocol).port(source.port), {}});
+  }
+}
+
+Section section_of(Freeze::What what, const Freeze::Answering& untracked) {
   Section section{.name = kSection};
+  leave_untracked(section, untracked);
   // Asks conntrack, so that it works, and translates what that knows.
   section.chains["handover-nat"] = Chain{Base{ChainType::Nat, Hook::Output, kDstnat},
                                          {Rule{{any_of(Field::CtState, kStateInvalid), Counter{}}, {}}}};
@@ -46,15 +63,15 @@ Section section_of(Freeze::What what) {
 
 }  // namespace
 
-Result<Freeze> Freeze::begin(Nftables& nft, What what) {
+Result<Freeze> Freeze::begin(Nftables& nft, What what, const Answering& untracked) {
   Freeze freeze(nft);
-  TRY(freeze.become(what));
+  TRY(freeze.become(what, untracked));
   return freeze;
 }
 
-Status Freeze::become(What what) {
+Status Freeze::become(What what, const Answering& untracked) {
   if (!nft_) return fail(Errc::Internal, "hold connections: it has ended");
-  TRY(nft_->apply(diff(TRY(nft_->observe(kSection)), section_of(what))), "hold connections");
+  TRY(nft_->apply(diff(TRY(nft_->observe(kSection)), section_of(what, untracked))), "hold connections");
   return ok();
 }
 

@@ -3,6 +3,9 @@
 // translates it goes on translating, whoever's rules are removed meanwhile: that needs a chain of type nat.
 #pragma once
 
+#include <set>
+
+#include "base/ip.h"
 #include "kernel/nftables/nftables.h"
 
 namespace causeway::apps {
@@ -14,9 +17,11 @@ class Freeze {
     Continuing,  // what belongs to no tracked connection and opens none: its translation is being told just now
     New,         // what belongs to no tracked connection: those that are known stay all there are
   };
+  using Answering = std::set<std::pair<uint8_t, Endpoint>>;  // protocol, source
   // Drops of what meets netfilter. Drops end by themselves after some seconds, also if this process is killed before.
-  static Result<Freeze> begin(nftables::Nftables& nft, What what);
-  Status become(What what);
+  // What `untracked` send to this node passes netfilter by: it is somebody's translation already.
+  static Result<Freeze> begin(nftables::Nftables& nft, What what, const Answering& untracked = {});
+  Status become(What what, const Answering& untracked = {});
   Status end();  // else the destructor does, and logs what fails
   Freeze(Freeze&& other) noexcept : nft_(std::exchange(other.nft_, nullptr)) {}
   ~Freeze();

@@ -66,13 +66,15 @@ Status remove_rules(netlink::Rtnetlink& net, nftables::Nftables& nft, bool flows
 
 Status take_over(netlink::Rtnetlink& net, datapath::Datapath& maps, nftables::Nftables& nft,
                  conntrack::Conntrack* tracked, std::optional<Freeze>& following) {
-  const bool flows = tracked && TRY(service::carries_flows(*tracked, TRY(service::read_tables(doors_of(maps))),
-                                                           datapath::monotonic_seconds()));
-  if (!flows) return remove_rules(net, nft, false);
+  const auto carried = [&]() -> Result<service::Carried> {
+    if (!tracked) return service::Carried();
+    return service::carried_flows(*tracked, TRY(service::read_tables(doors_of(maps))), datapath::monotonic_seconds());
+  };
+  if (!TRY(carried()).flows) return remove_rules(net, nft, false);
   if (!following) following.emplace(TRY(Freeze::begin(nft, Freeze::What::Nothing)));
   TRY(remove_rules(net, nft, true));
   // An answer that we translate before netfilter has forgotten its flow looks like a connection of its own.
-  TRY(following->become(Freeze::What::Continuing));
+  TRY(following->become(Freeze::What::Continuing, TRY(carried()).own));
   const auto own = TRY(adopt(tracked, maps, Whose::Node)), others = TRY(adopt(tracked, maps, Whose::Others));
   TRY(service::forget_flows(*tracked, others));
   if (const size_t all = own.size() + others.size())

@@ -71,8 +71,11 @@ Status change_hands(const PlaneChange& change, netlink::Rtnetlink& net, Freeze& 
 }  // namespace
 
 Result<Freeze> take_over_own(const PlaneChange& change, nftables::Nftables& nft) {
-  auto freeze = TRY(Freeze::begin(nft, Freeze::What::Continuing));
-  if (auto rows = TRY(rows_of(change.pins))) TRY(tell(*rows, Whose::Node), "tell nf_conntrack of connections");
+  auto rows = TRY(rows_of(change.pins));
+  const auto answering =
+      rows ? TRY(service::answering_own(*rows, datapath::monotonic_seconds())) : service::Answering();
+  auto freeze = TRY(Freeze::begin(nft, Freeze::What::Continuing, answering));
+  if (rows) TRY(tell(*rows, Whose::Node), "tell nf_conntrack of connections");
   TRY(freeze.become(Freeze::What::Nothing));
   return freeze;
 }

@@ -30,6 +30,13 @@ uint32_t state_of(const Flow& flow) {
   }
 }
 
+// Its rows would only be in the way of who takes its port again, now for the endpoint itself (as the socket hooks do):
+// answers to that would be translated. Also a port that netfilter gave may be one that the node's own sockets take.
+bool has_ended(const Flow& flow) {
+  return flow.protocol == IPPROTO_TCP &&
+         (flow.tcp_state == TCP_CONNTRACK_TIME_WAIT || flow.tcp_state == TCP_CONNTRACK_CLOSE);
+}
+
 // As bpf/lib/ct.h has it, for the states above.
 uint32_t lifetime_of(uint8_t protocol, uint32_t state) {
   if (protocol == IPPROTO_UDP) return state ? abi::CT_UDP_REPLIED : abi::CT_UDP_UNREPLIED;
@@ -110,7 +117,8 @@ std::optional<AdoptedFlow> adopt_plain(const Flow& flow, const AdoptTables& tabl
 std::optional<AdoptedFlow> adopt(const Flow& flow, const AdoptTables& tables, uint32_t now) {
   const Endpoint &client = flow.original.source, &asked = flow.original.destination;
   const Endpoint &endpoint = flow.reply.source, &seen = flow.reply.destination;
-  if (!flow.timeout || client.ip.is_loopback() || asked.ip.is_loopback() || seen.ip.is_loopback()) return std::nullopt;
+  if (!flow.timeout || has_ended(flow) || client.ip.is_loopback() || asked.ip.is_loopback() || seen.ip.is_loopback())
+    return std::nullopt;
   if (asked == endpoint) return adopt_plain(flow, tables, now);
   const auto* service = frontend_of(asked, flow.protocol, tables);
   if (!service || !service->id) return std::nullopt;
@@ -212,12 +220,16 @@ Result<std::vector<Flow>> adopt_flows(conntrack::Conntrack& from, const AdoptTab
   return flows;
 }
 
-Result<bool> carries_flows(conntrack::Conntrack& from, const AdoptTables& tables, uint32_t now) {
+Result<Carried> carried_flows(conntrack::Conntrack& from, const AdoptTables& tables, uint32_t now) {
+  Carried out;
   for (const Family family : {Family::V4, Family::V6})
     for (const uint8_t protocol : {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP})
       for (const Flow& flow : TRY(from.flows({family, protocol, 0}), "list tracked connections"))
-        if (adopt(flow, tables, now)) return true;
-  return false;
+        if (const auto adopted = adopt(flow, tables, now)) {
+          ++out.flows;
+          if (adopted->forward_row.flags & abi::CT_F_NODE) out.own.emplace(protocol, flow.original.destination);
+        }
+  return out;
 }
 
 Result<bool> translates_own(const bpf::Table<abi::ct_key, abi::ct_value>& rows, uint32_t now) {

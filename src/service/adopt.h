@@ -50,7 +50,8 @@ struct AdoptedFlow {
 };
 
 // Pure. Of three kinds: to a Service's address, and translated; of a Pod of this node that left with the node's
-// address; from the outside to a Pod's own address, whose replies must keep it. None: any other, or over; from a
+// address; from the outside to a Pod's own address, whose replies must keep it. None: any other, or over (also TCP
+// that only waits for its time); from a
 // loopback address, whose packets none of our programs sees; or (UDP, SCTP) to an endpoint that no longer serves, which
 // the next packet would leave anyhow. TCP keeps an endpoint that is in no table: backend 0. `now`: seconds of
 // CLOCK_MONOTONIC.
@@ -73,11 +74,19 @@ Result<AdoptTables> read_tables(const AdoptDoors& doors);
 // reply rows, then forward rows, so that no answer passes untranslated. About 2 us for each connection that is tracked.
 // What the node itself opened is translated by netfilter on its way out for as long as that knows it, and its answers
 // must not be translated by us before. So Node adopts one by one, and lets netfilter forget each at once.
+// An answer between both steps would be translated by us, and be no part of a connection that netfilter knows: those
+// of Answering must not be tracked meanwhile.
 enum class Whose { Node, Others, All };
+// Who answers what the node itself opened, as it sees them: protocol, address and port.
+using Answering = std::set<std::pair<uint8_t, Endpoint>>;
 Result<std::vector<conntrack::Flow>> adopt_flows(conntrack::Conntrack& from, const AdoptTables& tables,
                                                  const AdoptDoors& doors, uint32_t now, Whose whose);
-// Whether there is any flow to adopt. Writes nothing.
-Result<bool> carries_flows(conntrack::Conntrack& from, const AdoptTables& tables, uint32_t now);
+// What there is to adopt. Writes nothing.
+struct Carried {
+  size_t flows = 0;
+  Answering own;
+};
+Result<Carried> carried_flows(conntrack::Conntrack& from, const AdoptTables& tables, uint32_t now);
 // Whether rows translate what the node itself opened: somebody's new rules would balance these flows anew, unless
 // nf_conntrack follows them. Sockets that the hooks serve have no rows.
 Result<bool> translates_own(const bpf::Table<abi::ct_key, abi::ct_value>& rows, uint32_t now);

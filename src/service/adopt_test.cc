@@ -166,8 +166,7 @@ TEST_CASE("an adopted flow is as far in its life as nf_conntrack says, and lives
         Case{TCP_CONNTRACK_SYN_RECV, replied, abi::CT_TCP_ESTABLISHED},
         Case{TCP_CONNTRACK_ESTABLISHED, replied, abi::CT_TCP_ESTABLISHED},
         Case{TCP_CONNTRACK_CLOSE_WAIT, replied, abi::CT_TCP_ESTABLISHED},
-        Case{TCP_CONNTRACK_LAST_ACK, replied | abi::CT_F_FIN_FORWARD | abi::CT_F_FIN_REPLY, abi::CT_TCP_CLOSED},
-        Case{TCP_CONNTRACK_CLOSE, replied | abi::CT_F_RESET, abi::CT_TCP_RESET}}) {
+        Case{TCP_CONNTRACK_LAST_ACK, replied | abi::CT_F_FIN_FORWARD | abi::CT_F_FIN_REPLY, abi::CT_TCP_CLOSED}}) {
     CAPTURE(int{c.state});
     Flow some = of_pod();
     some.tcp_state = c.state;
@@ -186,6 +185,16 @@ TEST_CASE("an adopted flow is as far in its life as nf_conntrack says, and lives
   asked.replied = false;
   CHECK(maps.of(asked)->forward_row.expires == kNow + abi::CT_UDP_UNREPLIED);
   CHECK(maps.of(asked)->forward_row.flags == abi::CT_F_REWRITE_DST);
+}
+
+TEST_CASE("a connection that has ended leaves its port to who asks the endpoint itself next") {
+  Maps maps;
+  for (const uint8_t state : {TCP_CONNTRACK_TIME_WAIT, TCP_CONNTRACK_CLOSE}) {
+    Flow some = of_pod(), masqueraded = from_outside();
+    some.tcp_state = masqueraded.tcp_state = state;
+    CHECK(!maps.of(some));
+    CHECK(!maps.of(masqueraded));
+  }
 }
 
 TEST_CASE("what is no flow through a Service is left alone") {
@@ -241,7 +250,9 @@ TEST_CASE("the node's own flows are adopted one by one, and netfilter forgets ea
   const Flow own = flow(IPPROTO_TCP, node, {ip("10.96.0.10"), 80}, {ip("10.244.2.3"), 8080}, node);
   from.all = {of_pod(), own};
   const auto tables = read_tables(maps.doors).value();
-  CHECK(carries_flows(from, tables, kNow).value());
+  const auto carried = carried_flows(from, tables, kNow).value();
+  CHECK(carried.flows == 2);
+  CHECK(carried.own == Answering{{IPPROTO_TCP, own.original.destination}});
   CHECK(adopt_flows(from, tables, maps.doors, kNow, Whose::Others).value() == std::vector{of_pod()});
   CHECK(!translates_own(maps.conntrack, kNow).value());
   CHECK(from.all.size() == 2);

@@ -36,6 +36,17 @@ bool is_told(const abi::ct_key& key, const abi::ct_value& row) {
   return row.flags & (abi::CT_F_REWRITE_SRC | abi::CT_F_REWRITE_DST | abi::CT_F_INBOUND);
 }
 
+// By a kube-proxy that was started beside us, for the node's own: the row is left over.
+bool is_translated(const Flow& known) {
+  return known.reply != Tuple{known.original.destination, known.original.source};
+}
+
+Result<bool> is_balanced_anew(conntrack::Conntrack& in, const Flow& flow) {
+  for (const Flow& known : TRY(in.flows({flow.original.destination.ip.family(), flow.protocol, 0})))
+    if (known.original == flow.original) return is_translated(known);
+  return false;
+}
+
 // What nf_conntrack knows of the same connection.
 bool is_outdated(const Flow& known, const Flow& flow, Whose whose) {
   if (flow.protocol != IPPROTO_TCP) return false;
@@ -70,6 +81,13 @@ std::vector<HandedFlow> flows_of(const std::map<abi::ct_key, abi::ct_value>& row
   return out;
 }
 
+Result<Answering> answering_own(const bpf::Table<abi::ct_key, abi::ct_value>& rows, uint32_t now) {
+  Answering out;
+  for (const HandedFlow& handed : flows_of(TRY(rows.dump(), "read conntrack"), now))
+    if (handed.of_node) out.emplace(handed.flow.protocol, handed.flow.original.destination);
+  return out;
+}
+
 Result<HandedBack> hand_back(conntrack::Conntrack& to, bpf::Table<abi::ct_key, abi::ct_value>& rows, Whose whose,
                              uint32_t now) {
   std::map<Known, Flow> known;
@@ -86,6 +104,10 @@ Result<HandedBack> hand_back(conntrack::Conntrack& to, bpf::Table<abi::ct_key, a
     for (const Tuple& tuple : {flow.original, flow.reply}) {
       const auto other = known.find({flow.protocol, tuple});
       if (other == known.end()) continue;
+      if (whose == Whose::Node && other->second.original == flow.original && is_translated(other->second)) {
+        there = true;
+        break;
+      }
       if (other->second.original == flow.original && other->second.reply == flow.reply) {
         there = !is_outdated(other->second, flow, whose);
         if (!there) TRY(to.remove(other->second));
@@ -97,8 +119,13 @@ Result<HandedBack> hand_back(conntrack::Conntrack& to, bpf::Table<abi::ct_key, a
     if (!there && in_the_way && whose == Whose::Others) continue;
     Status created = there ? ok() : to.create(flow);
     if (!created && created.error().code() == Errc::AlreadyExists && whose != Whose::Others) {
-      TRY(to.remove(flow));  // tracked since the list was made
-      created = to.create(flow);
+      // Tracked since the list was made.
+      if (whose == Whose::Node && TRY(is_balanced_anew(to, flow))) {
+        created = ok();
+      } else {
+        TRY(to.remove(flow));
+        created = to.create(flow);
+      }
     }
     if (!created) {
       out.refused.push_back(created.error());

@@ -28,13 +28,17 @@ struct HandedFlow {
 // those of a Service with retries that were left. `now`: seconds of CLOCK_MONOTONIC.
 std::vector<HandedFlow> flows_of(const std::map<abi::ct_key, abi::ct_value>& rows, uint32_t now);
 
+// Of the rows that Node removes, for which see adopt.h.
+Result<Answering> answering_own(const bpf::Table<abi::ct_key, abi::ct_value>& rows, uint32_t now);
+
 struct HandedBack {
   size_t known = 0;            // all that nf_conntrack has now
   std::vector<Error> refused;  // of single flows: their connections end
 };
 // Makes each known that is not. About 1 us for each connection that is tracked, 10 us for each that is new. SCTP waits
 // for its next heartbeat: nobody knows its verification tags any more.
-//   Node: netfilter translates them from here on, so their rows are removed one by one.
+//   Node: netfilter translates them from here on, so their rows are removed one by one. What it translates already, by
+//   a kube-proxy's rules, stays as it is.
 //   Others: what netfilter tracks of the same packets behind our translation (the node answers them) is left alone.
 //   TCP that it remembers from before our programs is made known anew: it has not seen the windows since.
 //   All: nobody else translates any more: what netfilter tracked of the same packets is forgotten first, and a

@@ -119,6 +119,7 @@ TEST_CASE("the node's own connections are netfilter's before its rules, all othe
   rows.pair(kClient, kNodePort, kSeen, kEndpoint, abi::CT_F_OUTSIDE | abi::CT_F_SEEN_REPLY);
   const Flow own = tracked(kNode, kVirtual, kEndpoint, kNode), other = tracked(kClient, kNodePort, kEndpoint, kSeen);
   rows.tracked.all = {tracked(kNode, kVirtual, kVirtual, kNode)};  // followed, untranslated
+  CHECK(answering_own(rows.table, kNow).value() == Answering{{IPPROTO_TCP, kVirtual}});
   CHECK(rows.give(Whose::Node).known == 1);
   CHECK(rows.tracked.all == std::set{own});
   CHECK(rows.table.rows.size() == 2);
@@ -127,6 +128,16 @@ TEST_CASE("the node's own connections are netfilter's before its rules, all othe
   CHECK(rows.table.rows.size() == 2);
   CHECK(rows.give(Whose::All).known == 1);
   CHECK(rows.tracked.all == std::set{own, other});
+}
+
+TEST_CASE("what a kube-proxy has balanced anew of the node's own stays with netfilter") {
+  Rows rows;
+  rows.pair(kNode, kVirtual, kNode, kEndpoint, abi::CT_F_NODE | abi::CT_F_SEEN_REPLY);
+  const Flow anew = tracked(kNode, kVirtual, {ip("10.244.1.3"), 8080}, kNode);
+  rows.tracked.all = {anew};
+  CHECK(rows.give(Whose::Node).known == 1);
+  CHECK(rows.tracked.all == std::set{anew});
+  CHECK(rows.table.rows.empty());
 }
 
 TEST_CASE("what netfilter sees behind our translation stands until the programs are gone") {

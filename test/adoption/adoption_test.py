@@ -139,6 +139,17 @@ def of_kube_proxy(text):
             if 'table ip kube-proxy' in line or 'table ip6 kube-proxy' in line or ('chain KUBE-' in line and 'KUBE-FIREWALL' not in line)]
 
 
+def serves_all(text):
+    """kube-proxy has the rules of both families' Services, TCP and UDP; it writes each family on its own."""
+    services, family = {'ip': 0, 'ip6': 0}, None
+    for line in text.splitlines():
+        if line.startswith('table '):
+            family = line.split()[1]
+        elif 'chain KUBE-SVC-' in line or 'chain service-' in line:
+            services[family] += 1
+    return all(count >= 2 for count in services.values())
+
+
 class Ground:
     """Two nodes, a client and two endpoints near and far, a Service for each family, and everybody's ways to them."""
     def __init__(self, one, out=False):
@@ -170,6 +181,22 @@ class Ground:
                 self.ways += [(f'Pod to outside {kind}', places['client'], elsewhere[family], PORT),
                               (f'Pod to Pod {kind}', places['client'], pods['near'][family], PORT),
                               (f'Pod to Pod of another node {kind}', places['client'], pods['far'][family], PORT)]
+
+    def to_virtual(self):
+        return [way for way in self.ways if way[0].startswith('Pod to ClusterIP')]
+
+    def ask_from_ports(self):
+        """Connections of a Pod to ClusterIPs that have ended: (their port, whose endpoint answered, a way of that family)."""
+        return [(port, place.ask('tcp', host=host, port=to, source=port, timeout=5)['name'], family)
+                for family, (_, place, host, to) in enumerate(self.to_virtual()) for port in range(20000, 20004)]
+
+    def ask_endpoints_from(self, ended):
+        """Their ports are free for connections to the endpoints themselves, as the socket hooks open them."""
+        direct = {'near': 'Pod to Pod', 'far': 'Pod to Pod of another node'}
+        for port, name, family in ended:
+            label = f'{direct[name]} {("IPv4", "IPv6")[family]}'
+            _, place, host, to = next(way for way in self.ways if way[0] == label)
+            assert place.ask('tcp', host=host, port=to, source=port, timeout=5)['name'] == name
 
     def answered(self):
         try:
@@ -210,7 +237,7 @@ def there_and_back(mode):
 
             # Back: it is started beside us, then we stop to balance.
             peer = kube_proxy.start(one, NODE, mode)
-            lab.until('kube-proxy is back', 60, lambda: of_kube_proxy(ruleset(one)))
+            lab.until('kube-proxy is back', 60, lambda: serves_all(ruleset(one)))
             time.sleep(3)
             agent.restart(services=False)
             lab.until('our rules of Services are gone', 60, lambda: not ours(one))
@@ -236,6 +263,7 @@ def to_plane_bpf_and_back(name, proxy=None):
         traffic = None
         try:
             lab.until('Services are served', 60, ground.answered)
+            ended = ground.ask_from_ports()
             # kube-proxy forgets what nf_conntrack knows of UDP to a Service without one of its own translations, so the node's
             # own would be balanced anew when it comes back.
             traffic = Traffic(ground.ways, any_udp='node to' if proxy else None)
@@ -248,13 +276,14 @@ def to_plane_bpf_and_back(name, proxy=None):
             lab.until('plane bpf carries the packets', 60, lambda: 'plane bpf carries the packets' in log_of(one))
             lab.until('the rules of netfilter are gone', 60,
                       lambda: not of_kube_proxy(ruleset(one)) and not any(word in ruleset(one) for word in ('services', 'fabric', 'handover-prerouting')))
+            ground.ask_endpoints_from(ended)
             time.sleep(2)
             assert not traffic.wrong, traffic.wrong[:8]
             there = traffic.asked
 
             if proxy:
                 peer = kube_proxy.start(one, NODE, proxy)
-                lab.until('kube-proxy is back', 60, lambda: of_kube_proxy(ruleset(one)))
+                lab.until('kube-proxy is back', 60, lambda: serves_all(ruleset(one)))
                 time.sleep(3)
             agent.restart(plane='netfilter', services=not proxy)
             lab.until('plane netfilter carries the packets', 60, lambda: 'plane netfilter carries the packets' in log_of(one))
@@ -290,6 +319,16 @@ def test_from_kube_proxy_in_nftables_mode_and_back():
 
 def test_from_kube_proxy_in_iptables_mode_and_back():
     there_and_back('iptables')
+
+
+def test_what_somebody_flushes_out_of_iptables_is_back():
+    with lab.Lab('tadopt-flush', '--nodes', '2', '--plane', 'netfilter', '--ip-family', 'dual', '--agent-flag=--proxy-mode=iptables') as one:
+        ground = Ground(one)
+        lab.until('Services are served', 60, ground.answered)
+        for command in 'iptables -t nat -F', 'ip6tables -t nat -F PREROUTING', 'nft flush ruleset':
+            one.exec(NODE, 'sh', '-c', command)
+            # Without the news it would be looked for only every 30 s.
+            lab.until(f'the rules are back after {command}', 20, ground.answered)
 
 
 if __name__ == '__main__':

@@ -144,6 +144,7 @@ Instruction decode_instruction(std::string_view bytes) {
   if (name == "dynset") return decode_dynset(data);
   if (name == "nat") return decode_nat(data);
   if (name == "masq") return decode_masquerade(data);
+  if (name == "notrack") return code::Notrack{};
   if (name == "counter") return code::Counter{};
   if (name == "reject") return decode_reject(data);
   return code::Foreign{name};

@@ -143,6 +143,7 @@ struct Encoder {
     Expression e(out, "masq");
     if (i.flags) out.u32(NFTA_MASQ_FLAGS, i.flags);
   }
+  void operator()(const code::Notrack&) const { Expression e(out, "notrack"); }
   void operator()(const code::Counter&) const { Expression e(out, "counter"); }
   void operator()(const code::Reject& i) const {
     Expression e(out, "reject");

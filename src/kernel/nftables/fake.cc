@@ -20,6 +20,7 @@ struct References {
     if (!verdict.chain.empty()) chains.push_back(verdict.chain);
   }
   void operator()(const Masquerade&) {}
+  void operator()(const Notrack&) {}
   void operator()(const Nat& nat) {
     if (const auto* map = std::get_if<FromMap>(&nat.to)) sets.push_back(map->map);
   }

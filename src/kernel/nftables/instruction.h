@@ -100,6 +100,9 @@ struct Masquerade {
   uint32_t flags = 0;  // NF_NAT_RANGE_*
   bool operator==(const Masquerade&) const = default;
 };
+struct Notrack {
+  bool operator==(const Notrack&) const = default;
+};
 struct Counter {
   bool operator==(const Counter&) const = default;
 };
@@ -116,7 +119,7 @@ struct Foreign {
 
 using Instruction =
     std::variant<LoadPayload, LoadMeta, StoreMeta, LoadCt, StoreCt, LoadFib, LoadRandom, LoadHash, LoadValue, Compare,
-                 Bitwise, Find, Update, Nat, Masquerade, Counter, Reject, Verdict, Foreign>;
+                 Bitwise, Find, Update, Nat, Masquerade, Notrack, Counter, Reject, Verdict, Foreign>;
 using Program = std::vector<Instruction>;
 
 }  // namespace causeway::nftables::code

@@ -132,6 +132,10 @@ class Lowering {
     put(code::Masquerade{masquerade.fully_random ? uint32_t{NF_NAT_RANGE_PROTO_RANDOM_FULLY} : 0});
     return ok();
   }
+  Status operator()(const Notrack&) {
+    put(code::Notrack{});
+    return ok();
+  }
   Status operator()(const Nat& nat) {
     need_family(nat.family);
     code::Nat code{.kind = uint32_t(nat.kind == Nat::Kind::Source ? NFT_NAT_SNAT : NFT_NAT_DNAT),

@@ -74,6 +74,7 @@ struct Printer {
   std::string operator()(const Masquerade& masquerade) const {
     return masquerade.fully_random ? "masquerade fully-random" : "masquerade";
   }
+  std::string operator()(const Notrack&) const { return "notrack"; }
   std::string operator()(const Nat& nat) const {
     std::string text = fmt::format("{} {} to ", nat.kind == Nat::Kind::Source ? "snat" : "dnat",
                                    nat.family == Family::V4 ? "ip" : "ip6");

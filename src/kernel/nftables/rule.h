@@ -109,6 +109,10 @@ struct Masquerade {
   bool fully_random = false;  // ports by chance, for both ends' sake: less collisions under load
   bool operator==(const Masquerade&) const = default;
 };
+// nf_conntrack leaves the packet alone: it neither tracks nor translates it. Only in chains before it (kRaw).
+struct Notrack {
+  bool operator==(const Notrack&) const = default;
+};
 struct Nat {
   enum class Kind : uint8_t { Source, Destination };
   Kind kind = Kind::Destination;
@@ -147,7 +151,8 @@ struct Update {
   bool operator==(const Update&) const = default;
 };
 
-using Statement = std::variant<Match, Lookup, VerdictMap, Verdict, Masquerade, Nat, SetMark, Counter, Reject, Update>;
+using Statement =
+    std::variant<Match, Lookup, VerdictMap, Verdict, Masquerade, Nat, Notrack, SetMark, Counter, Reject, Update>;
 
 struct Rule {
   std::vector<Statement> statements;

@@ -163,6 +163,8 @@ Section everything() {
           {{differs(Field::IifName, Tuple().name("lo")), match(Field::IpDaddr, cidr("127.0.0.0/8")), drop()},
            "what nobody may send"},
       }};
+  s.chains["all-raw"] = {.base = Base{ChainType::Filter, Hook::Prerouting, kRaw},
+                         .rules = {{{in(Field::IpSaddr, "all-addresses"), Notrack{}}}}};
   s.chains["all-filter"] = {
       .base = Base{ChainType::Filter, Hook::Forward, kFilter},
       .rules = {
