@@ -115,6 +115,7 @@ class Agent {
         wiring_(pod::kernel_wiring()),
         plane_(pod::plane_of(feed_)),
         pods_(pod::pod_source(watches_, model_, quick_api_)),
+        reservations_(pod::api_reservations(feed_, quick_api_, options_.node)),
         cni_(loop, workers_, *ground_.journal, *wiring_, *plane_, cni_options()),
         events_(api_, "causeway-agent", options_.node),
         announcer_(loop, workers_, api_, events_, options_.node, cni_places(options_)),
@@ -149,11 +150,14 @@ class Agent {
     if (face_ && options_.proxy_bind_hard && !face_->trouble().empty())
       co_return fail(Errc::Io, "bindAddressHardFail: {}", face_->trouble());
     CO_TRY(announcer_.start());
-    if (auto nodes = cluster::load_snapshot(options_.run + "/nodes")) {
-      for (const cluster::Node& node : *nodes) model_.put(node);
-      if (!nodes->empty()) log::info("resumed with {} Nodes of the snapshot", nodes->size());
+    if (auto known = cluster::load_snapshot(options_.run + "/nodes")) {
+      for (const cluster::Node& node : known->nodes) model_.put(node);
+      if (!known->nodes.empty()) log::info("resumed with {} Nodes of the snapshot", known->nodes.size());
+      reservations_known_ = known->reservations.has_value();
+      if (known->reservations)
+        for (const cluster::Reservation& reservation : *known->reservations) model_.put(reservation);
     } else {
-      log::warning("{}", nodes.error().message());
+      log::warning("{}", known.error().message());
     }
     watches_.start();
     CO_TRY(co_await know_this_node());
@@ -176,6 +180,7 @@ class Agent {
   pod::ServerOptions cni_options() {
     pod::ServerOptions options = ground_.cni;
     options.pods = pods_.get();
+    options.reservations = reservations_.get();
     options.tell = [this](const pod::Record& wish, std::string reason, std::string message) {
       if (wish.pod.name.empty()) return;  // a container without a Pod: its runtime has the error
       kube::ObjectReference about;
@@ -241,6 +246,12 @@ class Agent {
   // Gives the Node's Pod CIDRs to CNI as they come and change, and says whether Pods can use them.
   Task<Status> follow_node() {
     for (;; CO_TRY(co_await model_touched())) {
+      if (watches_.reservations_known() && !model_.synced(cluster::Source::Reservations)) {
+        // A server without the kind has none: what would be deleted only once they are known may go.
+        model_.set_synced(cluster::Source::Reservations);
+        feed_.touch();
+      }
+      reservations_known_ = reservations_known_ || watches_.reservations_known();
       std::string missing = why_no_pods();
       PodNetwork now{.uplink = model_.facts().uplink.name};
       if (missing.empty()) {
@@ -265,6 +276,9 @@ class Agent {
     if (!self) return fmt::format("the API server has no Node {} any more", options_.node);
     if (std::string refused = watches_.refused(); !refused.empty())
       return refused + "; the ClusterRole in deploy/causeway.yaml has what an agent needs";
+    if (!reservations_known_)
+      return "the API server has not told the reserved addresses yet" +
+             (watches_.trouble().empty() ? "" : ": " + watches_.trouble());
     if (std::string refused = fabric::refusal(*self, model_); !refused.empty()) return refused;
     if (self->pod_cidrs.empty())
       return fmt::format(
@@ -366,6 +380,7 @@ class Agent {
   std::unique_ptr<pod::Wiring> wiring_;
   std::unique_ptr<pod::Plane> plane_;
   std::unique_ptr<pod::PodSource> pods_;
+  std::unique_ptr<pod::Reservations> reservations_;
   pod::CniServer cni_;
   kube::EventRecorder events_;
   pod::Announcer announcer_;
@@ -373,6 +388,7 @@ class Agent {
   std::unique_ptr<pod::Listener> listener_;
   observe::Endpoint public_, private_;
   std::unique_ptr<http::Server> public_server_, private_server_;
+  bool reservations_known_ = false;  // which addresses are promised to whom: of the API server, or of the snapshot
   std::string waiting_for_ = "starting";
   PodNetwork network_;
   std::optional<service::NodeLoad> load_;

@@ -108,7 +108,12 @@ class Program {
   Task<Status> work() {
     controllers_.emplace(
         loop_, api_,
-        control::ControllersOptions{.enabled = plan_.enabled, .node_cidrs = plan_.node_cidrs, .host = host_name()});
+        control::ControllersOptions{
+            .enabled = plan_.enabled,
+            .node_cidrs = plan_.node_cidrs,
+            .host = host_name(),
+            .reservations = {.after_deletion = std::min<Duration>(30s, std::chrono::seconds(options_.address_grace)),
+                             .after_scaling = std::chrono::seconds(options_.address_grace)}});
     struct Drop {
       std::optional<control::Controllers>& controllers;
       ~Drop() { controllers.reset(); }

@@ -15,6 +15,7 @@ struct ControllerOptions {
   std::string kubeconfig;  // "": $KUBECONFIG, the Pod's service account, ~/.kube/config
   std::string controllers = "*";
   control::NodeIpamOptions node_ipam;
+  int64_t address_grace = 600;  // seconds that a kept address is unused before it is free
   bool leader_elect = false;
   std::string lease = "kube-system/causeway-controller";
   std::string observe = "127.0.0.1:9471";  // "" is off

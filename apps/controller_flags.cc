@@ -30,6 +30,12 @@ CLI::App* add_controller_command(CLI::App& program, ControllerOptions& options) 
                   "prefix length of a node's IPv6 CIDR (default: 64)")
       ->check(size);
   app->add_option("--cidr-allocator-type", ipam.cidr_allocator_type, "RangeAllocator")->capture_default_str();
+  app->add_option(
+         "--address-reservation-grace", options.address_grace,
+         "seconds that an address kept for a Pod (causeway.io/keep-addresses) stays its own while nothing makes the "
+         "Pod again, such as a StatefulSet that was scaled down")
+      ->capture_default_str()
+      ->check(CLI::Range(int64_t{0}, int64_t{365 * 86400}));
   app->add_flag("--leader-elect,!--no-leader-elect", options.leader_elect, "work only while holding a Lease");
   app->add_option("--leader-elect-lease", options.lease, "NAMESPACE/NAME of that Lease")->capture_default_str();
   app->add_option("--observe", options.observe, "ADDRESS:PORT of /healthz, /readyz, /metrics; empty: none")

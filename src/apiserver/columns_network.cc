@@ -33,6 +33,13 @@ constexpr Column kServiceCidrColumns[] = {
     {"CIDRs", "The ranges out of which Services get their addresses."},
     kAge,
 };
+constexpr Column kReservationColumns[] = {
+    kName,
+    {"Namespace", "Namespace of the Pod that the address is promised to."},
+    {"Pod", "Its name."},
+    {"Node", "Where it has the address now, or had it last."},
+    kAge,
+};
 constexpr Column kIpAddressColumns[] = {
     kName,
     {"ParentRef", "The object that has the address."},
@@ -166,6 +173,12 @@ json::array ip_address_cells(const json::object& object, WallTime now) {
   return {name_of(object), or_none(std::move(text)), age_of(object, now)};
 }
 
+json::array reservation_cells(const json::object& object, WallTime now) {
+  const json::object& spec = object_at(object, "spec");
+  return {name_of(object), text_at(spec, "podNamespace"), text_at(spec, "podName"),
+          or_none(std::string(text_at(spec, "nodeName"))), age_of(object, now)};
+}
+
 json::array policy_cells(const json::object& policy, WallTime now) {
   return {name_of(policy), format_selector(object_at(policy, "spec.podSelector")), age_of(policy, now)};
 }
@@ -176,6 +189,7 @@ TableView service_table() { return {kServiceColumns, service_cells}; }
 TableView endpoint_slice_table() { return {kSliceColumns, slice_cells}; }
 TableView endpoints_table() { return {kEndpointsColumns, endpoints_cells}; }
 TableView service_cidr_table() { return {kServiceCidrColumns, service_cidr_cells}; }
+TableView address_reservation_table() { return {kReservationColumns, reservation_cells}; }
 TableView ip_address_table() { return {kIpAddressColumns, ip_address_cells}; }
 TableView network_policy_table() { return {kPolicyColumns, policy_cells}; }
 

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "apiserver/event_view.h"
+#include "kube/api/causeway.h"
 #include "kube/api/types.h"
 
 namespace causeway::apiserver {
@@ -93,6 +94,10 @@ const std::vector<Kind>& kinds() {
        .table = endpoint_slice_table()},
       {.info = kube::IpAddress::kKind, .singular = "ipaddress", .short_names = {"ip"}, .table = ip_address_table()},
       {.info = kube::ServiceCidr::kKind, .singular = "servicecidr", .has_status = true, .table = service_cidr_table()},
+      {.info = kube::AddressReservation::kKind,
+       .singular = "addressreservation",
+       .short_names = {"addrres"},
+       .table = address_reservation_table()},
       {.info = kube::NetworkPolicy::kKind,
        .singular = "networkpolicy",
        .short_names = {"netpol"},

@@ -50,6 +50,7 @@ TableView service_table();
 TableView endpoint_slice_table();
 TableView endpoints_table();
 TableView service_cidr_table();
+TableView address_reservation_table();
 TableView ip_address_table();
 TableView network_policy_table();
 TableView node_table();

@@ -41,6 +41,7 @@ std::string_view to_string(Controller controller) {
     case Controller::EndpointSlice: return "endpointslice-controller";
     case Controller::Endpoints: return "endpoints-controller";
     case Controller::Mirroring: return "endpointslice-mirroring-controller";
+    case Controller::AddressReservation: return "address-reservation-controller";
   }
   return "";
 }
@@ -134,6 +135,7 @@ Controllers::Controllers(Loop& loop, kube::Client& api, ControllersOptions optio
   if (on(Controller::Endpoints))
     endpoints_objects_.emplace(loop, api, services_, pods_, endpoints_, *selection_, endpoints_events_);
   if (on(Controller::Mirroring)) mirroring_.emplace(loop, api, services_, endpoints_, slices_, mirroring_events_);
+  if (on(Controller::AddressReservation)) reservations_.emplace(loop, api, options.reservations);
   if (on(Controller::GarbageCollector)) {
     garbage_.emplace(loop, api);
     garbage_->follow(nodes_);
@@ -163,6 +165,7 @@ void Controllers::start() {
   if (endpoint_slices_ || mirroring_ || garbage_) slices_.start();
   if (endpoints_objects_ || mirroring_ || garbage_) endpoints_.start();
   if (garbage_) garbage_->start();
+  if (reservations_) reservations_->start();
 }
 
 std::string Controllers::waiting_for() const {
@@ -199,6 +202,7 @@ std::string Controllers::page() const {
   if (ipam_)
     for (const auto& set : ipam_->cidrs().sets())
       text += fmt::format("cluster CIDR {}: {} of {} blocks taken\n", set.cluster(), set.used(), set.capacity());
+  if (reservations_) text += fmt::format("{} kept addresses\n", reservations_->kept());
   if (garbage_) text += fmt::format("ownership of {} objects\n", garbage_->graph().size());
   return text;
 }

@@ -14,6 +14,7 @@
 #include "control/mirroring.h"
 #include "control/node_ipam.h"
 #include "control/replica_sets.h"
+#include "control/reservations.h"
 #include "control/scheduler.h"
 #include "control/stateful_sets.h"
 
@@ -31,12 +32,13 @@ enum class Controller {
   TaintEviction,
   EndpointSlice,
   Endpoints,
-  Mirroring
+  Mirroring,
+  AddressReservation
 };
 inline constexpr Controller kAllControllers[] = {
     Controller::NodeIpam,      Controller::Deployment, Controller::ReplicaSet,       Controller::StatefulSet,
     Controller::DaemonSet,     Controller::Scheduler,  Controller::GarbageCollector, Controller::TaintEviction,
-    Controller::EndpointSlice, Controller::Endpoints,  Controller::Mirroring};
+    Controller::EndpointSlice, Controller::Endpoints,  Controller::Mirroring,        Controller::AddressReservation};
 std::string_view to_string(Controller controller);  // "node-ipam-controller"
 
 // "*,-scheduler", "node-ipam-controller": names, all of them, all but some. Errors: Invalid, naming those there are.
@@ -46,6 +48,7 @@ struct ControllersOptions {
   std::set<Controller> enabled;
   std::optional<NodeCidrs> node_cidrs;  // needed by NodeIpam
   std::string host;                     // source of the Events
+  ReservationRules reservations;
 };
 
 // A Lease that shows another program doing this work, or "" (a real cluster has its own controllers and scheduler).
@@ -96,6 +99,7 @@ class Controllers {
   std::optional<EndpointsObjects> endpoints_objects_;
   std::optional<Mirroring> mirroring_;
   std::optional<GarbageCollector> garbage_;
+  std::optional<Reservations> reservations_;
 };
 
 }  // namespace causeway::control

@@ -15,7 +15,8 @@ void BpfApplier::changed(const cluster::ChangeSet& changes, const cluster::Model
   // While rows of a former life wait for their source to be complete, a row that appears may be one of them: look
   // again instead of writing what is there.
   if (!nodes_synced_ || !attachments_synced_) observed_ = false;
-  nodes_synced_ = model.synced(cluster::Source::Nodes);
+  // Routes lead to Nodes, and to single addresses that are reserved for a Pod of another one.
+  nodes_synced_ = model.synced(cluster::Source::Nodes) && model.synced(cluster::Source::Reservations);
   attachments_synced_ = model.synced(cluster::Source::Attachments);
   desired_.update(changes, model);
   // The kernel drops the routes of a link that goes down and the neighbours of one whose address changes.
@@ -129,7 +130,7 @@ struct BpfApplier::Pass : RowsPass {
   }
   void kernel_routes(bool puts) {
     auto may_remove = [&](const Cidr& to) {
-      return to.prefix() == to.address().bits() ? self.attachments_synced_ : self.nodes_synced_;
+      return self.nodes_synced_ && (to.prefix() != to.address().bits() || self.attachments_synced_);
     };
     net("kernel route", self.desired_.kernel_routes, puts, self.doors_.net, may_remove,
         [&](const Cidr& to, const KernelRoute* row) -> MaybeChange {

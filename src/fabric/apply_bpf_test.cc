@@ -86,6 +86,7 @@ struct Agent {
   }
   void sync() {
     model.set_synced(Source::Nodes);
+    model.set_synced(Source::Reservations);
     model.set_synced(Source::Attachments);
   }
   std::string apply() {
@@ -168,6 +169,7 @@ TEST_CASE("what is stale goes only after its source is complete") {
   CHECK(kernel.routes.rows.size() == 7);
   CHECK(kernel.pods.rows.size() == 1);
   second.model.set_synced(Source::Nodes);
+  second.model.set_synced(Source::Reservations);
   second.apply();
   CHECK(kernel.routes.rows.size() == 3);  // n2 and n3 are gone
   CHECK(kernel.peers.rows.empty());

@@ -29,7 +29,8 @@ void NftApplier::changed(const cluster::ChangeSet& changes, const cluster::Model
   // While rows of a former life wait for their source to be complete, a row that appears may be one of them: look
   // again instead of writing what is there.
   if (!nodes_synced_ || !attachments_synced_) observed_ = false;
-  nodes_synced_ = model.synced(cluster::Source::Nodes);
+  // Routes lead to Nodes, and to single addresses that are reserved for a Pod of another one.
+  nodes_synced_ = model.synced(cluster::Source::Nodes) && model.synced(cluster::Source::Reservations);
   attachments_synced_ = model.synced(cluster::Source::Attachments);
   desired_.update(changes, model);
   // The kernel drops the routes of a link that goes down.
@@ -125,7 +126,7 @@ struct NftApplier::Pass : RowsPass {
               std::map<Cidr, netlink::Route>& actual) {
     auto may_remove = [&](const Cidr& to) {
       const bool pod = table == netlink::kMainTable && to.prefix() == to.address().bits();
-      return pod ? self.attachments_synced_ : self.nodes_synced_;
+      return self.nodes_synced_ && (!pod || self.attachments_synced_);
     };
     net(name, rows, puts, self.doors_.net, may_remove, [&](const Cidr& to, const KernelRoute* row) -> MaybeChange {
       if (row) {

@@ -77,6 +77,7 @@ struct Agent {
   }
   void sync() {
     model.set_synced(Source::Nodes);
+    model.set_synced(Source::Reservations);
     model.set_synced(Source::Attachments);
   }
   std::string apply() {
@@ -158,6 +159,7 @@ TEST_CASE("what is stale goes only after its source is complete") {
   CHECK(kernel.routes() == routes);
   CHECK(kernel.nft.render() == table);
   second.model.set_synced(Source::Nodes);
+  second.model.set_synced(Source::Reservations);
   CHECK(second.apply() == "");
   CHECK(kernel.routes() ==
         "route unreachable 10.244.1.0/24 proto 202\n"

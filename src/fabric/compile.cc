@@ -190,17 +190,79 @@ Tables compile_node(const std::string& name, const Model& model, const Options& 
   return out;
 }
 
+// Whether somebody else than this node has the address now.
+bool is_elsewhere(const cluster::Reservation* reserved, const Model& model) {
+  return reserved && !reserved->node.empty() && reserved->node != model.facts().name && model.node(reserved->node);
+}
+
+bool covers(const Node& node, const Ip& ip) {
+  return std::ranges::any_of(node.pod_cidrs, [&](const Cidr& cidr) { return cidr.contains(ip); });
+}
+
+// A reserved address that lies outside of its node's own ranges: a route of its own on every node. Longest prefix wins,
+// on the owner of the range too.
+Tables compile_reservation(const Ip& ip, const Model& model, const Options& options) {
+  Tables out;
+  const cluster::Reservation* reserved = model.reservation(ip);
+  const NodeFacts& facts = model.facts();
+  if (!reserved || reserved->node.empty() || facts.uplink.ifindex == IfIndex{}) return out;
+  const Node* node = model.node(reserved->node);
+  if (!node || covers(*node, ip) || !refusal(*node, model).empty()) return out;
+  const Cidr prefix = host_cidr(ip);
+  // An address of a node stays the node's.
+  if (!model.nodes_at(ip).empty() || has_own(facts, ip)) {
+    out.refused[to_string(Key(ip))] = "it is an address of a node: no Pod can have it";
+    return out;
+  }
+  if (node->name == facts.name) {
+    out.routes.emplace(prefix, Route{.via = Via::LocalPods, .node = node->name});
+    const bool has_pod = !model.attachments_at(ip).empty();  // which then has a route of its own
+    if (options.plane == Plane::Netfilter)
+      lead_reserved_by_kernel(out, prefix, !has_pod, model, options);
+    else if (!has_pod)
+      out.kernel_routes.emplace(prefix, through_fabric(prefix, model, 0));
+    return out;
+  }
+  auto route = route_to(*node, prefix, false, model, options);
+  if (!route) {
+    out.refused[to_string(Key(ip))] = route.error().message();
+    return out;
+  }
+  if (options.plane == Plane::Bpf) {
+    KernelRoute kernel = through_fabric(prefix, model, route->mtu);
+    if (route->via == Via::Native) kernel.gateway = route->next_hop;
+    out.kernel_routes.emplace(prefix, kernel);
+  }
+  out.routes.emplace(prefix, std::move(*route));
+  if (options.plane == Plane::Netfilter) {
+    lead_by_kernel(out, *node, model, options);
+    // Who the next hop is, the Node's own rows say: a row has one owner.
+    const Tables of_node = compile_node(node->name, model, options);
+    std::erase_if(out.tunnel_neighbours,
+                  [&](const auto& row) { return of_node.tunnel_neighbours.contains(row.first); });
+    std::erase_if(out.forwarding, [&](const auto& row) { return of_node.forwarding.contains(row.first); });
+  }
+  return out;
+}
+
 Tables compile_attachment(const cluster::AttachmentKey& key, const Model& model, const Options& options) {
   Tables out;
   const cluster::Attachment* attachment = model.attachment(key);
   if (!attachment || attachment->foreign || model.facts().uplink.ifindex == IfIndex{}) return out;
   const std::string object = to_string(Key(key));
-  for (const Ip& ip : attachment->addresses)
+  for (const Ip& ip : attachment->addresses) {
     for (const auto& other : model.attachments_at(ip))
       if (other < key) {
         out.refused[object] = fmt::format("its address {} belongs to attachment {}", ip, other);
         return out;
       }
+    // A Pod that was replaced elsewhere while this node was cut off: the address is where its successor is.
+    if (const auto* reserved = model.reservation(ip); is_elsewhere(reserved, model)) {
+      out.refused[object] =
+          fmt::format("its address {} is that of Pod {} on node {} now", ip, reserved->pod, reserved->node);
+      return out;
+    }
+  }
   if (options.plane == Plane::Bpf) out.hooks[attachment->host_ifindex] = Hooks::Pod;
   for (const Ip& ip : attachment->addresses) {
     out.pods.emplace(ip, PodRow{.pod = attachment->pod,
@@ -269,6 +331,7 @@ Tables compile_one(const Key& key, const Model& model, const Options& options) {
   if (const auto* node = std::get_if<std::string>(&key)) return compile_node(*node, model, options);
   if (const auto* attachment = std::get_if<cluster::AttachmentKey>(&key))
     return compile_attachment(*attachment, model, options);
+  if (const auto* ip = std::get_if<Ip>(&key)) return compile_reservation(*ip, model, options);
   return compile_self(model, options);
 }
 
@@ -276,6 +339,7 @@ std::set<Key> all_keys(const Model& model) {
   std::set<Key> out{Key(SelfKey{})};
   for (const auto& [name, node] : model.nodes()) out.insert(Key(name));
   for (const auto& [key, attachment] : model.attachments()) out.insert(Key(key));
+  for (const auto& [ip, reservation] : model.reservations()) out.insert(Key(ip));
   return out;
 }
 
@@ -300,14 +364,25 @@ std::set<Key> keys(const cluster::ChangeSet& changes, const Model& model) {
   }
 
   auto touch_attachment = [&](const cluster::Attachment& attachment) {
-    for (const Ip& ip : attachment.addresses)
+    for (const Ip& ip : attachment.addresses) {
       for (const auto& other : model.attachments_at(ip)) out.insert(Key(other));
+      if (model.reservation(ip)) out.insert(Key(ip));
+    }
   };
   for (const auto& [key, before] : changes.attachments) {
     out.insert(Key(key));
     if (before) touch_attachment(*before);
     if (const auto* now = model.attachment(key)) touch_attachment(*now);
   }
+
+  // Few, and each depends on whose ranges and addresses are where.
+  auto touch_reservation = [&](const Ip& ip) {
+    out.insert(Key(ip));
+    for (const auto& holder : model.attachments_at(ip)) out.insert(Key(holder));
+  };
+  for (const auto& [ip, before] : changes.reservations) touch_reservation(ip);
+  if (!changes.nodes.empty())
+    for (const auto& [ip, reservation] : model.reservations()) touch_reservation(ip);
   return out;
 }
 

@@ -87,6 +87,14 @@ void lead_by_kernel(Tables& out, const Model& model, const Options& options) {
   stay_unmasqueraded(out, model, options);
 }
 
+void lead_reserved_by_kernel(Tables& out, const Cidr& prefix, bool unreachable, const Model& model,
+                             const Options& options) {
+  if (unreachable) out.kernel_routes.emplace(prefix, KernelRoute{.unreachable = true});
+  out.masquerade_from.emplace(prefix, Present{});
+  if (!tunnels_of(model.facts(), model.self(), options).empty()) out.rules.emplace(prefix, Present{});
+  stay_unmasqueraded(out, model, options);
+}
+
 void lead_by_kernel(Tables& out, const Node& node, const Model& model, const Options& options) {
   const Mac mac = tunnel_mac(node.name);
   for (const auto& [prefix, route] : out.routes) {

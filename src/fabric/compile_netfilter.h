@@ -14,6 +14,11 @@ void lead_by_kernel(Tables& out, const cluster::Model& model, const Options& opt
 // The same for the rows of another node.
 void lead_by_kernel(Tables& out, const cluster::Node& node, const cluster::Model& model, const Options& options);
 
+// A reserved address of a Pod of this node, outside of its ranges: what compile_self has for those. `unreachable`: no
+// Pod has it at the moment.
+void lead_reserved_by_kernel(Tables& out, const Cidr& prefix, bool unreachable, const cluster::Model& model,
+                             const Options& options);
+
 // What the node's tunnel devices have as their MAC, on all nodes alike without any exchange: a hash of its name.
 Mac tunnel_mac(std::string_view node);
 

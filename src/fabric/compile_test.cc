@@ -36,6 +36,10 @@ struct Chaos {
                                              "2001:db8::2",  "2001:db8:1::2", "10.244.2.200"};
     return ip(kAddresses[pick(std::size(kAddresses))]);
   }
+  Ip reserved() {
+    static const char* const kElsewhere[] = {"10.244.2.200", "10.244.1.9", "172.20.0.5", "192.0.2.2", "fd00:1::6"};
+    return pick(3) ? ip(kElsewhere[pick(std::size(kElsewhere))]) : Ip::v4(0x0af40005 + pick(4));
+  }
   void facts() {
     cluster::NodeFacts facts{.name = "n0"};
     facts.uplink = {.name = "eth0", .ifindex = IfIndex{2 + pick(2)}, .mtu = pick(3) ? 1500u : 1340u};
@@ -46,7 +50,7 @@ struct Chaos {
     model.set_facts(std::move(facts));
   }
   void step() {
-    switch (pick(10)) {
+    switch (pick(13)) {
       case 0: facts(); break;
       case 1:
       case 2: model.remove_node(node_name()); break;
@@ -60,6 +64,11 @@ struct Chaos {
         break;
       }
       case 5: model.remove(cluster::AttachmentKey{"c" + std::to_string(pick(5)), "eth0"}); break;
+      case 6: model.remove_reservation(reserved()); break;
+      case 7:
+      case 8:
+        model.put(cluster::Reservation{.address = reserved(), .pod = {"a", "b"}, .node = pick(5) ? node_name() : ""});
+        break;
       default: {
         cluster::Node node{.name = node_name(), .created = pick(5)};
         for (unsigned i = pick(3); i > 0; --i) node.addresses.push_back(address());
@@ -127,4 +136,64 @@ TEST_CASE("the Pods' MTU leaves room for the outer header of the node's own fami
   CHECK(pod_mtu(facts, v4, {.mode = Mode::Auto}) == 1450);
   CHECK(pod_mtu(facts, v6, {.mode = Mode::Vxlan}) == 1430);
   CHECK(pod_mtu(facts, v6, {.mode = Mode::HostGw}) == 1500);
+}
+
+TEST_CASE("a reserved address leads to the node that has it, on every node, on both planes") {
+  const auto node = [](const char* name, const char* address, const char* range) {
+    return cluster::Node{.name = name, .addresses = {ip(address)}, .pod_cidrs = {cidr(range)}};
+  };
+  const auto tables = [&](const char* self, const char* address, Plane plane, Mode mode, const char* where,
+                          bool attached) {
+    Model model;
+    cluster::NodeFacts facts{.name = self};
+    facts.uplink = {.name = "eth0", .ifindex = IfIndex{2}, .mtu = 1500, .addresses = {{ip(address), 24}}};
+    model.set_facts(facts);
+    model.put(node("n1", "192.0.2.1", "10.244.1.0/24"));
+    model.put(node("n2", "192.0.2.2", "10.244.2.0/24"));
+    model.put(node("n3", "192.0.2.3", "10.244.3.0/24"));
+    model.put(cluster::Reservation{.address = ip("10.244.1.7"), .pod = {"shop", "db-0"}, .node = where});
+    if (attached)
+      model.put(cluster::Attachment{.key = {"c", "eth0"},
+                                    .pod = {"shop", "db-0"},
+                                    .addresses = {ip("10.244.1.7")},
+                                    .host_ifname = "cw1",
+                                    .host_ifindex = IfIndex{9}});
+    std::string text;
+    const std::string all = render(compile(model, {.mode = mode, .plane = plane}));
+    for (size_t at = 0; at < all.size();) {
+      const size_t end = all.find('\n', at);
+      const std::string line = all.substr(at, end - at);
+      if (line.find("10.244.1.7") != std::string::npos) text += line + "\n";
+      at = end + 1;
+    }
+    return text;
+  };
+  // The owner of the range, and a third node.
+  for (const auto& [self, address] : {std::pair("n1", "192.0.2.1"), std::pair("n3", "192.0.2.3")}) {
+    CHECK(tables(self, address, Plane::Bpf, Mode::Vxlan, "n2", false) ==
+          "route 10.244.1.7/32 overlay pods-of n2 dev 2 via 192.0.2.2 vtep 192.0.2.2 from " + std::string(address) +
+              " mtu 1450\nkernel-route 10.244.1.7/32 dev 2 via 169.254.202.1 src " + address + " mtu 1450\n");
+    CHECK(tables(self, address, Plane::Netfilter, Mode::Vxlan, "n2", false) ==
+          "route 10.244.1.7/32 overlay pods-of n2 dev 2 via 192.0.2.2 vtep 192.0.2.2 from " + std::string(address) +
+              " mtu 1450\nkernel-route 10.244.1.7/32 dev causeway.vxlan4 via 192.0.2.2 src " + address + " mtu 1450\n");
+    for (const Plane plane : {Plane::Bpf, Plane::Netfilter})
+      CHECK(tables(self, address, plane, Mode::HostGw, "n2", false) ==
+            "route 10.244.1.7/32 native pods-of n2 dev 2 via 192.0.2.2 mtu 1500\n"
+            "kernel-route 10.244.1.7/32 dev 2 via 192.0.2.2 src " +
+                std::string(address) + " mtu 1500\n");
+  }
+  // Where it is: its Pod, or nobody yet.
+  CHECK(tables("n2", "192.0.2.2", Plane::Bpf, Mode::Vxlan, "n2", true) ==
+        "route 10.244.1.7/32 local-pods pods-of n2\npod 10.244.1.7 shop/db-0 dev 9 mac 00:00:00:00:00:00 host-mac "
+        "00:00:00:00:00:00\nkernel-route 10.244.1.7/32 dev 9 src 192.0.2.2\n");
+  CHECK(tables("n2", "192.0.2.2", Plane::Netfilter, Mode::Vxlan, "n2", false) ==
+        "route 10.244.1.7/32 local-pods pods-of n2\nkernel-route 10.244.1.7/32 unreachable\n"
+        "rule from 10.244.1.7/32: pod-routes\nmasquerade from 10.244.1.7/32\n");
+  // Back in the range that holds it there is nothing to say; while nobody has it, neither.
+  CHECK(tables("n3", "192.0.2.3", Plane::Bpf, Mode::Vxlan, "n1", false) == "");
+  CHECK(tables("n3", "192.0.2.3", Plane::Bpf, Mode::Vxlan, "", false) == "");
+  // A Pod that was replaced elsewhere while its node was cut off has lost it.
+  CHECK(tables("n1", "192.0.2.1", Plane::Bpf, Mode::Vxlan, "n2", true)
+            .find("refused attachment c/eth0: its address "
+                  "10.244.1.7 is that of Pod shop/db-0 on node n2 now") != std::string::npos);
 }

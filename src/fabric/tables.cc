@@ -39,6 +39,7 @@ std::string text(std::string_view table, const Cidr& to, const KernelRoute& rout
 std::string to_string(const Key& key) {
   if (const auto* node = std::get_if<std::string>(&key)) return "node " + *node;
   if (const auto* attachment = std::get_if<cluster::AttachmentKey>(&key)) return "attachment " + to_string(*attachment);
+  if (const auto* ip = std::get_if<Ip>(&key)) return "address " + to_string(*ip);
   return "self";
 }
 

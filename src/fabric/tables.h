@@ -12,8 +12,9 @@ namespace causeway::fabric {
 struct SelfKey {
   auto operator<=>(const SelfKey&) const = default;
 };
-using Key = std::variant<SelfKey, std::string /* name of a Node */, cluster::AttachmentKey>;
-// "self", "node n2", "attachment 4f2a/eth0": as cluster::object_of() says it.
+using Key =
+    std::variant<SelfKey, std::string /* name of a Node */, cluster::AttachmentKey, Ip /* a reserved address */>;
+// "self", "node n2", "attachment 4f2a/eth0": as cluster::object_of() says it; "address 10.244.1.7".
 std::string to_string(const Key& key);
 
 enum class Via : uint8_t {

@@ -83,12 +83,15 @@ Status AddressBlock::available(TimePoint now) const {
   if (fresh_ > 0) return ok();
   if (!released_.empty() && now - released_.front().when >= cooldown_) return ok();
   return fail(Errc::Exhausted,
-              "Pod CIDR {} has no free address: {} of {} are held by Pods, {} were released less than {} s ago", cidr_,
-              held_, capacity_, cooling(now), std::chrono::duration_cast<std::chrono::seconds>(cooldown_).count());
+              "Pod CIDR {} has no free address: {} of {} are held by Pods, {} were released less than {} s ago{}",
+              cidr_, held_, capacity_, cooling(now),
+              std::chrono::duration_cast<std::chrono::seconds>(cooldown_).count(),
+              reserved_waiting_ ? fmt::format(", {} are reserved", reserved_waiting_) : "");
 }
 
 void AddressBlock::take_out(uint32_t offset) {
   if (states_[offset] == State::Fresh) --fresh_;
+  if (states_[offset] == State::Reserved) --reserved_waiting_;
   if (states_[offset] == State::Released)
     std::erase_if(released_, [&](const Release& release) { return release.offset == offset; });
 }
@@ -111,12 +114,32 @@ Status AddressBlock::take(const Ip& ip) {
                                                              : "broadcast address",
                   cidr_);
     case State::Fresh:
-    case State::Released: break;
+    case State::Released:
+    case State::Reserved: break;
   }
   take_out(*offset);
   states_[*offset] = State::Held;
   ++held_;
   return ok();
+}
+
+void AddressBlock::set_reserved(const std::set<Ip>& ips, TimePoint now) {
+  std::set<uint32_t> next;
+  for (const auto& ip : ips)
+    if (const auto offset = offset_of(ip)) next.insert(*offset);
+  for (const uint32_t offset : reserved_) {
+    if (next.contains(offset) || states_[offset] != State::Reserved) continue;
+    --reserved_waiting_;
+    states_[offset] = State::Released;
+    released_.push_back({offset, now});
+  }
+  reserved_ = std::move(next);
+  for (const uint32_t offset : reserved_) {
+    if (states_[offset] != State::Fresh && states_[offset] != State::Released) continue;
+    take_out(offset);
+    states_[offset] = State::Reserved;
+    ++reserved_waiting_;
+  }
 }
 
 std::vector<AddressBlock::Span> AddressBlock::explain(TimePoint now) const {
@@ -128,6 +151,7 @@ std::vector<AddressBlock::Span> AddressBlock::explain(TimePoint now) const {
     switch (states_[offset]) {
       case State::Fresh: break;
       case State::Held: span.use = Use::Held; break;
+      case State::Reserved: span.use = Use::Reserved; break;
       case State::Excluded: span.use = use_of_excluded(offset); break;
       case State::Released:
         span.left = left[offset];
@@ -167,6 +191,11 @@ std::optional<uint32_t> AddressBlock::let_go(const Ip& ip, State next) {
   const auto offset = offset_of(ip);
   if (!offset || states_[*offset] != State::Held) return std::nullopt;
   --held_;
+  if (!excluded(*offset) && reserved_.contains(*offset)) {
+    states_[*offset] = State::Reserved;
+    ++reserved_waiting_;
+    return std::nullopt;
+  }
   if (!excluded(*offset)) {
     states_[*offset] = next;
     return offset;

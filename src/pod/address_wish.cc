@@ -34,17 +34,23 @@ CniResult<std::vector<Ip>> parse_addresses(std::string_view text) {
 
 }  // namespace
 
-CniResult<std::vector<Ip>> address_wish(const cluster::Labels& annotations, const std::vector<Ip>& asked) {
-  std::vector<Ip> wish = asked;
-  const auto text = annotations.find(std::string(kPodAddresses));
-  if (text == annotations.end()) return wish;
-  const auto own = parse_addresses(text->second);
-  if (!own) return std::unexpected(own.error());
-  for (const Ip& ip : *own) {
-    const auto other = std::ranges::find(asked, ip.family(), &Ip::family);
-    if (other != asked.end() && *other != ip)
-      return refuse(fmt::format("annotation {} asks for {}, the runtime for {}", kPodAddresses, ip, *other));
-    if (other == asked.end()) wish.push_back(ip);
+CniResult<AddressWish> address_wish(const cluster::Labels& annotations, const std::vector<Ip>& asked) {
+  AddressWish wish{.addresses = asked};
+  if (const auto text = annotations.find(std::string(kPodAddresses)); text != annotations.end()) {
+    auto own = parse_addresses(text->second);
+    if (!own) return std::unexpected(std::move(own.error()));
+    for (const Ip& ip : *own) {
+      const auto other = std::ranges::find(asked, ip.family(), &Ip::family);
+      if (other != asked.end() && *other != ip)
+        return refuse(fmt::format("annotation {} asks for {}, the runtime for {}", kPodAddresses, ip, *other));
+      if (other == asked.end()) wish.addresses.push_back(ip);
+    }
+  }
+  if (const auto text = annotations.find(std::string(kKeepAddresses)); text != annotations.end()) {
+    if (text->second != "true" && text->second != "false")
+      return refuse(
+          fmt::format("annotation {}: \"{}\" is neither \"true\" nor \"false\"", kKeepAddresses, text->second));
+    wish.keep = text->second == "true";
   }
   return wish;
 }

@@ -96,6 +96,14 @@ void Ipam::set_blocks(const std::vector<Cidr>& cidrs, TimePoint now) {
   for (const auto& [key, record] : state_.records)
     for (const auto& ip : own_addresses(record))
       if (auto* block = block_of(ip)) block->hold(ip);
+  set_reservations(std::move(reservations_), now);
+}
+
+void Ipam::set_reservations(std::map<Ip, cluster::PodKey> reservations, TimePoint now) {
+  reservations_ = std::move(reservations);
+  std::set<Ip> addresses;
+  for (const auto& [ip, pod] : reservations_) addresses.insert(ip);
+  for (auto& block : blocks_) block.set_reserved(addresses, now);
 }
 
 std::vector<Cidr> Ipam::blocks() const {
@@ -112,16 +120,26 @@ Status Ipam::take_by_name(const Ip& ip, const cluster::PodKey& pod) {
                 other->pod.name.empty() ? "container " + to_string(other->key)
                                         : fmt::format("Pod {} ({})", other->pod, other->key));
   }
+  const auto reserved = reservations_.find(ip);
+  if (reserved != reservations_.end() && reserved->second != pod)
+    return fail(Errc::Denied, "address {} is reserved for Pod {}", ip, reserved->second);
   auto* block = block_of(ip);
-  if (!block) {
+  // Outside of the node's own ranges only what was promised, and is hence announced to the other nodes.
+  if (!block && reserved == reservations_.end()) {
     std::string ranges;
     for (const auto& mine : blocks_)
       if (mine.cidr().family() == ip.family()) ranges += (ranges.empty() ? "" : ", ") + to_string(mine.cidr());
     if (ranges.empty())
       return fail(Errc::Denied, "address {} is of a family that Pods of this node have no addresses of", ip);
-    return fail(Errc::Denied, "address {} is outside of this node's ranges ({})", ip, ranges);
+    return fail(Errc::Denied, "address {} is outside of this node's ranges ({}){}", ip, ranges,
+                pod.name.empty() ? "" : fmt::format(", and no AddressReservation promises it to Pod {}", pod));
   }
-  if (auto taken = block->take(ip); !taken) return fail(Errc::Denied, "{}", taken.error().message());
+  if (!block) return ok();
+  auto taken = block->take(ip);
+  // Reserved, and beyond what the block gives out by itself: nobody else has it.
+  if (!taken && reserved != reservations_.end() && taken.error().code() == Errc::Invalid && !block->gives_out(ip))
+    return ok();
+  if (!taken) return fail(Errc::Denied, "{}", taken.error().message());
   return ok();
 }
 
@@ -211,7 +229,7 @@ void Ipam::forget(const Key& key, std::optional<TimePoint> released) {
       block->release(ip, *released);
     else if (block)
       block->give_back(ip);
-    else if (released)
+    else if (released && !reservations_.contains(ip))
       state_.cooling.push_back({ip, *released});
   }
   state_.records.erase(found);
@@ -257,7 +275,8 @@ const Record* Ipam::holder(const Ip& ip) const {
 std::vector<Ipam::Explained> Ipam::explain(TimePoint now) const {
   std::vector<Explained> all;
   for (const auto& block : blocks_)
-    all.push_back({block.cidr(), block.capacity(), block.held(), block.cooling(now), block.explain(now)});
+    all.push_back(
+        {block.cidr(), block.capacity(), block.held(), block.cooling(now), block.reserved(), block.explain(now)});
   return all;
 }
 

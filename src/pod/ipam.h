@@ -54,10 +54,14 @@ class Ipam {
   void set_blocks(const std::vector<Cidr>& cidrs, TimePoint now);
   std::vector<Cidr> blocks() const;
 
-  // One address of every block, or none. Takes key, namespace and Pod from `wish`; `wanted` are addresses of the blocks
-  // by name, at most one for each family. AlreadyExists: the key has some. Denied: one that is wanted is taken,
-  // outside, or of a family without a block; Unavailable: an earlier life of this Pod still has it. Exhausted: the
-  // message says by whom.
+  // Whose each reserved address is (cluster/model: AddressReservation), wherever it lies. Nobody else gets it.
+  void set_reservations(std::map<Ip, cluster::PodKey> reservations, TimePoint now);
+  const std::map<Ip, cluster::PodKey>& reservations() const { return reservations_; }
+
+  // One address of every block, or none. Takes key, namespace and Pod from `wish`; `wanted` are addresses by name, at
+  // most one for each family, of a block or reserved for this Pod. AlreadyExists: the key has some. Denied: one that is
+  // wanted is taken, another's, outside or of a family without a block; Unavailable: an earlier life of this Pod still
+  // has it. Exhausted: the message says by whom.
   Result<Lease> reserve(Record wish, TimePoint now, const std::vector<Ip>& wanted = {});
   // Keeps an attachment whose addresses another plugin gave (Role::Chained): they are of no block here, neither held
   // nor cooled. AlreadyExists: the key is taken.
@@ -74,7 +78,7 @@ class Ipam {
   // Every address of the blocks, block by block.
   struct Explained {
     Cidr block;
-    uint64_t capacity = 0, held = 0, cooling = 0;
+    uint64_t capacity = 0, held = 0, cooling = 0, reserved = 0;
     std::vector<AddressBlock::Span> spans;
   };
   std::vector<Explained> explain(TimePoint now) const;
@@ -90,7 +94,7 @@ class Ipam {
   Result<Lease> keep(Record wish);
   void abandon(const Key& key, std::optional<TimePoint> used);
   void forget(const Key& key, std::optional<TimePoint> released);
-  // Takes it out of its block. Denied, with the reason.
+  // Takes it out of its block, if it is of one. Denied, with the reason.
   Status take_by_name(const Ip& ip, const cluster::PodKey& pod);
   void give_back(const Ip& ip);
   std::string holders() const;
@@ -103,6 +107,7 @@ class Ipam {
   Journal journal_;
   std::vector<AddressBlock> blocks_;
   std::map<Ip, Key> by_address_;
+  std::map<Ip, cluster::PodKey> reservations_;
 };
 
 }  // namespace causeway::pod

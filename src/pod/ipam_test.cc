@@ -253,6 +253,42 @@ TEST_CASE("an alias carries what the journal needs") {
   CHECK(to_string(mac_of(ip("169.254.1.1"))) == "0a:58:a9:fe:01:01");
 }
 
+TEST_CASE("a reserved address is given to whom it is promised, and to nobody else") {
+  FaultStorage storage;
+  auto ipam = open_ipam(storage, {cidr("10.1.0.0/30")});
+  const auto ask = [&](const char* container, const char* pod, std::vector<Ip> wanted, TimePoint now = at(0)) {
+    Record record = wish(container);
+    record.pod.name = pod;
+    auto lease = ipam->reserve(std::move(record), now, wanted);
+    if (!lease) return std::string(to_string(lease.error().code())) + ": " + lease.error().message();
+    const auto got = to_string(lease->record().addresses.front());
+    REQUIRE(std::move(*lease).commit(7));
+    return got;
+  };
+  ipam->set_reservations({{ip("10.1.0.2"), {"shop", "db-0"}}, {ip("10.9.0.9"), {"shop", "db-1"}}}, at(0));
+  CHECK(ask("a", "x", {}) == "10.1.0.0");
+  CHECK(ask("b", "x", {}) == "10.1.0.1");
+  CHECK(ask("c", "x", {}) == "10.1.0.3");
+  CHECK(ask("d", "x", {})
+            .find("3 of 4 are held by Pods, 0 were released less than 30 s ago, 1 are reserved; of this "
+                  "node's attachments 3 by namespace shop") != std::string::npos);
+  CHECK(ask("d", "x", {ip("10.1.0.2")}).ends_with("address 10.1.0.2 is reserved for Pod shop/db-0"));
+  CHECK(ask("e", "db-0", {ip("10.1.0.2")}) == "10.1.0.2");
+  CHECK(ask("f", "db-0", {ip("10.1.0.2")})
+            .ends_with("address 10.1.0.2 is still held by an earlier life of Pod shop/db-0 (e/eth0)"));
+  // Elsewhere, and promised.
+  CHECK(ask("g", "db-1", {ip("10.9.0.9")}) == "10.9.0.9");
+  // Let go of, it waits for its owner, not for the cooldown, and for nobody else.
+  CHECK(ipam->release({"e", "eth0"}, at(1)));
+  CHECK(ask("h", "x", {}, at(100)).find("has no free address") != std::string::npos);
+  CHECK(ask("i", "db-0", {ip("10.1.0.2")}, at(2)) == "10.1.0.2");
+  CHECK(ipam->release({"i", "eth0"}, at(3)));
+  // No longer promised, it cools: another node may have used it until now.
+  ipam->set_reservations({}, at(200));
+  CHECK(ask("j", "x", {}, at(229)).find("1 were released less than 30 s ago") != std::string::npos);
+  CHECK(ask("j", "x", {}, at(230)) == "10.1.0.2");
+}
+
 TEST_CASE("addresses by name: what is refused, and by which reason") {
   FaultStorage storage;
   auto ipam = open_ipam(storage, {cidr("10.1.0.0/24")});
@@ -271,7 +307,9 @@ TEST_CASE("addresses by name: what is refused, and by which reason") {
   CHECK(ask("b", "10.1.0.0").ends_with("10.1.0.0 is the network address of 10.1.0.0/24"));
   CHECK(ask("b", "10.1.0.1").ends_with("10.1.0.1 is the node's own address of 10.1.0.0/24"));
   CHECK(ask("b", "10.1.0.255").ends_with("10.1.0.255 is the broadcast address of 10.1.0.0/24"));
-  CHECK(ask("b", "10.2.0.5").ends_with("address 10.2.0.5 is outside of this node's ranges (10.1.0.0/24)"));
+  CHECK(ask("b", "10.2.0.5")
+            .ends_with("address 10.2.0.5 is outside of this node's ranges (10.1.0.0/24), and no "
+                       "AddressReservation promises it to Pod shop/web-1"));
   CHECK(ask("b", "fd00::5").ends_with("address fd00::5 is of a family that Pods of this node have no addresses of"));
   CHECK(ipam->records().size() == 1);  // nothing of what was refused stays
   // Its own address, at once again: what the cooldown protects from is another Pod.
@@ -291,6 +329,19 @@ TEST_CASE("an address by name is its Pod's again after a restart, before anythin
   CHECK(ipam->holder(ip("10.1.0.1")) == nullptr);
 }
 
+TEST_CASE("what was reserved is known again after a restart, before anything is given out") {
+  FaultStorage storage;
+  {
+    auto ipam = open_ipam(storage, {cidr("10.1.0.0/30")});
+    ipam->set_reservations({{ip("10.9.0.9"), {"shop", "web-1"}}}, at(0));
+    auto lease = ipam->reserve(wish("a"), at(0), {ip("10.9.0.9")}).value();
+    REQUIRE(std::move(lease).commit(7));
+  }
+  auto ipam = open_ipam(storage, {cidr("10.1.0.0/30")});
+  CHECK(ipam->holder(ip("10.9.0.9"))->key.container == "a");
+  CHECK(ipam->holder(ip("10.1.0.2")) == nullptr);
+}
+
 TEST_CASE("a clock that jumps frees no address too early for good, and none stays cooling for ever") {
   FaultStorage storage;
   auto ipam = open_ipam(storage, {cidr("10.1.0.0/31")}, at(1000));
@@ -308,6 +359,7 @@ TEST_CASE("a clock that jumps frees no address too early for good, and none stay
 TEST_CASE("every address of a range is explained") {
   FaultStorage storage;
   auto ipam = open_ipam(storage, {cidr("10.1.0.0/28"), cidr("fd00::/64")});
+  ipam->set_reservations({{ip("10.1.0.9"), {"shop", "db-0"}}}, at(0));
   CHECK(add(*ipam, "a") == "10.1.0.2 fd00::2");
   CHECK(add(*ipam, "b") == "10.1.0.3 fd00::3");
   CHECK(ipam->release({"b", "eth0"}, at(10)));
@@ -321,7 +373,8 @@ TEST_CASE("every address of a range is explained") {
   };
   CHECK(text == line("10.1.0.0", "10.1.0.0", Use::Network) + line("10.1.0.1", "10.1.0.1", Use::Gateway) +
                     line("10.1.0.2", "10.1.0.2", Use::Held) + line("10.1.0.3", "10.1.0.3", Use::Cooling, 25) +
-                    line("10.1.0.4", "10.1.0.14", Use::Free) + line("10.1.0.15", "10.1.0.15", Use::Broadcast) +
+                    line("10.1.0.4", "10.1.0.8", Use::Free) + line("10.1.0.9", "10.1.0.9", Use::Reserved) +
+                    line("10.1.0.10", "10.1.0.14", Use::Free) + line("10.1.0.15", "10.1.0.15", Use::Broadcast) +
                     line("fd00::", "fd00::", Use::Network) + line("fd00::1", "fd00::1", Use::Gateway) +
                     line("fd00::2", "fd00::2", Use::Held) + line("fd00::3", "fd00::3", Use::Cooling, 25) +
                     line("fd00::4", "fd00::ffff", Use::Free) +

@@ -114,6 +114,12 @@ void compare_addresses(const Look& look, const Model& model, std::vector<std::st
     for (const Ip& ip : record.addresses) {
       if (const auto [other, first] = seen.emplace(ip, &record); !first)
         out.push_back(fmt::format("{} is held twice: by {} and by {}", ip, other->second->key, record.key));
+      const auto* reserved = model.reservation(ip);
+      if (reserved && reserved->pod != record.pod)
+        out.push_back(fmt::format("{} has {}, which is reserved for Pod {}", name_of(record), ip, reserved->pod));
+      else if (reserved && !reserved->node.empty() && reserved->node != look.node)
+        out.push_back(fmt::format("{} has {}, which Pod {} has on node {} now", name_of(record), ip, reserved->pod,
+                                  reserved->node));
     }
   }
   for (const Record& record : look.records)
@@ -163,6 +169,7 @@ std::string_view use_name(AddressBlock::Use use) {
     case AddressBlock::Use::Free: return "free";
     case AddressBlock::Use::Held: return "held";
     case AddressBlock::Use::Cooling: return "cooling";
+    case AddressBlock::Use::Reserved: return "reserved";
     case AddressBlock::Use::Network: return "network";
     case AddressBlock::Use::Gateway: return "node";
     case AddressBlock::Use::Broadcast: return "broadcast";
@@ -177,9 +184,10 @@ struct Said {
 };
 
 // What there is to say of an address beside its use.
-Said explain(const Look& look, const Ip& ip, AddressBlock::Use use, Duration left) {
+Said explain(const Look& look, const Model& model, const Ip& ip, AddressBlock::Use use, Duration left) {
   Said said;
   said.fields["use"] = text(use_name(use));
+  const auto* reserved = model.reservation(ip);
   const auto holder = std::ranges::find_if(look.records, [&](const Record& record) {
     return std::ranges::find(record.addresses, ip) != record.addresses.end();
   });
@@ -190,6 +198,7 @@ Said explain(const Look& look, const Ip& ip, AddressBlock::Use use, Duration lef
     said.fields["container"] = text(holder->key.container);
     said.fields["interface"] = text(holder->key.ifname);
     if (!holder->pod.name.empty()) said.fields["pod"] = text(to_string(holder->pod));
+    if (reserved) said.words += ", reserved";
   } else if (use == AddressBlock::Use::Cooling) {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(left).count();
     said.words = fmt::format("cooling, free in {} s", seconds);
@@ -198,6 +207,13 @@ Said explain(const Look& look, const Ip& ip, AddressBlock::Use use, Duration lef
     said.words = "unused: no node has so many Pods";
   } else {
     said.words = use_name(use);
+  }
+  if (reserved) {
+    said.fields["reservedFor"] = text(to_string(reserved->pod));
+    if (!reserved->node.empty()) said.fields["onNode"] = text(reserved->node);
+    if (use == AddressBlock::Use::Reserved)
+      said.words = fmt::format("reserved for Pod {}{}", reserved->pod,
+                               reserved->node.empty() ? ", which never ran" : ", on node " + reserved->node);
   }
   return said;
 }
@@ -272,12 +288,12 @@ std::string list_addresses(const Look& look, const Model& model, bool as_json) {
   std::string out = fmt::format("node {}\n", look.node);
   json::array blocks;
   for (const auto& block : look.blocks) {
-    out +=
-        fmt::format("{}: {} for Pods, {} held, {} cooling\n", block.block, block.capacity, block.held, block.cooling);
+    out += fmt::format("{}: {} for Pods, {} held, {} cooling, {} reserved\n", block.block, block.capacity, block.held,
+                       block.cooling, block.reserved);
     json::array addresses;
     std::vector<std::vector<std::string>> rows;
     for (const auto& span : block.spans) {
-      Said said = explain(look, span.first, span.use, span.left);
+      Said said = explain(look, model, span.first, span.use, span.left);
       const bool one = span.first == span.last;
       rows.push_back(
           {"  " + (one ? to_string(span.first) : fmt::format("{} - {}", span.first, span.last)), said.words});
@@ -290,12 +306,13 @@ std::string list_addresses(const Look& look, const Model& model, bool as_json) {
                                   {"capacity", block.capacity},
                                   {"held", block.held},
                                   {"cooling", block.cooling},
+                                  {"reserved", block.reserved},
                                   {"addresses", std::move(addresses)}});
   }
   json::array outside;
   std::vector<std::vector<std::string>> rows;
   for (const Ip& ip : outside_of_blocks(look)) {
-    Said said = explain(look, ip, AddressBlock::Use::Held, {});
+    Said said = explain(look, model, ip, AddressBlock::Use::Held, {});
     rows.push_back({"  " + to_string(ip), said.words});
     said.fields["address"] = text(to_string(ip));
     outside.push_back(std::move(said.fields));

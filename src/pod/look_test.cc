@@ -29,6 +29,7 @@ struct World {
                     1,
                     1,
                     0,
+                    0,
                     {{ip("10.1.0.0"), ip("10.1.0.0"), AddressBlock::Use::Network},
                      {ip("10.1.0.1"), ip("10.1.0.1"), AddressBlock::Use::Gateway},
                      {ip("10.1.0.2"), ip("10.1.0.2"), AddressBlock::Use::Held},
@@ -55,7 +56,7 @@ TEST_CASE("pod ls names every attachment, and ipam every address") {
         "addresses, kernel and API: agree\n");
   CHECK(list_addresses(world.look, world.model, false) ==
         "node n1\n"
-        "10.1.0.0/30: 1 for Pods, 1 held, 0 cooling\n"
+        "10.1.0.0/30: 1 for Pods, 1 held, 0 cooling, 0 reserved\n"
         "  10.1.0.0  network\n"
         "  10.1.0.1  node\n"
         "  10.1.0.2  held by Pod shop/web-1 (4f2a/eth0) for 4m\n"
@@ -90,6 +91,14 @@ TEST_CASE("the API and the node are compared when the API has told all") {
   early.model.put(
       cluster::Attachment{.key = {"4f2a", "eth0"}, .pod = {"shop", "web-1"}, .addresses = {ip("10.1.0.2")}});
   CHECK(early.different() == "");
+}
+
+TEST_CASE("an address that was promised to another Pod, or is elsewhere now, is told") {
+  World world;
+  world.model.put(cluster::Reservation{.address = ip("10.1.0.2"), .pod = {"shop", "db-0"}});
+  CHECK(world.different() == "Pod shop/web-1 has 10.1.0.2, which is reserved for Pod shop/db-0\n");
+  world.model.put(cluster::Reservation{.address = ip("10.1.0.2"), .pod = {"shop", "web-1"}, .node = "n2"});
+  CHECK(world.different() == "Pod shop/web-1 has 10.1.0.2, which Pod shop/web-1 has on node n2 now\n");
 }
 
 TEST_CASE("an attachment without a data path, and an address held twice, are told") {

@@ -14,8 +14,7 @@ class ApiPods final : public PodSource {
     const auto pods = CO_TRY(
         co_await api_.list<kube::Pod>({.ns = key.ns, .field_selector = "metadata.name=" + key.name}), "Pod {}", key);
     for (const kube::Pod& pod : pods.items) {
-      const auto& annotations = pod.metadata.annotations;
-      PodNotes found{.uid = pod.metadata.uid, .annotations = {annotations.begin(), annotations.end()}};
+      PodNotes found = cluster::notes_of(pod);
       if (is_pod(found, uid)) co_return found;
     }
     co_return std::nullopt;

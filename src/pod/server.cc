@@ -191,7 +191,7 @@ Task<CniResult<Reply>> CniServer::add(Call call) {
   }
   auto asked = co_await wanted(wish, *config);
   if (!asked) co_return std::unexpected(std::move(asked.error()));
-  wish.asked = !asked->empty();
+  wish.asked = !asked->addresses.empty();
   wish.mtu = config->mtu.value_or(network_.mtu);
   for (const auto& cidr : network_.pod_cidrs)
     if (cidr.family() == Family::V6 && wish.mtu < kMinMtuV6)
@@ -203,13 +203,13 @@ Task<CniResult<Reply>> CniServer::add(Call call) {
   if (!result) {
     const bool exists = result.error().code() == Errc::AlreadyExists;
     co_return std::unexpected(
-        refused(wish, !asked->empty(), std::move(result.error()),
+        refused(wish, asked->by_name(), std::move(result.error()),
                 exists ? who + " has an interface of that name already" : "cannot connect " + who));
   }
   co_return add_reply(*result, config->version);
 }
 
-Task<Result<AddResult>> CniServer::connect(WireRequest request, std::string dns, std::vector<Ip> wanted) {
+Task<Result<AddResult>> CniServer::connect(WireRequest request, std::string dns, Wanted wanted) {
   const Key key = request.record.key;
   const auto turn = CO_TRY(co_await turns_.take(key));
   if (const auto* record = ipam_->find(key)) {
@@ -217,7 +217,7 @@ Task<Result<AddResult>> CniServer::connect(WireRequest request, std::string dns,
     const Record known = *record;
     auto attachment = CO_TRY(co_await present(known));
     const auto has = [&](const Ip& ip) { return std::ranges::find(known.addresses, ip) != known.addresses.end(); };
-    if (attachment && same_wish(known, request.record) && std::ranges::all_of(wanted, has)) {
+    if (attachment && same_wish(known, request.record) && std::ranges::all_of(wanted.addresses, has)) {
       CO_TRY(co_await plane_.attach(std::move(*attachment)), "data path");
       co_return result_of(known, dns);
     }
@@ -225,8 +225,15 @@ Task<Result<AddResult>> CniServer::connect(WireRequest request, std::string dns,
   }
   CO_TRY(co_await reaper_.cleared(place_of(request.record)));
 
-  Attempt attempt(*this, CO_TRY(ipam_->reserve(std::move(request.record), loop_.now(), wanted)));
+  hear_reservations();
+  if (wanted.keep)  // what it had before, where nothing else is asked for
+    for (const Ip& ip : options_.reservations->of(request.record.pod))
+      if (std::ranges::find(wanted.addresses, ip.family(), &Ip::family) == wanted.addresses.end())
+        wanted.addresses.push_back(ip);
+  Attempt attempt(*this, CO_TRY(ipam_->reserve(std::move(request.record), loop_.now(), wanted.addresses)));
   request.record = attempt.record();
+  if (wanted.keep)
+    CO_TRY(co_await options_.reservations->claim(request.record.pod, *wanted.keep, request.record.addresses));
   const Wired wired =
       CO_TRY(CO_TRY(co_await workers_.run([wiring = &wiring_, request] { return wiring->wire(request); })), "link");
   attempt.set_wired();

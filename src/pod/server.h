@@ -17,6 +17,7 @@
 #include "pod/plane.h"
 #include "pod/pod_source.h"
 #include "pod/reaper.h"
+#include "pod/reservations.h"
 #include "pod/turns.h"
 #include "pod/wiring.h"
 
@@ -32,6 +33,8 @@ struct ServerOptions {
   std::string no_foreign_host_ports;
   // What the API says of a Pod: its wishes are then heard. nullptr: those that the runtime passes. Borrowed.
   PodSource* pods = nullptr;
+  // Addresses that stay a Pod's own. nullptr: a Pod that wants to keep some is refused. Borrowed.
+  Reservations* reservations = nullptr;
   // Tells people of a Pod that got no address (its reason in CamelCase, and a sentence).
   std::function<void(const Record& wish, std::string reason, std::string message)> tell;
   Duration orphan_after = 600s;  // for so long the API has not had the Pod of an attachment: it is collected
@@ -87,9 +90,16 @@ class CniServer {
   CniResult<Reply> status(const RawRequest& request) const;
   CniResult<void> check_host_ports(const NetworkConfig& config) const;
 
-  // The addresses that the Pod's annotations and its runtime (`ips`) ask for.
-  Task<CniResult<std::vector<Ip>>> wanted(Record wish, NetworkConfig config);
-  Task<Result<AddResult>> connect(WireRequest request, std::string dns, std::vector<Ip> wanted);
+  // What the Pod's annotations and its runtime (`ips`) ask for.
+  struct Wanted {
+    std::vector<Ip> addresses;     // at most one for each family
+    std::optional<PodNotes> keep;  // the Pod whose own they stay
+    bool by_name() const { return !addresses.empty() || keep; }
+  };
+  Task<CniResult<Wanted>> wanted(Record wish, NetworkConfig config);
+  // Nobody but its owner gets an address that is reserved by now.
+  void hear_reservations();
+  Task<Result<AddResult>> connect(WireRequest request, std::string dns, Wanted wanted);
   // The error of an ADD, told to the people of the Pod where it is about its addresses. `by_name`: it asked for some.
   CniError refused(const Record& wish, bool by_name, Error error, std::string message) const;
   Task<Result<Record>> reserve_only(Record wish, std::vector<Ip> addresses);

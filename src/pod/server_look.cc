@@ -4,20 +4,40 @@
 
 namespace causeway::pod {
 
-Task<CniResult<std::vector<Ip>>> CniServer::wanted(Record wish, NetworkConfig config) {
-  // A runtime may pass them along; the API has them in any case.
+Task<CniResult<CniServer::Wanted>> CniServer::wanted(Record wish, NetworkConfig config) {
+  // A runtime may pass them along; the API has them in any case, and it alone says whose the Pod is.
   cluster::Labels annotations = std::move(config.annotations);
-  if (annotations.empty() && options_.pods && !wish.pod.name.empty()) {
-    auto pod = co_await options_.pods->find(wish.pod, wish.pod_uid);
+  std::optional<PodNotes> pod;
+  const bool ask = annotations.empty() || annotations.contains(std::string(kKeepAddresses));
+  if (ask && options_.pods && !wish.pod.name.empty()) {
+    auto found = co_await options_.pods->find(wish.pod, wish.pod_uid);
     // Without its annotations a Pod could get another address than it must have.
-    if (!pod)
-      co_return std::unexpected(to_cni(Error(Errc::Unavailable, pod.error().message()),
+    if (!found)
+      co_return std::unexpected(to_cni(Error(Errc::Unavailable, found.error().message()),
                                        fmt::format("what Pod {} wants is not known", wish.pod)));
-    if (*pod) annotations = std::move((*pod)->annotations);
+    pod = std::move(*found);
+    if (pod && annotations.empty()) annotations = pod->annotations;
   }
-  auto wanted = address_wish(annotations, config.ips);
-  if (!wanted && options_.tell) options_.tell(wish, "InvalidAddressAnnotation", wanted.error().message);
-  co_return wanted;
+  auto asked = address_wish(annotations, config.ips);
+  if (!asked) {
+    if (options_.tell) options_.tell(wish, "InvalidAddressAnnotation", asked.error().message);
+    co_return std::unexpected(std::move(asked.error()));
+  }
+  Wanted out{.addresses = std::move(asked->addresses), .keep = {}};
+  if (!asked->keep) co_return out;
+  // Never with an address that could be another's tomorrow.
+  if (!pod || !options_.reservations)
+    co_return std::unexpected(
+        to_cni(Error(Errc::Unavailable, "the API server does not know the Pod: no address can be promised to it"),
+               fmt::format("Pod {} cannot keep its addresses", wish.pod)));
+  out.keep = std::move(pod);
+  co_return out;
+}
+
+void CniServer::hear_reservations() {
+  if (!ipam_ || !options_.reservations) return;
+  auto now = options_.reservations->all();
+  if (now != ipam_->reservations()) ipam_->set_reservations(std::move(now), loop_.now());
 }
 
 CniError CniServer::refused(const Record& wish, bool by_name, Error error, std::string message) const {
@@ -34,6 +54,7 @@ CniError CniServer::refused(const Record& wish, bool by_name, Error error, std::
 Task<Result<Look>> CniServer::look() {
   if (!ipam_) co_return fail(Errc::Unavailable, "the agent is starting: it has not read its journal yet");
   auto links = CO_TRY(co_await workers_.run([wiring = &wiring_] { return wiring->observe(); }));
+  hear_reservations();
   // From here on nothing waits: one moment of the journal. What an ADD or DEL is about to do is not in the links yet.
   Look look{.node = "",
             .now = loop_.now(),

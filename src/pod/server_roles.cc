@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "pod/address_wish.h"
 #include "pod/server.h"
 
 namespace causeway::pod {
@@ -78,15 +79,18 @@ Task<CniResult<Reply>> CniServer::add_addresses(NetworkConfig config, Record wis
   // What else the runtime passes is for the plugin that asks us: it makes the interface.
   auto asked = co_await wanted(wish, config);
   if (!asked) co_return std::unexpected(std::move(asked.error()));
-  wish.asked = !asked->empty();
+  if (asked->keep)
+    co_return refuse(CniCode::UnsupportedField, fmt::format("unsupported annotation {}", kKeepAddresses),
+                     "another plugin makes the interface, so nobody would announce its address to the other nodes");
+  wish.asked = !asked->addresses.empty();
   wish.key = ipam_key(wish.key);
   wish.tuning = {};
   wish.host_ports.clear();
   const Key key = attachment_key(wish.key);
-  auto record = co_await reserve_only(wish, *asked);
+  auto record = co_await reserve_only(wish, asked->addresses);
   if (!record)
     co_return std::unexpected(
-        refused(wish, !asked->empty(), std::move(record.error()), fmt::format("no address for {}", key)));
+        refused(wish, asked->by_name(), std::move(record.error()), fmt::format("no address for {}", key)));
   IpamResult result{.addresses = {}, .dns = config.dns};
   for (const auto& ip : record->addresses) {
     Cidr block = host_cidr(ip);
@@ -104,6 +108,7 @@ Task<Result<Record>> CniServer::reserve_only(Record wish, std::vector<Ip> addres
       co_return *known;
     CO_TRY(co_await disconnect(wish.key));
   }
+  hear_reservations();
   auto lease = CO_TRY(ipam_->reserve(std::move(wish), loop_.now(), addresses));
   Record record = lease.record();
   CO_TRY(lease.commit(0));

@@ -33,6 +33,28 @@ struct FakePods final : PodSource {
   }
 };
 
+// What the API has of reserved addresses.
+struct FakeReservations final : Reservations {
+  std::map<Ip, cluster::PodKey> promised;
+  std::string claims;   // that were heard
+  std::string refuses;  // why the next are refused
+  std::map<Ip, cluster::PodKey> all() const override { return promised; }
+  std::vector<Ip> of(const cluster::PodKey& pod) const override {
+    std::vector<Ip> all;
+    for (const auto& [ip, owner] : promised)
+      if (owner == pod) all.push_back(ip);
+    return all;
+  }
+  Task<Status> claim(cluster::PodKey pod, PodNotes notes, std::vector<Ip> addresses) override {
+    if (!refuses.empty()) co_return fail(Errc::Denied, "{}", refuses);
+    for (const Ip& ip : addresses) {
+      claims += fmt::format("{} {} {}\n", ip, pod, notes.uid);
+      promised[ip] = pod;
+    }
+    co_return ok();
+  }
+};
+
 // One life of an agent on a node.
 struct Agent {
   FakeNode& node;
@@ -41,6 +63,7 @@ struct Agent {
   FakeWiring wiring{node};
   FakePlane plane{loop, node};
   FakePods pods;
+  FakeReservations reservations;
   std::string told;  // to the Pods
   CniServer server;
   std::string port_mappings;  // of the calls from now on
@@ -56,6 +79,7 @@ struct Agent {
                 .spool = "/nonexistent",
                 .no_host_ports = node.no_host_ports,
                 .pods = &pods,
+                .reservations = &reservations,
                 .tell = [this](const Record&, std::string reason, std::string message) {
                   told += reason + ": " + message + "\n";
                 }}) {}
@@ -358,7 +382,10 @@ TEST_CASE(
   agent.told.clear();
   agent.pods.pods["u2"].annotations["causeway.io/addresses"] = "10.9.0.9";
   CHECK(agent.call("ADD", "c").output.find("\"code\":102") != std::string::npos);
-  CHECK(agent.told == "AddressRefused: address 10.9.0.9 is outside of this node's ranges (10.1.0.0/27)\n");
+  CHECK(agent.told ==
+        "AddressRefused: address 10.9.0.9 is outside of this node's ranges (10.1.0.0/27), and no AddressReservation "
+        "promises "
+        "it to Pod shop/web\n");
 
   // What a Pod wants is not known: it does not start with something else.
   agent.pods.away = true;
@@ -370,6 +397,46 @@ TEST_CASE(
   CHECK(agent.call("DEL", "b").success);
   CHECK(agent.call("ADD", "e").success);  // its address, at once again
   CHECK(shown(agent.addresses("e")) == "10.1.0.10 fd00::77");
+}
+
+TEST_CASE("a Pod keeps its addresses: claimed before its link is made, nobody else's, and its successor's") {
+  log::set_level(log::Level::Error);
+  FakeNode node;
+  VirtualLoop loop;
+  Agent agent(node, loop);
+  REQUIRE(agent.start());
+  for (const char* name : {"a", "b", "c", "d", "e"}) node.make_namespace(std::string("/netns/") + name);
+  agent.uid = "u1";
+  agent.pods.pods["u1"] = {"u1", {{"causeway.io/keep-addresses", "true"}}, {}};
+  agent.reservations.refuses = "it is reserved for Pod shop/other";
+  const auto refused = agent.call("ADD", "a");
+  CHECK(refused.output.find("\"code\":102") != std::string::npos);
+  CHECK(agent.told == "AddressRefused: it is reserved for Pod shop/other\n");
+  CHECK(node.links.empty());
+  CHECK(agent.server.attachments() == 0);
+
+  agent.reservations.refuses.clear();
+  CHECK(agent.call("ADD", "a").success);
+  const auto kept = agent.addresses("a");
+  CHECK(agent.reservations.claims == fmt::format("{} shop/web u1\n{} shop/web u1\n", kept.at(0), kept.at(1)));
+  // Its successor has the same, though the address of one that was released rests; nobody else gets it by name.
+  agent.uid = "u2";
+  agent.pods.pods["u2"] = agent.pods.pods["u1"];
+  CHECK(agent.call("ADD", "b").output.find("still held by an earlier life of Pod shop/web") != std::string::npos);
+  CHECK(agent.call("DEL", "a").success);
+  CHECK(agent.call("ADD", "b").success);
+  CHECK(agent.addresses("b") == kept);
+  CHECK(agent.call("DEL", "b").success);
+  agent.uid.clear();
+  agent.ips = fmt::format("\"{}\"", kept.at(0));
+  CHECK(agent.call("ADD", "c").output.find("is reserved for Pod shop/web") != std::string::npos);
+  agent.ips.clear();
+
+  // One that says neither yes nor no, and one that the API does not know (its runtime passed the annotation).
+  agent.uid = "u3";
+  agent.pods.pods["u3"] = {"u3", {{"causeway.io/keep-addresses", "yes"}}, {}};
+  CHECK(agent.call("ADD", "d").output.find("is neither \\\"true\\\" nor \\\"false\\\"") != std::string::npos);
+  CHECK(agent.server.attachments() == 0);
 }
 
 TEST_CASE("an attachment whose Pod the API had, and has not for ten minutes, is collected; what it never had is not") {

@@ -97,6 +97,26 @@ def refused(method, path, body=None, kind='application/merge-patch+json'):
     raise AssertionError(f'{method} {path} was not refused')
 
 
+def reservation(address, pod, node, name=None):
+    return {'kind': 'AddressReservation', 'apiVersion': 'causeway.io/v1alpha1', 'metadata': {'name': name or address.replace(':', '-')},
+            'spec': {'address': address, 'podNamespace': 'default', 'podName': pod, 'nodeName': node}}
+
+
+def test_the_agent_may_claim_addresses_for_its_own_node():
+    become('causeway-agent')
+    path, kind = '/apis/causeway.io/v1alpha1/addressreservations', 'application/json'
+    token = open('/run/secrets/kubernetes.io/serviceaccount/token').read()
+    for address in ('10.244.1.7', 'fd10:244::7'):
+        made = api.ask('POST', path, reservation(address, 'db-0', 'node-1'), kind, token)
+        api.ask('PUT', f'{path}/{made["metadata"]["name"]}', made, kind, token)
+    assert 'its own Node only' in refused('POST', path, reservation('10.244.1.8', 'db-0', 'node-2'), kind)
+    assert 'named after the address' in refused('POST', path, reservation('10.244.1.8', 'db-0', 'node-1', 'other'), kind)
+    assert 'canonical form' in refused('POST', path, reservation('10.244.01.8', 'db-0', 'node-1'), kind)
+    made['spec']['podName'] = 'db-1'
+    assert 'cannot be changed' in refused('PUT', f'{path}/{made["metadata"]["name"]}', made, kind)
+    refused('DELETE', f'{path}/10.244.1.7')
+
+
 def test_the_agent_may_not_do_more():
     become('causeway-agent')
     condition = {'status': {'conditions': [{'type': 'NetworkUnavailable', 'status': 'True', 'reason': 'x', 'message': 'x'}]}}

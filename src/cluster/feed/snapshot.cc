@@ -8,8 +8,8 @@ namespace {
 
 constexpr std::string_view kHeader = "causeway nodes 1";
 
-// One line for each Node: name, creation time, addresses, Pod CIDRs. "-" is an empty list. The last line counts the
-// others.
+// One line for each Node: name, creation time, addresses, Pod CIDRs. "-" is an empty list. Then, once they are known,
+// "reservations" and one line for each: address, namespace, Pod, node. The last line counts the others.
 template <class T>
 std::string join(const std::vector<T>& values) {
   std::string out;
@@ -45,6 +45,14 @@ Result<Node> parse_node(std::string_view line) {
   return node;
 }
 
+Result<Reservation> parse_reservation(std::string_view line) {
+  const auto fields = split(line, ' ');
+  if (fields.size() != 4) return fail(Errc::Invalid, "\"{}\" has {} fields, not 4", line, fields.size());
+  return Reservation{.address = TRY(Ip::parse(fields[0])),
+                     .pod = {std::string(fields[1]), std::string(fields[2])},
+                     .node = fields[3] == "-" ? "" : std::string(fields[3])};
+}
+
 }  // namespace
 
 std::string encode_snapshot(const Model& model) {
@@ -55,17 +63,32 @@ std::string encode_snapshot(const Model& model) {
     out += fmt::format("{} {} {} {}\n", name, node.created, join(node.addresses), join(node.pod_cidrs));
     ++count;
   }
+  if (model.synced(Source::Reservations)) {
+    out += "reservations\n";
+    ++count;
+    for (const auto& [ip, reservation] : model.reservations()) {
+      out += fmt::format("{} {} {} {}\n", ip, reservation.pod.ns, reservation.pod.name,
+                         reservation.node.empty() ? "-" : reservation.node);
+      ++count;
+    }
+  }
   return out + fmt::format("end {}\n", count);
 }
 
-Result<std::vector<Node>> decode_snapshot(std::string_view text) {
+Result<Snapshot> decode_snapshot(std::string_view text) {
   const auto lines = split(text, '\n');
   if (lines.size() < 2 || lines.front() != kHeader || lines.back() != fmt::format("end {}", lines.size() - 2))
     return fail(Errc::Invalid, "snapshot of the Nodes: torn, or of another version");
-  std::vector<Node> nodes;
-  for (size_t i = 1; i + 1 < lines.size(); ++i)
-    nodes.push_back(TRY(parse_node(lines[i]), "snapshot of the Nodes: line {}", i + 1));
-  return nodes;
+  Snapshot snapshot;
+  for (size_t i = 1; i + 1 < lines.size(); ++i) {
+    if (snapshot.reservations)
+      snapshot.reservations->push_back(TRY(parse_reservation(lines[i]), "snapshot of the Nodes: line {}", i + 1));
+    else if (lines[i] == "reservations")
+      snapshot.reservations.emplace();
+    else
+      snapshot.nodes.push_back(TRY(parse_node(lines[i]), "snapshot of the Nodes: line {}", i + 1));
+  }
+  return snapshot;
 }
 
 }  // namespace causeway::cluster

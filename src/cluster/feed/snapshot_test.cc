@@ -16,9 +16,23 @@ TEST_CASE("a snapshot brings the Nodes back as they were") {
   CHECK(text == "causeway nodes 1\nn1 17 192.0.2.1,2001:db8::1 10.244.1.0/24\nn2 0 - -\nend 2\n");
   auto nodes = decode_snapshot(text);
   REQUIRE(nodes);
-  CHECK(nodes->size() == 2);
-  CHECK(nodes->at(0) == *model.node("n1"));
-  CHECK(nodes->at(1) == *model.node("n2"));
+  CHECK(nodes->nodes.size() == 2);
+  CHECK(nodes->nodes.at(0) == *model.node("n1"));
+  CHECK(nodes->nodes.at(1) == *model.node("n2"));
+  CHECK(!nodes->reservations);
+}
+
+TEST_CASE("a snapshot tells reserved addresses once they are known: none is not the same as not known") {
+  Model model;
+  model.set_synced(Source::Reservations);
+  CHECK(decode_snapshot(encode_snapshot(model))->reservations == std::vector<Reservation>{});
+  const Reservation here{.address = Ip::parse("10.244.1.7").value(), .pod = {"shop", "db-0"}, .node = "n2"};
+  const Reservation nowhere{.address = Ip::parse("fd10::7").value(), .pod = {"shop", "db-1"}};
+  model.put(here);
+  model.put(nowhere);
+  CHECK(encode_snapshot(model) ==
+        "causeway nodes 1\nreservations\n10.244.1.7 shop db-0 n2\nfd10::7 shop db-1 -\nend 3\n");
+  CHECK(decode_snapshot(encode_snapshot(model))->reservations == std::vector{here, nowhere});
 }
 
 TEST_CASE("a torn or foreign snapshot is refused, never half read") {

@@ -6,7 +6,8 @@
 namespace causeway::cluster {
 
 void SnapshotWriter::changed(const ChangeSet& changes, const Model& model) {
-  if (model.synced(Source::Nodes) && (!changes.nodes.empty() || changes.synced)) text_ = encode_snapshot(model);
+  if (model.synced(Source::Nodes) && (!changes.nodes.empty() || !changes.reservations.empty() || changes.synced))
+    text_ = encode_snapshot(model);
 }
 
 Task<Result<std::vector<Failure>>> SnapshotWriter::apply() {
@@ -20,10 +21,10 @@ Task<Result<std::vector<Failure>>> SnapshotWriter::apply() {
   co_return failures;
 }
 
-Result<std::vector<Node>> load_snapshot(const std::string& path) {
+Result<Snapshot> load_snapshot(const std::string& path) {
   auto text = read_file(path);
   if (!text) {
-    if (text.error().code() == Errc::NotFound) return std::vector<Node>{};
+    if (text.error().code() == Errc::NotFound) return Snapshot{};
     return fail(std::move(text.error()));
   }
   return TRY(decode_snapshot(*text), "{}", path);

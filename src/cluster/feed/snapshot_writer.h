@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cluster/feed/consumer.h"
+#include "cluster/feed/snapshot.h"
 
 namespace causeway::cluster {
 
@@ -21,7 +22,7 @@ class SnapshotWriter final : public Consumer {
   std::string written_;
 };
 
-// The Nodes of the file; none when there is no file. A bad one is an error to log, and no more.
-Result<std::vector<Node>> load_snapshot(const std::string& path);
+// What the file has; nothing when there is no file. A bad one is an error to log, and no more.
+Result<Snapshot> load_snapshot(const std::string& path);
 
 }  // namespace causeway::cluster

@@ -1,8 +1,20 @@
 #include "cluster/feed/watches.h"
 
+#include <algorithm>
+
+#include "base/log.h"
 #include "cluster/model/project.h"
 
 namespace causeway::cluster {
+
+PodNotes notes_of(const kube::Pod& pod) {
+  PodNotes notes{.uid = pod.metadata.uid, .annotations = {}, .owner = {}};
+  for (const auto& [key, value] : pod.metadata.annotations)
+    for (const std::string_view prefix : kPodAnnotations)
+      if (key.starts_with(prefix)) notes.annotations.emplace(key, value);
+  if (const auto* owner = kube::controller_of(pod.metadata)) notes.owner = {owner->kind, owner->name, owner->uid};
+  return notes;
+}
 
 namespace {
 
@@ -39,14 +51,6 @@ kube::Follower<kube::Node>::Handlers nodes(Feed& feed) {
                 model.set_synced(Source::Nodes);
                 feed.touch();
               }};
-}
-
-PodNotes notes_of(const kube::Pod& pod) {
-  PodNotes notes{.uid = pod.metadata.uid, .annotations = {}};
-  for (const auto& [key, value] : pod.metadata.annotations)
-    for (const std::string_view prefix : kPodAnnotations)
-      if (key.starts_with(prefix)) notes.annotations.emplace(key, value);
-  return notes;
 }
 
 kube::Follower<kube::Pod>::Handlers pods(Feed& feed, std::map<PodKey, PodNotes>& notes) {
@@ -145,6 +149,36 @@ kube::Follower<kube::ServiceCidr>::Handlers service_cidrs(Feed& feed) {
               }};
 }
 
+kube::Follower<kube::AddressReservation>::Handlers reservations(Feed& feed) {
+  // The name is made of the address (kube::reservation_name) and never changes.
+  auto address_of = [](std::string name) {
+    std::ranges::replace(name, '-', ':');
+    return Ip::parse(name);
+  };
+  return {.on_put =
+              [&feed](const kube::AddressReservation& now) {
+                if (auto reservation = project(now))
+                  feed.model().put(std::move(*reservation));
+                else
+                  log::warning("{}", reservation.error().message());
+                feed.touch();
+              },
+          .on_remove =
+              [&feed, address_of](const kube::Ref& gone) {
+                if (const auto ip = address_of(gone.name)) feed.model().remove_reservation(*ip);
+                feed.touch();
+              },
+          .on_list =
+              [&feed](const std::set<kube::Ref>& all) {
+                Model& model = feed.model();
+                remove_others(
+                    model.reservations(), all, [](const Ip& ip) { return named(kube::reservation_name(ip)); },
+                    [&](const Ip& ip) { model.remove_reservation(ip); });
+                model.set_synced(Source::Reservations);
+                feed.touch();
+              }};
+}
+
 // As kube-proxy selects them. The API server's field selector clusterIP!=None is not used: servers before 1.32 refuse
 // it, and headless Services are dropped here.
 std::string select_services(const std::string& proxy_name) {
@@ -157,7 +191,8 @@ std::string select_services(const std::string& proxy_name) {
 Watches::Watches(kube::Client& api, Feed& feed, WatchOptions options)
     : feed_(feed),
       nodes_(api, nodes(feed)),
-      pods_(api, pods(feed, notes_), {.field_selector = "spec.nodeName=" + options.node}) {
+      pods_(api, pods(feed, notes_), {.field_selector = "spec.nodeName=" + options.node}),
+      reservations_(api, reservations(feed)) {
   if (!options.services) return;
   services_.emplace(api, services(feed), kube::CacheOptions{.label_selector = select_services(options.proxy_name)});
   slices_.emplace(api, slices(feed), kube::CacheOptions{.label_selector = "!service.kubernetes.io/headless"});
@@ -167,6 +202,7 @@ Watches::Watches(kube::Client& api, Feed& feed, WatchOptions options)
 void Watches::start() {
   nodes_.start();
   pods_.start();
+  reservations_.start();
   if (services_) services_->start();
   if (slices_) slices_->start();
   if (service_cidrs_) service_cidrs_->start();
@@ -179,14 +215,24 @@ const PodNotes* Watches::notes(const PodKey& pod) const {
 
 std::vector<Watches::State> Watches::states() const {
   const Model& model = feed_.model();
-  std::vector<State> out{{"nodes", nodes_.health(), model.nodes().size()},
-                         {"pods", pods_.health(), model.pods().size()}};
+  std::vector<State> out{
+      {"nodes", nodes_.health(), model.nodes().size()},
+      {"pods", pods_.health(), model.pods().size()},
+      {"addressreservations", reservations_.health(), model.reservations().size(), !no_reservations()}};
   if (services_) out.push_back({"services", services_->health(), model.services().size()});
   if (slices_) out.push_back({"endpointslices", slices_->health(), model.slices().size()});
   // Servers before 1.33 have none.
   if (service_cidrs_) out.push_back({"servicecidrs", service_cidrs_->health(), model.service_cidrs().size(), false});
   return out;
 }
+
+// As an API server says it that was never told of the kind (deploy/causeway.yaml).
+bool Watches::no_reservations() const {
+  const kube::Health& health = reservations_.health();
+  return !health.synced && (health.error.find("404 page not found") != std::string::npos ||
+                            health.error.find("could not find the requested resource") != std::string::npos);
+}
+bool Watches::reservations_known() const { return reservations_.health().synced || no_reservations(); }
 
 std::string Watches::trouble() const {
   for (const State& state : states())

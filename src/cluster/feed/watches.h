@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "cluster/feed/feed.h"
+#include "kube/api/causeway.h"
 #include "kube/client/follower.h"
 
 namespace causeway::cluster {
@@ -20,8 +21,13 @@ struct WatchOptions {
 struct PodNotes {
   std::string uid;
   Labels annotations;  // those of kPodAnnotations
+  struct Owner {       // its controller; all empty: it has none
+    std::string kind, name, uid;
+  };
+  Owner owner;
 };
 inline constexpr std::string_view kPodAnnotations[] = {"causeway.io/", "k8s.v1.cni.cncf.io/", "kubernetes.io/config."};
+PodNotes notes_of(const kube::Pod& pod);
 
 class Watches {
  public:
@@ -37,6 +43,8 @@ class Watches {
   std::string refused() const;
   // Of a Pod of this node that runs or is to; nullptr: not heard of.
   const PodNotes* notes(const PodKey& pod) const;
+  // Whether we know which addresses are reserved: all were listed, or the API server has no such kind.
+  bool reservations_known() const;
   struct State {
     std::string_view kind;
     const kube::Health& health;
@@ -46,10 +54,13 @@ class Watches {
   std::vector<State> states() const;
 
  private:
+  bool no_reservations() const;
+
   Feed& feed_;
   std::map<PodKey, PodNotes> notes_;
   kube::Follower<kube::Node> nodes_;
   kube::Follower<kube::Pod> pods_;
+  kube::Follower<kube::AddressReservation> reservations_;
   std::optional<kube::Follower<kube::Service>> services_;
   std::optional<kube::Follower<kube::EndpointSlice>> slices_;
   std::optional<kube::Follower<kube::ServiceCidr>> service_cidrs_;

@@ -17,7 +17,16 @@ enum class Generation : uint64_t {};
 inline std::string to_string(Generation generation) { return std::to_string(static_cast<uint64_t>(generation)); }
 
 // Where objects come from. Nothing that depends on a source is deleted before the source is complete.
-enum class Source : uint8_t { Nodes, Pods, Namespaces, Attachments, Services, EndpointSlices, ServiceCidrs };
+enum class Source : uint8_t {
+  Nodes,
+  Pods,
+  Namespaces,
+  Attachments,
+  Services,
+  EndpointSlices,
+  ServiceCidrs,
+  Reservations
+};
 std::string_view to_string(Source source);
 
 // Key -> the value before the change (nullopt: it did not exist). The value after it is in the model.
@@ -37,6 +46,7 @@ struct ChangeSet {
   SharedBefore<ServiceKey, Service> services;
   SharedBefore<SliceKey, EndpointSlice> slices;
   Before<std::string, ServiceCidr> service_cidrs;
+  Before<Ip, Reservation> reservations;
   std::set<ServiceKey> health;  // what this node found of the health of their endpoints
   bool renamed = false;         // the node facts' name changed
   bool facts = false;           // node facts changed: compile everything
@@ -44,7 +54,8 @@ struct ChangeSet {
 
   bool empty() const {
     return nodes.empty() && pods.empty() && namespaces.empty() && attachments.empty() && services.empty() &&
-           slices.empty() && service_cidrs.empty() && health.empty() && !renamed && !facts && !synced;
+           slices.empty() && service_cidrs.empty() && reservations.empty() && health.empty() && !renamed && !facts &&
+           !synced;
   }
   // Adds what happened after this set.
   void merge(const ChangeSet& later);

@@ -13,6 +13,7 @@ std::string_view to_string(Source source) {
     case Source::Services: return "services";
     case Source::EndpointSlices: return "endpointslices";
     case Source::ServiceCidrs: return "servicecidrs";
+    case Source::Reservations: return "addressreservations";
   }
   return "?";
 }
@@ -26,6 +27,7 @@ void ChangeSet::merge(const ChangeSet& later) {
   merge_before(services, later.services);
   merge_before(slices, later.slices);
   merge_before(service_cidrs, later.service_cidrs);
+  merge_before(reservations, later.reservations);
   health.insert(later.health.begin(), later.health.end());
   renamed |= later.renamed;
   facts |= later.facts;
@@ -124,6 +126,30 @@ Generation Model::put(Namespace ns) {
 }
 Generation Model::remove_namespace(const std::string& name) {
   return write(namespaces_, changes_.namespaces, name, std::optional<Namespace>{}) ? advance() : generation_;
+}
+
+const Reservation* Model::reservation(const Ip& ip) const { return find(reservations_, ip); }
+std::vector<const Reservation*> Model::reservations_of(const PodKey& pod) const {
+  std::vector<const Reservation*> out;
+  for (const Ip& ip : owners(reservations_by_pod_, pod)) out.push_back(reservation(ip));
+  return out;
+}
+Generation Model::put(Reservation reservation) {
+  const Ip ip = reservation.address;
+  if (const Reservation* old = this->reservation(ip)) {
+    if (reservation.version < old->version) return generation_;
+    update(reservations_by_pod_, old->pod, ip, false);
+  }
+  update(reservations_by_pod_, reservation.pod, ip, true);
+  return write(reservations_, changes_.reservations, ip, std::optional(std::move(reservation))) ? advance()
+                                                                                                : generation_;
+}
+Generation Model::remove_reservation(const Ip& ip) {
+  const Reservation* old = reservation(ip);
+  if (!old) return generation_;
+  update(reservations_by_pod_, old->pod, ip, false);
+  write(reservations_, changes_.reservations, ip, std::optional<Reservation>{});
+  return advance();
 }
 
 Generation Model::set_synced(Source source) {

@@ -20,6 +20,10 @@ class Model {
   const auto& services() const { return services_; }
   const auto& slices() const { return slices_; }
   const std::map<std::string, ServiceCidr>& service_cidrs() const { return service_cidrs_; }
+  const std::map<Ip, Reservation>& reservations() const { return reservations_; }
+  const Reservation* reservation(const Ip& ip) const;
+  // The Pod's own, at most one for each family.
+  std::vector<const Reservation*> reservations_of(const PodKey& pod) const;
   const Node* node(const std::string& name) const;
   const Attachment* attachment(const AttachmentKey& key) const;
   // Our own Node object; nullptr until it is known.
@@ -58,12 +62,15 @@ class Model {
   Generation put(Service service);
   Generation put(EndpointSlice slice);
   Generation put(ServiceCidr cidr);
+  // One that is older than what is known changes nothing: a watch may come behind the answer to our own write.
+  Generation put(Reservation reservation);
   Generation remove_node(const std::string& name);
   Generation remove_pod(const PodKey& key);
   Generation remove_namespace(const std::string& name);
   Generation remove(const AttachmentKey& key);
   Generation remove(const ServiceKey& key);
   Generation remove(const SliceKey& key);
+  Generation remove_reservation(const Ip& ip);
   Generation remove_service_cidr(const std::string& name);
   Generation set_unhealthy(const ServiceKey& key, std::set<Endpoint> endpoints);
   Generation set_synced(Source source);
@@ -92,6 +99,8 @@ class Model {
   std::map<ServiceKey, std::shared_ptr<const Service>> services_;
   std::map<SliceKey, std::shared_ptr<const EndpointSlice>> slices_;
   std::map<std::string, ServiceCidr> service_cidrs_;
+  std::map<Ip, Reservation> reservations_;
+  std::map<PodKey, std::set<Ip>> reservations_by_pod_;
   std::set<std::pair<ServiceClaim, ServiceKey>> services_by_claim_;
   std::set<std::pair<ServiceKey, Name>> slices_by_service_;  // name of the slice
   std::set<ServiceKey> services_of_nodes_;

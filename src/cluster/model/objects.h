@@ -55,6 +55,16 @@ struct Pod {
   bool operator==(const Pod&) const = default;
 };
 
+// An address that is promised to one Pod by its name, wherever it runs (API: AddressReservation).
+struct Reservation {
+  Ip address;
+  PodKey pod;
+  std::string node;      // where the Pod had it last; "": nowhere yet
+  std::string pod_uid;   // which Pod that was
+  uint64_t version = 0;  // of the object; the greater is the later (KEP-5504); 0: not known
+  bool operator==(const Reservation&) const = default;
+};
+
 struct Namespace {
   std::string name;
   Labels labels;

@@ -97,6 +97,17 @@ Pod project(const kube::Pod& pod) {
   return out;
 }
 
+Result<Reservation> project(const kube::AddressReservation& reservation) {
+  const kube::AddressReservationSpec& spec = reservation.spec;
+  Reservation out{.address = TRY(parse_stored_ip(spec.address), "AddressReservation {}", reservation.metadata.name),
+                  .pod = {spec.pod_namespace, spec.pod_name},
+                  .node = spec.node_name,
+                  .pod_uid = spec.pod_uid};
+  const std::string& version = reservation.metadata.resource_version;
+  std::from_chars(version.data(), version.data() + version.size(), out.version);
+  return out;
+}
+
 Namespace project(const kube::Namespace& ns) {
   return {.name = ns.metadata.name, .labels = {ns.metadata.labels.begin(), ns.metadata.labels.end()}};
 }

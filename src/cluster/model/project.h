@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cluster/model/services.h"
+#include "kube/api/causeway.h"
 #include "kube/api/types.h"
 
 namespace causeway::cluster {
@@ -13,6 +14,8 @@ Namespace project(const kube::Namespace& ns);
 Service project(const kube::Service& service);
 EndpointSlice project(const kube::EndpointSlice& slice);
 ServiceCidr project(const kube::ServiceCidr& cidr);
+// Invalid: its address cannot be read; nobody gets such a one, so it is as if it were not there.
+Result<Reservation> project(const kube::AddressReservation& reservation);
 
 // Addresses and prefixes as objects of older clusters may hold them: leading zeros, IPv4-mapped IPv6, host bits
 // (KEP-4858: writers are strict, readers accept what is stored, and read it as decimal).

@@ -17,7 +17,7 @@ std::string_view or_dash(std::string_view text) { return text.empty() ? "-" : te
 std::string render(const Model& model) {
   std::string out = fmt::format("generation {}", model.generation());
   for (Source source : {Source::Nodes, Source::Pods, Source::Namespaces, Source::Attachments, Source::Services,
-                        Source::EndpointSlices, Source::ServiceCidrs})
+                        Source::EndpointSlices, Source::ServiceCidrs, Source::Reservations})
     out += fmt::format(" {}={}", source, model.synced(source) ? "synced" : "waiting");
   const Uplink& uplink = model.facts().uplink;
   out += fmt::format("\nself {} uplink {} index {} mac {} mtu {}", or_dash(model.facts().name), or_dash(uplink.name),
@@ -37,6 +37,8 @@ std::string render(const Model& model) {
                        a.by_host_side ? " by-host-side" : "");
   for (const auto& [name, cidr] : model.service_cidrs())
     out += fmt::format("servicecidr {} {}\n", name, list(cidr.cidrs));
+  for (const auto& [ip, reservation] : model.reservations())
+    out += fmt::format("addressreservation {} pod {} node {}\n", ip, reservation.pod, or_dash(reservation.node));
   for (const auto& [key, service] : model.services())
     out += fmt::format("service {} {} addresses {} ports {}{}\n", key, service->type, list(service->cluster_ips),
                        service->ports.size(), service->problem.empty() ? "" : ": " + service->problem);

@@ -81,22 +81,22 @@ FieldSchema parse_field(std::string_view line, std::string_view& object_name) {
   return field;
 }
 
-Schema read_table() {
+Schema read_tables() {
   Schema schema;
   std::deque<std::vector<std::string_view>> object_names;
-  std::string_view table = kSchemaTable;
-  while (!table.empty()) {
-    std::string_view line = take_until(table, '\n');
-    if (line.empty()) continue;
-    if (!take_prefix(line, " ")) {
-      schema.types.push_back({.name = line});
-      object_names.emplace_back();
-      continue;
+  for (std::string_view table : {std::string_view(kSchemaTable), std::string_view(kOwnSchemaTable)})
+    while (!table.empty()) {
+      std::string_view line = take_until(table, '\n');
+      if (line.empty()) continue;
+      if (!take_prefix(line, " ")) {
+        schema.types.push_back({.name = line});
+        object_names.emplace_back();
+        continue;
+      }
+      std::string_view object_name;
+      schema.types.back().fields.push_back(parse_field(line, object_name));
+      object_names.back().push_back(object_name);
     }
-    std::string_view object_name;
-    schema.types.back().fields.push_back(parse_field(line, object_name));
-    object_names.back().push_back(object_name);
-  }
   for (const auto& type : schema.types) schema.by_name.emplace(type.name, &type);
   for (size_t i = 0; i < schema.types.size(); ++i) {
     for (size_t j = 0; j < object_names[i].size(); ++j) {
@@ -113,7 +113,7 @@ Schema read_table() {
 }
 
 const Schema& schema() {
-  static const Schema kSchema = read_table();
+  static const Schema kSchema = read_tables();
   return kSchema;
 }
 
@@ -122,6 +122,7 @@ struct Group {
   std::string_view group;
   std::string_view prefix;
   std::string_view open_api;
+  std::string_view version = "v1";
 };
 constexpr Group kGroups[] = {
     {"apps", "apps.", "io.k8s.api.apps.v1."},
@@ -130,6 +131,7 @@ constexpr Group kGroups[] = {
     {"coordination.k8s.io", "coordination.", "io.k8s.api.coordination.v1."},
     {"events.k8s.io", "events.", "io.k8s.api.events.v1."},
     {"autoscaling", "autoscaling.", "io.k8s.api.autoscaling.v1."},
+    {"causeway.io", "causeway.", "io.causeway.v1alpha1.", "v1alpha1"},
 };
 // Of the types without prefix, those that live in meta/v1.
 constexpr std::string_view kMetaTypes[] = {
@@ -153,10 +155,9 @@ const TypeSchema* find_type(std::string_view name) {
 std::span<const TypeSchema> all_types() { return schema().types; }
 
 const TypeSchema* schema_of(std::string_view group, std::string_view version, std::string_view kind) {
-  if (version != "v1") return nullptr;
-  if (group.empty()) return find_type(kind);
+  if (group.empty()) return version == "v1" ? find_type(kind) : nullptr;
   for (const auto& known : kGroups)
-    if (known.group == group) return find_type(std::string(known.prefix).append(kind));
+    if (known.group == group && known.version == version) return find_type(std::string(known.prefix).append(kind));
   return nullptr;
 }
 

@@ -2,6 +2,7 @@
 
 namespace causeway::kube {
 
-extern const char kSchemaTable[];  // schema.cc reads it once
+extern const char kOwnSchemaTable[];  // of the group causeway.io
+extern const char kSchemaTable[];     // schema.cc reads it once
 
 }  // namespace causeway::kube

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "kube/api/names.h"
-#include "kube/api/validate.h"
+#include "kube/api/validate_causeway.h"
 
 namespace causeway::kube {
 
@@ -55,6 +55,8 @@ constexpr Rules kRules[] = {
     {"", "Endpoints", true, check_dns1123_subdomain, endpoints, nullptr},
     {"networking.k8s.io", "ServiceCIDR", false, check_dns1123_subdomain, service_cidr, service_cidr_update},
     {"networking.k8s.io", "IPAddress", false, check_canonical_ip, address_object, address_object_update},
+    {"causeway.io", "AddressReservation", false, check_dns1123_subdomain, address_reservation,
+     address_reservation_update},
     {"coordination.k8s.io", "Lease", true, check_dns1123_subdomain, lease, nullptr},
 };
 

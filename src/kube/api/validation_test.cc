@@ -5,6 +5,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "kube/api/causeway.h"
 #include "kube/api/names.h"
 #include "kube/api/quantity.h"
 #include "kube/api/types.h"
@@ -289,6 +290,29 @@ TEST_CASE("an IPAddress is named by the address in its one form, and says whose 
         "spec.parentRef.resource: Required value\nspec.parentRef.name: Required value\n");
   CHECK(update(IpAddress::kKind, with("10.0.0.1", parent), with("10.0.0.1", R"({"resource":"x","name":"y"})")) ==
         "spec.parentRef: Invalid value: {\"resource\":\"x\",\"name\":\"y\"}: field is immutable\n");
+}
+
+TEST_CASE("an AddressReservation is named by its address, and whose it is never changes") {
+  const auto name_of = [](const char* text) { return reservation_name(causeway::Ip::parse(text).value()); };
+  CHECK(name_of("10.244.1.7") == "10.244.1.7");
+  CHECK(name_of("fd10:244::7") == "fd10-244--7");
+  CHECK(name_of("::1") == "0--1");
+  CHECK(name_of("fd10::") == "fd10--0");
+  const auto with = [](const std::string& name, const std::string& address, const std::string& pod = "db-0") {
+    return R"({"metadata":{"name":")" + name + R"("},"spec":{"address":")" + address +
+           R"(","podNamespace":"shop","podName":")" + pod + R"("}})";
+  };
+  const auto& kind = AddressReservation::kKind;
+  CHECK(create(kind, with("10.244.1.7", "10.244.1.7")) == "");
+  CHECK(create(kind, with("fd10--0", "fd10::")) == "");
+  CHECK(create(kind, with("x", "10.244.1.7")) ==
+        "metadata.name: Invalid value: \"x\": must be named after the address: \"10.244.1.7\"\n");
+  CHECK(create(kind, with("fd10--7", "fd10:0::7")).find("must be in canonical form (\"fd10::7\")") !=
+        std::string::npos);
+  CHECK(create(kind, with("x", "here")).find("must be an IP address") != std::string::npos);
+  CHECK(create(kind, with("10.244.1.7", "10.244.1.7", "")).find("spec.podName: Required value") != std::string::npos);
+  CHECK(update(kind, with("10.244.1.7", "10.244.1.7"), with("10.244.1.7", "10.244.1.7", "db-1"))
+            .find("field is immutable") != std::string::npos);
 }
 
 TEST_CASE("a Node's Pod CIDRs are given once") {

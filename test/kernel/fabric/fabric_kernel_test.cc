@@ -51,6 +51,7 @@ struct Agent {
       model.put(std::move(attachment));
     }
     model.set_synced(cluster::Source::Nodes);
+    model.set_synced(cluster::Source::Reservations);
     model.set_synced(cluster::Source::Attachments);
   }
   static std::string name_of_node(const Node& node) { return "n" + std::to_string(node.number); }

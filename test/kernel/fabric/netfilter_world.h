@@ -39,6 +39,7 @@ struct NftAgent {
                                 .pod_cidrs = {other->pods4, other->pods6}});
     for (const auto& pod : node.pods) attach(*pod);
     model.set_synced(cluster::Source::Nodes);
+    model.set_synced(cluster::Source::Reservations);
     model.set_synced(cluster::Source::Attachments);
   }
   static std::string name_of_node(const Node& node) { return "n" + std::to_string(node.number); }

@@ -249,7 +249,7 @@ TEST_CASE("--controllers names what there is") {
   CHECK(*parse_controllers("*,-scheduler,-node-ipam-controller") ==
         std::set{Controller::Deployment, Controller::ReplicaSet, Controller::StatefulSet, Controller::DaemonSet,
                  Controller::GarbageCollector, Controller::TaintEviction, Controller::EndpointSlice,
-                 Controller::Endpoints, Controller::Mirroring});
+                 Controller::Endpoints, Controller::Mirroring, Controller::AddressReservation});
   CHECK(*parse_controllers("scheduler") == std::set{Controller::Scheduler});
   CHECK(parse_controllers("nodes").error().message().starts_with(
       "--controllers: there is no \"nodes\"; there are: *, node-ipam-controller"));

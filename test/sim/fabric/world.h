@@ -58,8 +58,8 @@ struct Agent {
         kernel(kernel),
         node(std::move(node)),
         journal(std::move(journal)) {
-    if (auto nodes = cluster::decode_snapshot(snapshot))
-      for (auto& known : *nodes) model.put(std::move(known));
+    if (auto known = cluster::decode_snapshot(snapshot))
+      for (auto& known_node : known->nodes) model.put(std::move(known_node));
     model.set_facts({.name = this->node});
     feed.add(fabric);
     watches.start();
