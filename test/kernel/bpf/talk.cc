@@ -60,6 +60,14 @@ Fd make(const Ns& ns, Family family, int type, int protocol = 0) {
   return fd;
 }
 
+// A client's port that no conversation of this process had: the kernel takes one at random, at times one of which the
+// plane still knows a flow to another endpoint, as it should.
+uint16_t fresh_port() {
+  constexpr uint16_t kFirst = 33000, kLast = 60000;  // of the range from which the kernel takes them
+  static uint16_t next = kFirst;
+  return next = next == kLast ? kFirst : static_cast<uint16_t>(next + 1);
+}
+
 bool readable(int fd, std::chrono::milliseconds patience, short events = POLLIN) {
   pollfd poll{.fd = fd, .events = events, .revents = 0};
   return ::poll(&poll, 1, static_cast<int>(patience.count())) == 1;
@@ -113,7 +121,7 @@ Seen talk_tcp(const Ns& client, const Ns& server, Ip address, uint16_t port, siz
               uint16_t at_port) {
   Fd listener = tcp_listener(server, any(address.family()), at_port ? at_port : port);
   if (!listener) return {.error = fmt::format("listen: {}", std::strerror(errno))};
-  Fd ours = tcp_connect(client, address, port, from_port);
+  Fd ours = tcp_connect(client, address, port, from_port ? from_port : fresh_port());
   if (!ours) return {.error = fmt::format("connect: {}", std::strerror(errno))};
   Address peer;
   peer.length = sizeof(peer.storage);
@@ -151,7 +159,7 @@ std::optional<Datagram> receive_udp(const Fd& socket, std::chrono::milliseconds 
 Seen talk_udp(const Ns& client, const Ns& server, Ip address, uint16_t port, size_t bytes, uint16_t from_port,
               uint16_t at_port) {
   Fd theirs = udp_socket(server, any(address.family()), at_port ? at_port : port);
-  Fd ours = udp_socket(client, any(address.family()), from_port);
+  Fd ours = udp_socket(client, any(address.family()), from_port ? from_port : fresh_port());
   if (!theirs || !ours) return {.error = fmt::format("bind: {}", std::strerror(errno))};
   std::string payload(bytes, 'u');
   for (size_t i = 0; i < bytes; ++i) payload[i] = static_cast<char>(i);

@@ -17,8 +17,8 @@ struct Seen {
   bool ok() const { return error.empty(); }
 };
 
-// Connects, exchanges `bytes` in both directions, closes. `from_port` 0: the kernel chooses; `at_port`: where the
-// server listens, 0: `port`.
+// Connects, exchanges `bytes` in both directions, closes. `from_port` 0: one that no conversation of this process had;
+// `at_port`: where the server listens, 0: `port`.
 Seen talk_tcp(const Ns& client, const Ns& server, Ip address, uint16_t port, size_t bytes = 1, uint16_t from_port = 0,
               uint16_t at_port = 0);
 // One datagram and its echo.

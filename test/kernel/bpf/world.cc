@@ -8,9 +8,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <fstream>
+#include <iterator>
+#include <set>
+#include <sstream>
 #include <stdexcept>
+#include <thread>
 
 #include "datapath/rows.h"
 #include "kernel/bpf/pins.h"
@@ -100,6 +105,31 @@ void sysctl(const Ns& ns, const std::string& name, const std::string& value) {
   std::ofstream("/proc/sys/net/" + name) << value;
 }
 
+// Until the namespace takes packets to each of its IPv6 addresses: the kernel makes an address' local route in a work
+// queue that waits for the machine's one lock of network settings, "nodad" or not (addrconf_dad_work).
+void settle(const Ns& ns) {
+  In in(ns);
+  auto words = [](const char* file) {
+    std::ifstream lines(file);
+    std::vector<std::vector<std::string>> rows;
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream row(line);
+      rows.emplace_back(std::istream_iterator<std::string>(row), std::istream_iterator<std::string>());
+    }
+    return rows;
+  };
+  std::set<std::string> missing;
+  for (int tries = 0; tries < 3000; ++tries, std::this_thread::sleep_for(std::chrono::milliseconds(10))) {
+    missing.clear();
+    for (const auto& row : words("/proc/thread-self/net/if_inet6"))  // address, index, length, scope: 00 is global
+      if (row[3] == "00") missing.insert(row[0]);
+    for (const auto& row : words("/proc/thread-self/net/ipv6_route"))  // destination, length, ..., flags: RTF_LOCAL
+      if (row[1] == "80" && std::stoul(row[8], nullptr, 16) & 0x80000000) missing.erase(row[0]);
+    if (missing.empty()) return;
+  }
+  demand(false, fmt::format("the kernel made no local route of {} within 30 s", *missing.begin()));
+}
+
 uint32_t ifindex(const Ns& ns, const std::string& device) {
   In in(ns);
   return ::if_nametoindex(device.c_str());
@@ -125,6 +155,7 @@ World::World(const Setup& setup) : setup_(setup) {
     ip(a.ns, fmt::format("link add eth0 type veth peer name eth0 netns {}\n", path(b.ns)));
     wire_node(a, 1);
     wire_node(b, 2);
+    for (Node* node : {&a, &b}) settle(node->ns);
     for (Node* node : {&a, &b}) open(*node);
     add_pod(a);
     add_pod(a);
@@ -145,6 +176,7 @@ World::World(const Setup& setup) : setup_(setup) {
      "route add default via 203.0.113.1\nroute add default via 2001:db8:f::1\n");
   int number = 0;
   for (Node* node : {&a, &b, &c}) wire_node(*node, ++number);
+  for (const Ns* ns : {&router, &outside, &a.ns, &b.ns, &c.ns}) settle(*ns);
   for (Node* node : {&a, &b, &c}) open(*node);
   add_pod(a);
   add_pod(a);
@@ -282,6 +314,7 @@ Pod& World::add_pod(Node& node) {
      fmt::format("neigh add {1} lladdr {3} dev {0} nud permanent\nneigh add {2} lladdr {3} dev {0} nud permanent\n"
                  "route add {1}/32 dev {0}\nroute add {2}/128 dev {0}\n",
                  pod.host_side, to_string(pod.ip4), to_string(pod.ip6), to_string(mac)));
+  settle(pod.ns);
   if (!setup_.programs) return pod;
   abi::pod_value value{.ifindex = ifindex(node.ns, pod.host_side)};
   std::copy(mac.bytes.begin(), mac.bytes.end(), value.mac);

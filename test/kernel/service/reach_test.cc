@@ -26,9 +26,11 @@ Ip talk(const Ns& client, const Ns& server, Ip address, uint16_t at_port = 8080,
   auto udp = talk_udp(client, server, address, 80, 100, 0, at_port);
   CHECK(udp.error == "");
   CHECK(udp.client.ip == tcp.client.ip);
-  // In fragments. The first teaches the sender a smaller path MTU, where there is one.
-  if (!talk_udp(client, server, address, 80, 5000, 0, at_port).ok())
-    CHECK(talk_udp(client, server, address, 80, 5000, 0, at_port).error == "");
+  // In fragments. Where the path MTU is smaller, the first teaches the sender.
+  Seen large = talk_udp(client, server, address, 80, 5000, 0, at_port);
+  for (int again = 0; again < 2 && !large.ok(); ++again)
+    large = talk_udp(client, server, address, 80, 5000, 0, at_port);
+  CHECK(large.error == "");
   return tcp.client.ip;
 }
 
