@@ -24,6 +24,12 @@ cold int classify_known(struct __sk_buff* ctx, struct work* w, struct ct_value* 
       path_forget(&flow->key, row);
       return STEP_NEW;
     }
+    /* The client's port is used again past us, to the endpoint itself (by a socket hook, or the client knows its
+     * address): this answers a SYN that we did not translate. */
+    if (flags & CT_F_REPLY && closed && (flow->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == (TCP_SYN | TCP_ACK)) {
+      path_forget(&flow->key, row);
+      return STEP_NEW;
+    }
     if (retry_may(flags) && flow->tcp_flags & TCP_RST) {
       w->key = flow->key;
       return STEP_RETRY;

@@ -245,6 +245,27 @@ TEST_CASE("one endpoint behind two Services, one client port: both work") {
     }
 }
 
+TEST_CASE("a port whose connection to a Service has ended is free for one to the endpoint itself") {
+  for (auto attach : kAttaches)
+    for (auto family : kFamilies) {
+      World world({.attach = attach, .services = true});
+      Balancer balancer(world.a);
+      uint32_t id = 0;
+      for (Pod* pod : {&world.a2(), &world.b1()}) {
+        CAPTURE(to_string(pod->ip(family)));
+        balancer.endpoints(++id, {{pod->ip(family), 8080}});
+        Ip service = cluster_ip(family, 9 + static_cast<int>(id));
+        balancer.serve(id, service, 80);
+        const auto port = static_cast<uint16_t>(5000 + id);
+        CHECK(talk_tcp(world.a1().ns, pod->ns, service, 80, 1, port, 8080).error == "");
+        auto direct = talk_tcp(world.a1().ns, pod->ns, pod->ip(family), 8080, 1, port);
+        CHECK(direct.error == "");
+        CHECK(direct.client == Endpoint{world.a1().ip(family), port});
+        CHECK(talk_tcp(world.a1().ns, pod->ns, service, 80, 1, port, 8080).error == "");
+      }
+    }
+}
+
 TEST_CASE("retry: one connect() succeeds though the first endpoints are dead or refuse") {
   for (auto family : kFamilies)
     for (bool dead : {false, true}) {
