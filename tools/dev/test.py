@@ -137,6 +137,23 @@ def counts(text, code):
     return passed, failed, ''
 
 
+def told(output, log):
+    """The lines to show of a test that failed. What failed comes first: who reads only a part shall see it."""
+    lines = output.splitlines()
+    first, inside = [], False
+    for line in lines:
+        inside = line.startswith('FAIL') or (inside and line.startswith(' '))
+        if inside:
+            first.append(line)
+    if first and len(lines) > 20:
+        first = [*first[:60], f'… and all of it, in {log}:']
+    else:
+        first = []
+    if len(lines) > 200:
+        first.append(f'… {len(lines) - 200} lines above are in {log}')
+    return first + lines[-200:]
+
+
 class Runner:
     def __init__(self, extra):
         self.extra, self.free, self.lock = extra, SLOTS, threading.Condition()
@@ -189,10 +206,7 @@ class Runner:
             print(f'{word} {test.group:9}{test.name:32} {elapsed:7.1f} s  {cases}{": " + reason if reason else ""}')
             if failed:
                 self.failures.append(test.name)
-                lines = output.splitlines()
-                if len(lines) > 200:
-                    print(f'     … {len(lines) - 200} lines above are in {log.relative_to(ROOT)}')
-                print('\n'.join('     ' + line for line in lines[-200:]))
+                print('\n'.join('     ' + line for line in told(output, log.relative_to(ROOT))))
             sys.stdout.flush()
             self.free += test.weight
             self.lock.notify_all()
