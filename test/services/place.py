@@ -43,7 +43,7 @@ class Place:
 
     def ask(self, do, **wish):
         if ground.PATIENCE != 1:
-            wish['timeout'] = wish.get('timeout', 30 if do == 'run' else 1) * ground.PATIENCE
+            wish['timeout'] = wish.get('timeout', {'run': 30, 'http': 5}.get(do, 1)) * ground.PATIENCE
         with self.lock:
             self.count += 1
             number = self.count

@@ -113,6 +113,7 @@ def close(wish):
 
 
 def http(wish):
+    wish.setdefault('timeout', 5)  # on a busy machine
     sock, target = make(socket.SOCK_STREAM, wish['host'], wish['port'], wish)
     with sock:
         sock.connect(target)

@@ -38,6 +38,13 @@ class Message {
   void u64(uint16_t type, uint64_t value) { mnl_attr_put_u64(header_, type, value); }
   void u16_be(uint16_t type, uint16_t value) { mnl_attr_put_u16(header_, type, htons(value)); }
   void text(uint16_t type, const std::string& value) { mnl_attr_put_strz(header_, type, value.c_str()); }
+  // The kernel counts an end as one of the alias' 255 bytes; what has not even an end is no attribute to it.
+  void alias(const std::string& value) {
+    if (value.empty())
+      text(IFLA_IFALIAS, value);
+    else
+      mnl_attr_put_str(header_, IFLA_IFALIAS, value.c_str());
+  }
   void bytes(uint16_t type, std::span<const uint8_t> value) { mnl_attr_put(header_, type, value.size(), value.data()); }
   void ip(uint16_t type, const Ip& ip) { bytes(type, ip.bytes()); }
   void mac(uint16_t type, const Mac& mac) { bytes(type, mac.bytes); }
@@ -191,7 +198,7 @@ struct Encoder {
       if (change.alias->size() > kMaxAlias)
         return fail(Errc::Invalid, "alias of {}: {} bytes, the kernel takes 255", to_string(change.link),
                     change.alias->size());
-      message.text(IFLA_IFALIAS, *change.alias);
+      message.alias(*change.alias);
     }
     if (change.netns_fd) message.u32(IFLA_NET_NS_FD, uint32_t(*change.netns_fd));
     // To be sent before the change that brings the link up: 6.1 does both the other way round when one message asks.

@@ -146,6 +146,7 @@ Task<Status> PodRunner::live() {
                                made.error().message());
         log::warning("Pod {}: {}", kube::full_name(pod_.metadata), made.error().message());
         CO_TRY(co_await sandbox_.drop());
+        changed();
         CO_TRY(co_await wait_to_retry());
         continue;
       }

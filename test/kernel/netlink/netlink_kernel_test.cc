@@ -79,6 +79,18 @@ TEST_CASE("alias, group, up and autoconf change on a link, and links of a group 
   CHECK(world.net->apply_one(DeleteLink{index}).has_value());
 }
 
+TEST_CASE("an alias has up to 255 bytes, and none again") {
+  World world;
+  REQUIRE(world.net->apply_one(world.veth("cwtest0")).has_value());
+  const IfIndex index = world.net->link("cwtest0")->index;
+  for (const size_t size : {255, 1, 254, 0}) {
+    const std::string alias(size, 'a');
+    const auto done = world.net->apply_one(SetLink{.link = index, .alias = alias});
+    CHECK_MESSAGE(done.has_value(), (done ? "" : done.error().message()));
+    CHECK(world.net->link(index)->alias == alias);
+  }
+}
+
 TEST_CASE("addresses, routes and neighbours are put, read back and deleted") {
   World world;
   REQUIRE(world.net->apply_one(world.veth("cwtest0")).has_value());
