@@ -6,6 +6,9 @@ from world import SCTP_NUMBER, Refused, gets, reaches, sctp, until
 
 NO_LOOPBACK = 'the kernel routes nothing from ::1 to another host, and has no route_localnet for IPv6'
 
+# Ready when it listens, not when it runs.
+LISTENS = {'readinessProbe': {'tcpSocket': {'port': 8081}, 'periodSeconds': 1}}
+
 
 @semantic('NodePort, TCP: from outside, other nodes, Pods and the node itself')
 def node_port_tcp(w, f):
@@ -112,7 +115,7 @@ def host_port(w, f):
     port = 20000 + f
     name = w.unique('hp')
     w.lab.create_pod(name, nodeName='node-1', containers=[{
-        'ports': [{'name': p.lower(), 'containerPort': 8081, 'hostPort': port, 'protocol': p} for p in ('TCP', 'UDP')]}])
+        **LISTENS, 'ports': [{'name': p.lower(), 'containerPort': 8081, 'hostPort': port, 'protocol': p} for p in ('TCP', 'UDP')]}])
     w.lab.wait_ready(name)
     node = w.node_ips['node-1'][f]
 
@@ -150,7 +153,7 @@ def host_port_sctp(w, f):
 def host_port_ip(w, f):
     port, node = 20010 + f, w.node_ips['node-1'][f]
     names = [w.unique('hp') for _ in range(2)]
-    w.lab.create_pod(names[0], nodeName='node-1', containers=[{'ports': [
+    w.lab.create_pod(names[0], nodeName='node-1', containers=[{**LISTENS, 'ports': [
         {'containerPort': 8081, 'hostPort': port, 'hostIP': node, 'protocol': 'TCP'}]}])
     w.lab.wait_ready(names[0])
     got = w.outside.ask('http', host=node, port=port)
