@@ -116,6 +116,7 @@ class Agent {
         plane_(pod::plane_of(feed_)),
         pods_(pod::pod_source(watches_, model_, quick_api_)),
         reservations_(pod::api_reservations(feed_, quick_api_, options_.node)),
+        networks_(pod::network_source(quick_api_)),
         cni_(loop, workers_, *ground_.journal, *wiring_, *plane_, cni_options()),
         events_(api_, "causeway-agent", options_.node),
         announcer_(loop, workers_, api_, events_, options_.node, cni_places(options_)),
@@ -179,6 +180,8 @@ class Agent {
  private:
   pod::ServerOptions cni_options() {
     pod::ServerOptions options = ground_.cni;
+    options.networks = networks_.get();
+    options.other_network = [this] { return announcer_.other_configuration(); };
     options.pods = pods_.get();
     options.reservations = reservations_.get();
     options.tell = [this](const pod::Record& wish, std::string reason, std::string message) {
@@ -381,6 +384,7 @@ class Agent {
   std::unique_ptr<pod::Plane> plane_;
   std::unique_ptr<pod::PodSource> pods_;
   std::unique_ptr<pod::Reservations> reservations_;
+  std::unique_ptr<pod::NetworkSource> networks_;
   pod::CniServer cni_;
   kube::EventRecorder events_;
   pod::Announcer announcer_;

@@ -1,4 +1,5 @@
-// The columns of Service, EndpointSlice, Endpoints, ServiceCIDR, IPAddress and NetworkPolicy.
+// The columns of Service, EndpointSlice, Endpoints, ServiceCIDR, IPAddress, NetworkPolicy and
+// NetworkAttachmentDefinition.
 #include <boost/json.hpp>
 
 #include "apiserver/columns.h"
@@ -50,6 +51,8 @@ constexpr Column kPolicyColumns[] = {
     {"Pod-Selector", "Label selector of the pods that the policy isolates."},
     kAge,
 };
+
+constexpr Column kDefinitionColumns[] = {kName, kAge};
 
 void append(std::string& text, std::string_view part) {
   if (!text.empty()) text += ',';
@@ -183,6 +186,10 @@ json::array policy_cells(const json::object& policy, WallTime now) {
   return {name_of(policy), format_selector(object_at(policy, "spec.podSelector")), age_of(policy, now)};
 }
 
+json::array definition_cells(const json::object& definition, WallTime now) {
+  return {name_of(definition), age_of(definition, now)};
+}
+
 }  // namespace
 
 TableView service_table() { return {kServiceColumns, service_cells}; }
@@ -192,5 +199,6 @@ TableView service_cidr_table() { return {kServiceCidrColumns, service_cidr_cells
 TableView address_reservation_table() { return {kReservationColumns, reservation_cells}; }
 TableView ip_address_table() { return {kIpAddressColumns, ip_address_cells}; }
 TableView network_policy_table() { return {kPolicyColumns, policy_cells}; }
+TableView attachment_definition_table() { return {kDefinitionColumns, definition_cells}; }
 
 }  // namespace causeway::apiserver

@@ -11,6 +11,9 @@ namespace causeway::apiserver {
 
 namespace {
 
+// A custom resource on Kubernetes (the Network Plumbing Working Group's); built in here.
+constexpr kube::KindInfo kAttachmentDefinition{"k8s.cni.cncf.io", "v1", "NetworkAttachmentDefinition",
+                                               "network-attachment-definitions", true};
 constexpr kube::KindInfo kEventView{"events.k8s.io", "v1", "Event", "events", true};
 
 // A later kind is one more entry here, and its schema in kube/api.
@@ -103,6 +106,11 @@ const std::vector<Kind>& kinds() {
        .short_names = {"netpol"},
        .has_generation = true,
        .table = network_policy_table()},
+      {.info = kAttachmentDefinition,
+       .singular = "network-attachment-definition",
+       .short_names = {"net-attach-def"},
+       .has_generation = true,
+       .table = attachment_definition_table()},
       {.info = kEventView,
        .singular = "event",
        .short_names = {"ev"},

@@ -225,7 +225,8 @@ TEST_CASE("discovery answers in the form and version that was asked for") {
   std::string groups;
   for (const auto& group : f.tree("/apis")["groups"].as_array())
     groups += fmt::format("{} ", std::string_view(group.at("name").as_string()));
-  CHECK(groups == "apps coordination.k8s.io discovery.k8s.io networking.k8s.io causeway.io events.k8s.io ");
+  CHECK(groups ==
+        "apps coordination.k8s.io discovery.k8s.io networking.k8s.io causeway.io k8s.cni.cncf.io events.k8s.io ");
   CHECK(f.tree("/apis/apps/v1")["resources"].as_array().size() == 12);
 }
 

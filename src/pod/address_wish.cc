@@ -5,9 +5,7 @@
 namespace causeway::pod {
 namespace {
 
-std::unexpected<CniError> refuse(std::string message) {
-  return std::unexpected(CniError{CniCode::InvalidConfig, std::move(message), ""});
-}
+std::unexpected<CniError> refuse(std::string message) { return refuse(CniCode::InvalidConfig, std::move(message)); }
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);

@@ -32,6 +32,8 @@ class Announcer {
 
   // Why the runtime would not come to us although we can serve; "" when it does.
   std::string trouble() const;
+  // The configuration of others that the runtime takes instead of ours; "" if it takes ours.
+  const std::string& other_configuration() const { return before_ours_; }
   // Why our Node's condition is not what it should be; "" when it is.
   std::string condition_trouble() const { return condition_.trouble(); }
 

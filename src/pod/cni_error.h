@@ -33,6 +33,10 @@ struct CniError {
 template <class T>
 using CniResult = std::expected<T, CniError>;
 
+inline std::unexpected<CniError> refuse(CniCode code, std::string message, std::string details = {}) {
+  return std::unexpected(CniError{code, std::move(message), std::move(details)});
+}
+
 // A failure of ours on the way of an ADD: what kind, by its Errc.
 CniError to_cni(Error error, std::string message);
 

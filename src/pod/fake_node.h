@@ -21,6 +21,7 @@ struct FakeNode {
   std::map<std::string, netns::Id> namespaces;               // by path
   std::set<cluster::AttachmentKey> data_path;                // attachments whose packets pass
   std::map<cluster::AttachmentKey, std::string> host_ports;  // of those
+  std::map<Key, std::string> extras;                         // further interfaces
   std::string no_host_ports;
   uint64_t last_inode = 0;
   int reaps = 0;
@@ -29,13 +30,18 @@ struct FakeNode {
   void remove_namespace(const std::string& path) {
     const auto id = namespaces.at(path);
     namespaces.erase(path);
-    std::erase_if(links, [&](const auto& entry) { return entry.second.record.netns == id; });
+    std::erase_if(links, [&](const auto& entry) {
+      if (entry.second.record.netns != id) return false;
+      extras.erase(entry.second.record.key);
+      return true;
+    });
   }
   // One line for each link and each attachment of the data path.
   std::string render() const {
     std::string text;
     for (const auto& [name, link] : links)
       text += fmt::format("link of {}{}\n", link.record.key, link.discarded ? " discarded" : "");
+    for (const auto& [key, interfaces] : extras) text += fmt::format("{} has{}\n", key, interfaces);
     for (const auto& key : data_path) text += fmt::format("packets of {} pass\n", key);
     for (const auto& [key, ports] : host_ports)
       if (!ports.empty()) text += fmt::format("host ports of {} {}\n", key, ports);
@@ -66,9 +72,22 @@ class FakeWiring final : public Wiring {
       if (other == name ||
           (link.record.netns == request.record.netns && link.record.key.ifname == request.record.key.ifname))
         return fail(Errc::AlreadyExists, "create veth {}: File exists", name);
+    for (const auto& extra : request.record.extras)
+      if (extra.device == "missing") return fail(Errc::NotFound, "{}: no device missing", extra.ifname);
+    // The Pod's own link is there before its further ones: a kill in between leaves that alone.
     node_.links[name] = {request.record};
-    return Wired{IfIndex(++index_), 77};
+    for (const auto& extra : request.record.extras) {
+      if (!node_.step()) return fail(Errc::Internal, "killed");
+      node_.extras[request.record.key] += " " + extra.ifname;
+    }
+    return Wired{IfIndex(++index_), 77, request.record.extras};
   }
+  Status release_extras(Record record) override {
+    if (!node_.step()) return fail(Errc::Internal, "killed");
+    node_.extras.erase(record.key);
+    return ok();
+  }
+  Status settle_returned(std::set<std::string>) override { return ok(); }
   Status discard(std::string host_ifname) override {
     if (!node_.step()) return fail(Errc::Internal, "killed");
     if (const auto found = node_.links.find(host_ifname); found != node_.links.end()) found->second.discarded = true;

@@ -39,6 +39,37 @@ const HostLink* link_of(const Look& look, const Record& record) {
   return found == look.links.end() ? nullptr : &*found;
 }
 
+// "20M", as people write it in the annotation.
+std::string rate_text(uint64_t bits) {
+  for (const auto& [unit, name] : {std::pair{1'000'000'000ull, "G"}, {1'000'000ull, "M"}, {1'000ull, "k"}})
+    if (bits != 0 && bits % unit == 0) return fmt::format("{}{}", bits / unit, name);
+  return fmt::format("{}", bits);
+}
+std::string bandwidth_text(const Bandwidth& bandwidth) {
+  std::string text;
+  if (bandwidth.ingress) text = "in " + rate_text(bandwidth.ingress->rate);
+  if (bandwidth.egress) text += (text.empty() ? "out " : " out ") + rate_text(bandwidth.egress->rate);
+  return text.empty() ? "-" : text;
+}
+
+// "net1@shop/store,net2@shop/fast".
+std::string networks_text(const Record& record) {
+  std::string text;
+  for (const auto& extra : record.extras)
+    text += fmt::format("{}{}@{}", text.empty() ? "" : ",", extra.ifname, extra.network);
+  return text.empty() ? "-" : text;
+}
+
+// Released a moment ago: its DEL is done, and the API hears of the Pod's end after it.
+bool is_cooling(const Look& look, const Ip& ip) {
+  for (const auto& block : look.blocks)
+    for (const auto& span : block.spans)
+      if (span.use == AddressBlock::Use::Cooling && ip.family() == span.first.family() && span.first <= ip &&
+          ip <= span.last)
+        return true;
+  return false;
+}
+
 // The Pod of the record's name: itself, or (static Pods are known to their kubelet by another uid than to the API) its
 // mirror, or a successor of the same name.
 const cluster::Pod* pod_of(const Record& record, const Model& model) {
@@ -102,7 +133,7 @@ void compare_api(const Look& look, const Model& model, std::vector<std::string>&
   for (const auto& [key, pod] : model.pods()) {
     if (pod.host_network) continue;
     for (const Ip& ip : pod.addresses)
-      if (!by_address.contains(ip))
+      if (!by_address.contains(ip) && !is_cooling(look, ip))
         out.push_back(fmt::format("the API says that Pod {} has {}, but no attachment of this node has it", key, ip));
   }
 }
@@ -263,7 +294,16 @@ std::string list_attachments(const Look& look, const Model& model, bool as_json)
       json::array ports;
       for (const auto& port : record.host_ports) ports.push_back(text(to_string(port)));
       one["hostPorts"] = std::move(ports);
-      one["bandwidth"] = text(to_string(record.tuning.bandwidth));
+      one["bandwidth"] = text(bandwidth_text(record.tuning.bandwidth));
+      json::array networks;
+      for (const auto& extra : record.extras) {
+        json::object further{{"interface", text(extra.ifname)}, {"network", text(extra.network)}};
+        std::vector<Ip> ips;
+        for (const auto& address : extra.addresses) ips.push_back(address.ip);
+        further["addresses"] = strings(ips);
+        networks.push_back(std::move(further));
+      }
+      one["networks"] = std::move(networks);
       one["network"] = text(record.network);
       one["role"] = text(to_string(record.role));
       all.push_back(std::move(one));
@@ -273,13 +313,13 @@ std::string list_attachments(const Look& look, const Model& model, bool as_json)
            "\n";
   }
   std::vector<std::vector<std::string>> rows{
-      {"POD", "CONTAINER", "INTERFACE", "ADDRESSES", "MAC", "SINCE", "STATE", "HOST PORTS", "BANDWIDTH"}};
+      {"POD", "CONTAINER", "INTERFACE", "ADDRESSES", "MAC", "SINCE", "STATE", "HOST PORTS", "BANDWIDTH", "NETWORKS"}};
   for (const Record& record : look.records)
     rows.push_back({record.pod.name.empty() ? "-" : to_string(record.pod), record.key.container.substr(0, 13),
                     record.key.ifname, join(record.addresses),
                     record.addresses.empty() ? "-" : to_string(mac_of(record)), age_of(record, look.now),
                     state_of(look, record, model), record.host_ports.empty() ? "-" : host_ports_text(record.host_ports),
-                    to_string(record.tuning.bandwidth)});
+                    bandwidth_text(record.tuning.bandwidth), networks_text(record)});
   return fmt::format("node {}: {} attachments\n", look.node, look.records.size()) + table(rows) + says(different);
 }
 

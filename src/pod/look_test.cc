@@ -23,7 +23,9 @@ struct World {
                      .generation = 3,
                      .addresses = {ip("10.1.0.2")},
                      .pod = {"shop", "web-1"},
-                     .pod_uid = "u1"}};
+                     .pod_uid = "u1",
+                     .tuning = {.bandwidth = {.ingress = Limit{20'000'000, 0}, .egress = Limit{5'100, 0}}},
+                     .extras = {{.network = "shop/store", .ifname = "net1"}}}};
     look.links = {{IfIndex{7}, host_ifname(look.records[0].key), look.records[0]}};
     look.blocks = {{Cidr::parse("10.1.0.0/30").value(),
                     1,
@@ -49,11 +51,14 @@ struct World {
 
 TEST_CASE("pod ls names every attachment, and ipam every address") {
   World world;
-  CHECK(list_attachments(world.look, world.model, false) ==
-        "node n1: 1 attachments\n"
-        "POD         CONTAINER  INTERFACE  ADDRESSES  MAC                SINCE  STATE      HOST PORTS  BANDWIDTH\n"
-        "shop/web-1  4f2a       eth0       10.1.0.2   0a:58:0a:01:00:02  4m     connected  -           -\n"
-        "addresses, kernel and API: agree\n");
+  CHECK(
+      list_attachments(world.look, world.model, false) ==
+      "node n1: 1 attachments\n"
+      "POD         CONTAINER  INTERFACE  ADDRESSES  MAC                SINCE  STATE      HOST PORTS  BANDWIDTH        "
+      "NETWORKS\n"
+      "shop/web-1  4f2a       eth0       10.1.0.2   0a:58:0a:01:00:02  4m     connected  -           in 20M out 5100  "
+      "net1@shop/store\n"
+      "addresses, kernel and API: agree\n");
   CHECK(list_addresses(world.look, world.model, false) ==
         "node n1\n"
         "10.1.0.0/30: 1 for Pods, 1 held, 0 cooling, 0 reserved\n"
@@ -86,6 +91,14 @@ TEST_CASE("the API and the node are compared when the API has told all") {
   world.model.remove_pod({"shop", "web-1"});
   CHECK(world.different() ==
         "Pod shop/web-1 (4f2a/eth0) has 10.1.0.2, but the API has no such Pod on this node (any more)\n");
+  // Between its DEL and the API's hearing of the Pod's end.
+  World leaving;
+  leaving.look.records.clear();
+  leaving.look.links.clear();
+  CHECK(leaving.different() ==
+        "the API says that Pod shop/web-1 has 10.1.0.2, but no attachment of this node has it\n");
+  leaving.look.blocks[0].spans[2].use = AddressBlock::Use::Cooling;
+  CHECK(leaving.different() == "");
   World early;
   early.model = cluster::Model();
   early.model.put(

@@ -8,6 +8,7 @@
 #include "async/loop.h"
 #include "cluster/model/objects.h"
 #include "kernel/netns/netns.h"
+#include "pod/extra/extra.h"
 #include "pod/tuning/tuning.h"
 
 namespace causeway::pod {
@@ -48,6 +49,7 @@ struct Record {
   uint32_t mtu = 0;       // of the Pod's interface, bytes; 0: not known
   std::string host_link;  // Role::Chained: the node's end; "": none that we know. Else host_ifname(key)
   Tuning tuning;
+  std::vector<ExtraInterface> extras;  // further interfaces; a journal keeps of each what to_word() tells
   bool operator==(const Record&) const = default;
 };
 

@@ -66,6 +66,7 @@ std::vector<std::string> words_of(const Record& record) {
   if (!record.host_link.empty()) words.push_back("link=" + escaped(record.host_link));
   for (const auto& [name, value] : record.tuning.sysctls)
     words.push_back(fmt::format("sysctl={}:{}", escaped(name), escaped(value)));
+  for (const auto& extra : record.extras) words.push_back("extra=" + escaped(to_word(extra)));
   return words;
 }
 
@@ -97,6 +98,12 @@ bool take_word(Record& record, std::string_view word) {
   }
   if (key == "link") return take_text(record.host_link, value);
   if (key == "sysctl") return take_sysctl(record, value);
+  if (key == "extra") {
+    const auto text = unescaped(value);
+    auto extra = text ? parse_extra(*text) : fail(Errc::Invalid, "no text");
+    if (extra) record.extras.push_back(std::move(*extra));
+    return extra.has_value();
+  }
   return false;
 }
 

@@ -13,10 +13,6 @@ namespace {
 
 constexpr uint32_t kMinMtuV6 = 1280;  // RFC 8200 section 5: IPv6 is off on a link below it
 
-std::unexpected<CniError> refuse(CniCode code, std::string message, std::string details = {}) {
-  return std::unexpected(CniError{code, std::move(message), std::move(details)});
-}
-
 // A retry of the call that made it, and no other wish for the same key.
 bool same_wish(const Record& known, const Record& wish) {
   return known.netns == wish.netns && known.role == wish.role && known.network == wish.network &&
@@ -189,7 +185,9 @@ Task<CniResult<Reply>> CniServer::add(Call call) {
     case Role::Ipam: co_return co_await add_addresses(std::move(*config), std::move(wish));
     case Role::Main: break;
   }
-  auto asked = co_await wanted(wish, *config);
+  const auto notes = co_await notes_of(wish, *config);
+  if (!notes) co_return std::unexpected(notes.error());
+  auto asked = wanted(wish, *config, *notes);
   if (!asked) co_return std::unexpected(std::move(asked.error()));
   wish.asked = !asked->addresses.empty();
   wish.mtu = config->mtu.value_or(network_.mtu);
@@ -199,7 +197,13 @@ Task<CniResult<Reply>> CniServer::add(Call call) {
                                                            wish.mtu, kMinMtuV6, cidr));
   const std::string who = name_of(wish);
   const uint32_t mtu = wish.mtu;
-  auto result = co_await connect({.record = wish, .netns = std::move(call.netns), .mtu = mtu}, config->dns, *asked);
+  auto networks = co_await wanted_networks(wish, notes->annotations);
+  if (!networks) {
+    tell_refused(wish, networks.error());
+    co_return std::unexpected(to_cni(std::move(networks.error()), "cannot connect " + who));
+  }
+  auto result = co_await connect({.record = wish, .netns = std::move(call.netns), .mtu = mtu}, config->dns, *asked,
+                                 std::move(*networks));
   if (!result) {
     const bool exists = result.error().code() == Errc::AlreadyExists;
     co_return std::unexpected(
@@ -209,7 +213,8 @@ Task<CniResult<Reply>> CniServer::add(Call call) {
   co_return add_reply(*result, config->version);
 }
 
-Task<Result<AddResult>> CniServer::connect(WireRequest request, std::string dns, Wanted wanted) {
+Task<Result<AddResult>> CniServer::connect(WireRequest request, std::string dns, Wanted wanted,
+                                           std::vector<WantedNetwork> networks) {
   const Key key = request.record.key;
   const auto turn = CO_TRY(co_await turns_.take(key));
   if (const auto* record = ipam_->find(key)) {
@@ -217,7 +222,8 @@ Task<Result<AddResult>> CniServer::connect(WireRequest request, std::string dns,
     const Record known = *record;
     auto attachment = CO_TRY(co_await present(known));
     const auto has = [&](const Ip& ip) { return std::ranges::find(known.addresses, ip) != known.addresses.end(); };
-    if (attachment && same_wish(known, request.record) && std::ranges::all_of(wanted.addresses, has)) {
+    if (attachment && same_wish(known, request.record) && std::ranges::all_of(wanted.addresses, has) &&
+        same_networks(known, networks)) {
       CO_TRY(co_await plane_.attach(std::move(*attachment)), "data path");
       co_return result_of(known, dns);
     }
@@ -230,20 +236,35 @@ Task<Result<AddResult>> CniServer::connect(WireRequest request, std::string dns,
     for (const Ip& ip : options_.reservations->of(request.record.pod))
       if (std::ranges::find(wanted.addresses, ip.family(), &Ip::family) == wanted.addresses.end())
         wanted.addresses.push_back(ip);
+  auto chosen = choose_extras(key, networks);
+  if (!chosen) {
+    tell_refused(request.record, chosen.error());
+    co_return fail(std::move(chosen.error()));
+  }
+  request.record.extras = std::move(*chosen);
+  auto extras = request.record.extras;  // with their routes, which the journal does not keep
   Attempt attempt(*this, CO_TRY(ipam_->reserve(std::move(request.record), loop_.now(), wanted.addresses)));
   request.record = attempt.record();
+  request.record.extras = std::move(extras);
   if (wanted.keep)
     CO_TRY(co_await options_.reservations->claim(request.record.pod, *wanted.keep, request.record.addresses));
-  const Wired wired =
-      CO_TRY(CO_TRY(co_await workers_.run([wiring = &wiring_, request] { return wiring->wire(request); })), "link");
+  auto link = CO_TRY(co_await workers_.run([wiring = &wiring_, request] { return wiring->wire(request); }));
+  if (!link && !request.record.extras.empty()) tell_refused(request.record, link.error());
+  Wired wired = CO_TRY(std::move(link), "link");
   attempt.set_wired();
   request.record.netns_cookie = wired.netns_cookie;
-  CO_TRY(co_await plane_.attach(attachment_of(request.record, wired.host)), "data path");
+  request.record.extras = std::move(wired.extras);
+  if (auto attached = co_await plane_.attach(attachment_of(request.record, wired.host)); !attached) {
+    CO_TRY(co_await release_extras(request.record));
+    co_return fail(std::move(attached.error()).with("data path"));
+  }
   if (auto committed = attempt.keep(wired.netns_cookie); !committed) {
     if (auto undone = co_await plane_.detach(key); !undone)
       log::error("undo the ADD of {}: {}", name_of(request.record), undone.error().message());
+    CO_TRY(co_await release_extras(request.record));
     co_return fail(std::move(committed.error()));
   }
+  publish_networks(request.record);
   co_return result_of(request.record, dns);
 }
 
@@ -296,6 +317,8 @@ Task<Status> CniServer::disconnect(Key key) {
     if (!undone) co_return fail(std::move(undone.error()));
     if (!*undone) log::warning("disconnect {}: {}", name_of(record), undone->error().message());
   }
+  // Behind the link, which tells a repeated ADD that the attachment is whole.
+  CO_TRY(co_await release_extras(record));
   suspects_.erase(key);
   if (auto released = ipam_->release(key, loop_.now()); !released)
     log::error("disconnect {}: {}; a restarted agent frees the address when it finds the Pod gone", name_of(record),

@@ -14,6 +14,7 @@
 #include "pod/cni_reply.h"
 #include "pod/ipam.h"
 #include "pod/look.h"
+#include "pod/network_source.h"
 #include "pod/plane.h"
 #include "pod/pod_source.h"
 #include "pod/reaper.h"
@@ -37,6 +38,11 @@ struct ServerOptions {
   Reservations* reservations = nullptr;
   // Tells people of a Pod that got no address (its reason in CamelCase, and a sentence).
   std::function<void(const Record& wish, std::string reason, std::string message)> tell;
+  // Definitions of further networks; nullptr: none can be had. Borrowed.
+  NetworkSource* networks = nullptr;
+  // The configuration that the runtime uses before ours, "" for none. Who calls us then (Multus) reads the annotation
+  // itself. nullptr: nobody does.
+  std::function<std::string()> other_network;
   Duration orphan_after = 600s;  // for so long the API has not had the Pod of an attachment: it is collected
   Duration collect_every = 60s;  // garbage collection of attachments whose Pod vanished without a DEL
 };
@@ -90,16 +96,31 @@ class CniServer {
   CniResult<Reply> status(const RawRequest& request) const;
   CniResult<void> check_host_ports(const NetworkConfig& config) const;
 
+  // What is known of a Pod at its ADD, beside what the runtime says.
+  struct Notes {
+    cluster::Labels annotations;  // those that the runtime passes, else the API's
+    std::optional<PodNotes> pod;  // as the API has it, where it was asked
+  };
+  Task<CniResult<Notes>> notes_of(Record wish, NetworkConfig config);
   // What the Pod's annotations and its runtime (`ips`) ask for.
   struct Wanted {
     std::vector<Ip> addresses;     // at most one for each family
     std::optional<PodNotes> keep;  // the Pod whose own they stay
     bool by_name() const { return !addresses.empty() || keep; }
   };
-  Task<CniResult<Wanted>> wanted(Record wish, NetworkConfig config);
+  CniResult<Wanted> wanted(const Record& wish, const NetworkConfig& config, const Notes& notes) const;
   // Nobody but its owner gets an address that is reserved by now.
   void hear_reservations();
-  Task<Result<AddResult>> connect(WireRequest request, std::string dns, Wanted wanted);
+  Task<Result<AddResult>> connect(WireRequest request, std::string dns, Wanted wanted,
+                                  std::vector<WantedNetwork> networks);
+  Task<Result<std::vector<WantedNetwork>>> wanted_networks(Record wish, cluster::Labels annotations);
+  Result<std::vector<ExtraInterface>> choose_extras(const Key& key, const std::vector<WantedNetwork>& wanted) const;
+  static bool same_networks(const Record& known, const std::vector<WantedNetwork>& wanted);
+  Task<Status> release_extras(Record record);
+  Task<Status> settle_returned();
+  void tell_refused(const Record& wish, const Error& error) const;
+  void publish_networks(const Record& record);
+  Task<Status> tell_networks(cluster::PodKey pod, std::string uid, std::string status);
   // The error of an ADD, told to the people of the Pod where it is about its addresses. `by_name`: it asked for some.
   CniError refused(const Record& wish, bool by_name, Error error, std::string message) const;
   Task<Result<Record>> reserve_only(Record wish, std::vector<Ip> addresses);
@@ -130,6 +151,7 @@ class CniServer {
     std::optional<TimePoint> gone_since;
   };
   std::map<Key, Orphan> orphans_;  // those whose Pod the API had, and since when it has not
+  bool devices_move_ = true;       // some may come back late; at start nobody knows
   Scope scope_;                    // last: its tasks end first
 };
 

@@ -5,10 +5,6 @@
 namespace causeway::pod {
 namespace {
 
-std::unexpected<CniError> refuse(CniCode code, std::string message, std::string details = {}) {
-  return std::unexpected(CniError{code, std::move(message), std::move(details)});
-}
-
 // The addresses that we keep must be those that the runtime was told of; other plugins may have added theirs.
 CniResult<void> check_reservation(const Record& record, const PrevResult& previous, std::string_view ifname) {
   const auto told = previous.addresses_of(ifname);

@@ -4,7 +4,7 @@
 
 namespace causeway::pod {
 
-Task<CniResult<CniServer::Wanted>> CniServer::wanted(Record wish, NetworkConfig config) {
+Task<CniResult<CniServer::Notes>> CniServer::notes_of(Record wish, NetworkConfig config) {
   // A runtime may pass them along; the API has them in any case, and it alone says whose the Pod is.
   cluster::Labels annotations = std::move(config.annotations);
   std::optional<PodNotes> pod;
@@ -18,20 +18,25 @@ Task<CniResult<CniServer::Wanted>> CniServer::wanted(Record wish, NetworkConfig 
     pod = std::move(*found);
     if (pod && annotations.empty()) annotations = pod->annotations;
   }
-  auto asked = address_wish(annotations, config.ips);
+  co_return Notes{std::move(annotations), std::move(pod)};
+}
+
+CniResult<CniServer::Wanted> CniServer::wanted(const Record& wish, const NetworkConfig& config,
+                                               const Notes& notes) const {
+  auto asked = address_wish(notes.annotations, config.ips);
   if (!asked) {
     if (options_.tell) options_.tell(wish, "InvalidAddressAnnotation", asked.error().message);
-    co_return std::unexpected(std::move(asked.error()));
+    return std::unexpected(std::move(asked.error()));
   }
   Wanted out{.addresses = std::move(asked->addresses), .keep = {}};
-  if (!asked->keep) co_return out;
+  if (!asked->keep) return out;
   // Never with an address that could be another's tomorrow.
-  if (!pod || !options_.reservations)
-    co_return std::unexpected(
+  if (!notes.pod || !options_.reservations)
+    return std::unexpected(
         to_cni(Error(Errc::Unavailable, "the API server does not know the Pod: no address can be promised to it"),
                fmt::format("Pod {} cannot keep its addresses", wish.pod)));
-  out.keep = std::move(pod);
-  co_return out;
+  out.keep = notes.pod;
+  return out;
 }
 
 void CniServer::hear_reservations() {

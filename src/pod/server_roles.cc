@@ -9,10 +9,6 @@
 namespace causeway::pod {
 namespace {
 
-std::unexpected<CniError> refuse(CniCode code, std::string message, std::string details = {}) {
-  return std::unexpected(CniError{code, std::move(message), std::move(details)});
-}
-
 // What only who makes the interface can do.
 CniResult<void> check_asked_behind(const NetworkConfig& config) {
   const auto no = [](std::string what) {
@@ -77,7 +73,9 @@ Task<Status> CniServer::adopt(Record wish) {
 
 Task<CniResult<Reply>> CniServer::add_addresses(NetworkConfig config, Record wish) {
   // What else the runtime passes is for the plugin that asks us: it makes the interface.
-  auto asked = co_await wanted(wish, config);
+  const auto notes = co_await notes_of(wish, config);
+  if (!notes) co_return std::unexpected(notes.error());
+  auto asked = wanted(wish, config, *notes);
   if (!asked) co_return std::unexpected(std::move(asked.error()));
   if (asked->keep)
     co_return refuse(CniCode::UnsupportedField, fmt::format("unsupported annotation {}", kKeepAddresses),

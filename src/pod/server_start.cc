@@ -57,6 +57,7 @@ Task<Status> CniServer::reconcile() {
               CO_TRY(co_await workers_.run([wiring = &wiring_, record] { return wiring->untune_foreign(record); }));
           !undone)
         log::warning("undo the ADD of {} that did not end: {}", key, undone.error().message());
+    CO_TRY(co_await release_extras(records.at(key)));
     CO_TRY(ipam_->release(key, loop_.now()));
   }
   plane_.restore(std::move(living));
@@ -116,6 +117,7 @@ Task<Status> CniServer::collect() {
     if (drained.error().code() == Errc::Cancelled) co_return drained;
     log::warning("{}", drained.error().message());
   }
+  CO_TRY(co_await settle_returned());
   std::vector<Record> candidates;
   for (const auto& [key, record] : ipam_->records())
     if (record.state == State::Committed) candidates.push_back(record);

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "pod/cni_reply.h"
+#include "pod/extra/apply.h"
 #include "pod/foreign.h"
 #include "pod/inspect.h"
 #include "pod/tuning/apply.h"
@@ -171,9 +172,28 @@ class KernelWiring final : public Wiring {
       return ok();
     }));
     TRY(wire_node_end(*net, host, record, pod_mac));
+    auto extras = record.extras;
+    TRY(attach_extras(*net, [this] { return doors_->pod(); }, request.netns->get(), record.key.container, extras));
     veth.keep();
     return_door(std::move(net));
-    return Wired{.host = host, .netns_cookie = cookie};
+    return Wired{.host = host, .netns_cookie = cookie, .extras = std::move(extras)};
+  }
+
+  Status release_extras(Record record) override {
+    auto net = TRY(node_door());
+    Fd netns;
+    if (auto there = netns::open(record.netns_path))
+      if (const auto id = netns::id_of(there->get()); id && *id == record.netns) netns = std::move(*there);
+    auto released =
+        detach_extras(*net, [this] { return doors_->pod(); }, netns.get(), record.key.container, record.extras);
+    return_door(std::move(net));
+    return released;
+  }
+  Status settle_returned(std::set<std::string> containers) override {
+    auto net = TRY(node_door());
+    auto settled = pod::settle_returned(*net, containers);
+    return_door(std::move(net));
+    return settled;
   }
 
   Status discard(std::string host_ifname) override {
@@ -214,6 +234,7 @@ class KernelWiring final : public Wiring {
   Status check(Record record, std::shared_ptr<Fd> netns, PrevResult previous) override {
     auto net = TRY(node_door());
     auto checked = check_pod(*doors_, *net, record, netns->get(), previous);
+    if (checked) checked = check_extras([this] { return doors_->pod(); }, netns->get(), record.extras);
     return_door(std::move(net));
     return checked;
   }

@@ -25,6 +25,7 @@ struct WireRequest {
 struct Wired {
   IfIndex host{};  // the node's end
   uint64_t netns_cookie = 0;
+  std::vector<ExtraInterface> extras;  // with the MACs that the kernel chose
 };
 
 // A Pod's link as the kernel has it.
@@ -59,6 +60,10 @@ class Wiring {
 
   // Makes the Pod's link. On error nothing of it is left. AlreadyExists: the Pod has an interface of that name.
   virtual Result<Wired> wire(WireRequest request) = 0;
+  // Macvlans go, moved devices come back under their old names, whether the Pod's namespace lives or not.
+  virtual Status release_extras(Record record) = 0;
+  // Moved devices of none of these containers that are back on the node get their names.
+  virtual Status settle_returned(std::set<std::string> containers) = 0;
   // Hands the link over to reap(): quick. No such link is fine.
   virtual Status discard(std::string host_ifname) = 0;
   // Deletes what was discarded (20 ms for one, 60 ms for a hundred).

@@ -199,6 +199,10 @@ struct World {
       a.generation = ++attached;
       a.netns_cookie = attached;
       for (size_t i = 4; i < words.size(); ++i) {
+        if (words[i] == "shaped") {
+          a.by_host_side = true;
+          continue;
+        }
         if (words[i].find('/') == std::string::npos) {
           a.addresses.push_back(TRY(Ip::parse(words[i])));
           continue;

@@ -132,6 +132,7 @@ constexpr Group kGroups[] = {
     {"events.k8s.io", "events.", "io.k8s.api.events.v1."},
     {"autoscaling", "autoscaling.", "io.k8s.api.autoscaling.v1."},
     {"causeway.io", "causeway.", "io.causeway.v1alpha1.", "v1alpha1"},
+    {"k8s.cni.cncf.io", "cni.", "io.cncf.cni.k8s.v1."},
 };
 // Of the types without prefix, those that live in meta/v1.
 constexpr std::string_view kMetaTypes[] = {

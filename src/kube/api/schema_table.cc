@@ -115,6 +115,13 @@ networking.NetworkPolicy
  kind string
  metadata ObjectMeta
  spec networking.NetworkPolicySpec
+cni.NetworkAttachmentDefinition
+ apiVersion string
+ kind string
+ metadata ObjectMeta
+ spec cni.NetworkAttachmentDefinitionSpec
+cni.NetworkAttachmentDefinitionSpec
+ config string
 networking.ServiceCIDR
  apiVersion string
  kind string

@@ -66,12 +66,16 @@ Task<Status> Sandbox::make() {
 }
 
 Task<Status> Sandbox::drop() {
-  if (pid_ != 0) {
-    context_.children.forget(pid_);
-    send_signal(pidfd_.get(), SIGKILL);
-    pid_ = 0;
-  }
+  const pid_t pid = std::exchange(pid_, 0);
+  if (pid != 0) context_.children.forget(pid);
+  auto left = co_await leave_network();
+  if (pid != 0) send_signal(pidfd_.get(), SIGKILL);
   pidfd_.reset();
+  co_return left;
+}
+
+// While its namespace still lives, as container runtimes do: a device that moved into it would die with it.
+Task<Status> Sandbox::leave_network() {
   for (Duration pause = 100ms; network_; pause = std::min<Duration>(pause * 2, 5s)) {
     auto deleted = co_await context_.cni.del(*network_used_, call(), network_->json);
     if (deleted) {

@@ -21,7 +21,7 @@ class Sandbox {
   // Starts the pause process and connects it (CNI ADD). Unavailable: the node has no network yet. After an error, and
   // after `ended`, drop() comes first.
   Task<Status> make();
-  // Ends the pause process. CNI DEL is repeated until it succeeds: else the address would leak.
+  // CNI DEL, repeated until it succeeds (else the address would leak), then the end of the pause process.
   Task<Status> drop();
 
   // 0: there is none.
@@ -33,6 +33,7 @@ class Sandbox {
   int made() const { return made_; }
 
  private:
+  Task<Status> leave_network();
   CniCall call() const;
 
   NodeContext& context_;

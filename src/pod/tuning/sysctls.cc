@@ -1,7 +1,6 @@
 #include "pod/tuning/sysctls.h"
 
 #include <algorithm>
-#include <array>
 #include <vector>
 
 namespace causeway::pod {
@@ -9,20 +8,6 @@ namespace {
 
 constexpr size_t kMaxName = 253;
 constexpr size_t kMaxValue = 4096;  // the kernel reads no more than a page
-
-constexpr std::array<std::string_view, 11> kSafe{
-    "net.ipv4.ip_local_port_range",
-    "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.ip_unprivileged_port_start",
-    "net.ipv4.ping_group_range",
-    "net.ipv4.tcp_fin_timeout",
-    "net.ipv4.tcp_keepalive_intvl",
-    "net.ipv4.tcp_keepalive_probes",
-    "net.ipv4.tcp_keepalive_time",
-    "net.ipv4.tcp_rmem",
-    "net.ipv4.tcp_syncookies",
-    "net.ipv4.tcp_wmem",
-};
 
 bool plain(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
@@ -62,7 +47,5 @@ Status check_sysctl(std::string_view name, std::string_view value, std::string_v
   if (value.size() >= kMaxValue) return fail(Errc::Invalid, "sysctl \"{}\": a value of {} bytes", name, value.size());
   return ok();
 }
-
-bool is_safe_sysctl(std::string_view name) { return std::ranges::find(kSafe, name) != kSafe.end(); }
 
 }  // namespace causeway::pod

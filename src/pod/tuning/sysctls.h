@@ -14,7 +14,4 @@ Result<std::string> sysctl_path(std::string_view name, std::string_view ifname);
 // Name and value: the value must fit a line. What the kernel thinks of it shows when it is written.
 Status check_sysctl(std::string_view name, std::string_view value, std::string_view ifname);
 
-// kubelet's list of what every Pod may set (pkg/kubelet/sysctl/safe_sysctls.go); only those of the network.
-bool is_safe_sysctl(std::string_view name);
-
 }  // namespace causeway::pod

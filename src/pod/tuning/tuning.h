@@ -24,7 +24,7 @@ struct Bandwidth {
   auto operator<=>(const Bandwidth&) const = default;
   bool none() const { return !ingress && !egress; }
 };
-// One word, for the journal and for people: "10000000/0:5000000/80000" is in, its burst, out, its burst; "-" for none.
+// One word, for the journal: "10000000/0:5000000/80000" is in, its burst, out, its burst; "-" for none.
 std::string to_string(const Bandwidth& bandwidth);
 Result<Bandwidth> parse_bandwidth(std::string_view word);
 
