@@ -4,11 +4,11 @@
 
 #include "pod/cni_folder.h"
 #include "pod/cni_json.h"
+#include "pod/mtu_wish.h"
 
 namespace causeway::pod {
 namespace {
 
-constexpr uint32_t kMinMtu = 576;  // RFC 791: every IPv4 host takes this much
 constexpr uint32_t kMaxMtu = 65535;
 constexpr size_t kMaxName = 255;
 

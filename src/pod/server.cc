@@ -5,13 +5,12 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "pod/mtu_wish.h"
 #include "pod/spool.h"
 #include "pod/tuning/sysctls.h"
 
 namespace causeway::pod {
 namespace {
-
-constexpr uint32_t kMinMtuV6 = 1280;  // RFC 8200 section 5: IPv6 is off on a link below it
 
 // A retry of the call that made it, and no other wish for the same key.
 bool same_wish(const Record& known, const Record& wish) {
@@ -191,10 +190,19 @@ Task<CniResult<Reply>> CniServer::add(Call call) {
   if (!asked) co_return std::unexpected(std::move(asked.error()));
   wish.asked = !asked->addresses.empty();
   wish.mtu = config->mtu.value_or(network_.mtu);
-  for (const auto& cidr : network_.pod_cidrs)
+  bool has_v6 = false;
+  for (const auto& cidr : network_.pod_cidrs) {
+    has_v6 = has_v6 || cidr.family() == Family::V6;
     if (cidr.family() == Family::V6 && wish.mtu < kMinMtuV6)
       co_return refuse(CniCode::InvalidConfig, fmt::format("mtu {} is below {}, which the IPv6 of Pod CIDR {} needs",
                                                            wish.mtu, kMinMtuV6, cidr));
+  }
+  const auto own_mtu = mtu_wish(notes->annotations, {.own = wish.mtu, .fabric = network_.mtu}, has_v6);
+  if (!own_mtu) {
+    if (options_.tell) options_.tell(wish, "InvalidMtuAnnotation", own_mtu.error().message);
+    co_return std::unexpected(own_mtu.error());
+  }
+  wish.mtu = *own_mtu;
   const std::string who = name_of(wish);
   const uint32_t mtu = wish.mtu;
   auto networks = co_await wanted_networks(wish, notes->annotations);

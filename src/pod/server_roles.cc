@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "pod/address_wish.h"
+#include "pod/mtu_wish.h"
 #include "pod/server.h"
 
 namespace causeway::pod {
@@ -80,6 +81,9 @@ Task<CniResult<Reply>> CniServer::add_addresses(NetworkConfig config, Record wis
   if (asked->keep)
     co_return refuse(CniCode::UnsupportedField, fmt::format("unsupported annotation {}", kKeepAddresses),
                      "another plugin makes the interface, so nobody would announce its address to the other nodes");
+  if (notes->annotations.contains(std::string(kPodMtu)))
+    co_return refuse(CniCode::UnsupportedField, fmt::format("unsupported annotation {}", kPodMtu),
+                     "another plugin makes the interface: ask that plugin for its MTU");
   wish.asked = !asked->addresses.empty();
   wish.key = ipam_key(wish.key);
   wish.tuning = {};

@@ -311,6 +311,28 @@ TEST_CASE("a Pod keeps its addresses: claimed before its link is made, nobody el
   CHECK(agent.server.attachments() == 0);
 }
 
+TEST_CASE("a Pod has the MTU that it asks for; one that cannot be keeps it from starting and is told to it") {
+  log::set_level(log::Level::Error);
+  FakeNode node;
+  VirtualLoop loop;
+  Agent agent(node, loop);
+  REQUIRE(agent.start());
+  node.make_namespace("/netns/a");
+  agent.uid = "u1";
+  agent.pods.pods["u1"] = {"u1", {{"causeway.io/mtu", "9000"}}, {}};
+  CHECK(agent.call("ADD", "a").output.find("\"code\":7") != std::string::npos);
+  CHECK(agent.told ==
+        "InvalidMtuAnnotation: annotation causeway.io/mtu: \"9000\" is more than the 1450 that Pods of this node "
+        "have\n");
+  CHECK(node.render() == "");
+  CHECK(agent.server.attachments() == 0);
+  agent.pods.pods["u1"].annotations["causeway.io/mtu"] = "1300";
+  CHECK(agent.call("ADD", "a").output.find("\"mtu\":1300") != std::string::npos);
+  // A new wish is a new link.
+  agent.pods.pods["u1"].annotations.clear();
+  CHECK(agent.call("ADD", "a").output.find("\"mtu\":1450") != std::string::npos);
+}
+
 TEST_CASE("an attachment whose Pod the API had, and has not for ten minutes, is collected; what it never had is not") {
   log::set_level(log::Level::Error);
   FakeNode node;

@@ -82,3 +82,33 @@ TEST_CASE("sysctls are set in the Pod alone; what the kernel keeps for the whole
   // What was refused left nothing behind.
   CHECK(world.inside("b")->index_of("eth0").error().code() == Errc::NotFound);
 }
+
+TEST_CASE("a Pod has the MTU that its annotation asks for on both ends, and no larger one than the node's") {
+  World world;
+  REQUIRE(world.start_agent());
+  const auto add = [&](const std::string& pod, std::string_view mtu) {
+    return world.cni(
+        "ADD", "id-" + pod, world.path_of(pod),
+        config_with(
+            fmt::format(R"("runtimeConfig":{{"io.kubernetes.cri.pod-annotations":{{"causeway.io/mtu":"{}"}}}})", mtu)));
+  };
+  world.make_pod("small");
+  const auto added = add("small", "1300");
+  REQUIRE_MESSAGE(added.exit == 0, added.output);
+  CHECK(added.output.find("\"mtu\":1300") != std::string::npos);
+  CHECK(world.inside("small")->link("eth0")->mtu == 1300);
+  CHECK(world.net().link(host_ifname({"id-small", "eth0"}))->mtu == 1300);
+  CHECK(world.connects(world.node(), world.pod("small"), addresses_in(added.output).front()));
+  // A retry has the same answer, also of a new agent.
+  world.kill_agent();
+  REQUIRE(world.start_agent());
+  CHECK(add("small", "1300").output == added.output);
+
+  for (const char* bad : {"1279", "1451", "jumbo"}) {
+    world.make_pod(std::string("bad-") + bad);
+    const auto refused = add(std::string("bad-") + bad, bad);
+    CHECK(refused.exit == 1);
+    CHECK(refused.output.find("annotation causeway.io/mtu: \\\"" + std::string(bad)) != std::string::npos);
+    CHECK(world.inside(std::string("bad-") + bad)->index_of("eth0").error().code() == Errc::NotFound);
+  }
+}

@@ -217,6 +217,10 @@ TEST_CASE("as another plugin's ipam: addresses with their range and gateway, no 
   CHECK(world.cni("DEL", "id-a", world.path_of("a"), text + "}").exit == 0);
   CHECK(code(world.cni("CHECK", "id-a", world.path_of("a"), text + ",\"prevResult\":" + added.output + "}")) == 3);
   CHECK(world.cni("ADD", "id-a", world.path_of("a"), text + "}").output.find("10.1.0.6/24") != std::string::npos);
+  // What only who makes the interface can do.
+  const auto annotated = text + R"(,"runtimeConfig":{"io.kubernetes.cri.pod-annotations":{"causeway.io/mtu":"1300"}}})";
+  CHECK(world.cni("ADD", "id-b", world.path_of("a"), annotated).output.find("unsupported annotation causeway.io/mtu") !=
+        std::string::npos);
 }
 
 TEST_CASE("behind another plugin: its answer is handed on, its interface shaped and tuned, and left as it was by DEL") {
