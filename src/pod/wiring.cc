@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <mutex>
+#include <thread>
 
 #include "base/log.h"
 #include "pod/cni_reply.h"
@@ -20,6 +21,9 @@ namespace {
 
 using netlink::Change;
 using netlink::Rtnetlink;
+
+// For so long the kernel may take to make an IPv6 address receive; a healthy one takes less than a millisecond.
+constexpr std::chrono::seconds kReceiveWithin(5);
 
 class KernelDoors final : public Doors {
  public:
@@ -93,10 +97,10 @@ Result<uint64_t> cookie_here() {
 }
 
 // The Pod's end: up, addresses without duplicate detection (DAD would cost a second), the gateway as a permanent
-// neighbour and the way to everywhere through it. Runs inside the Pod's namespace; its cookie comes back.
-Result<uint64_t> wire_pod_end(Doors& doors, const Record& record) {
-  auto net = TRY(doors.pod());
-  const auto eth0 = TRY(net->index_of(record.key.ifname));
+// neighbour and the way to everywhere through it. Runs inside the Pod's namespace; its cookie comes back. `net` is a
+// door of it.
+Result<uint64_t> wire_pod_end(Rtnetlink& net, const Record& record) {
+  const auto eth0 = TRY(net.index_of(record.key.ifname));
   TRY(set_pod_sysctls(record));
   std::vector<Change> changes{
       netlink::SetLink{.link = "lo", .up = true},
@@ -114,9 +118,30 @@ Result<uint64_t> wire_pod_end(Doors& doors, const Record& record) {
                                          .onlink = true}});
   }
   add_shaping(changes, eth0, record.tuning.bandwidth.egress, record.mtu);
-  TRY(net->apply_all(changes));
+  TRY(net.apply_all(changes));
   TRY(apply_sysctls(record.tuning, record.key.ifname));
   return cookie_here();
+}
+
+// Until the Pod receives by each IPv6 address: its route in the table local is made by a work queue that waits for the
+// lock of all network settings (addrconf_dad_work), also without duplicate detection, and before that what comes is
+// dropped (Ip6InAddrErrors). Asked behind all else of an ADD it is there nearly always, and the question waits for no
+// lock. `net` is a door of the Pod's namespace.
+Status receives(Rtnetlink& net, const Record& record) {
+  const auto deadline = std::chrono::steady_clock::now() + kReceiveWithin;
+  for (const auto& ip : record.addresses) {
+    if (!ip.is_v6()) continue;  // IPv4's is there when the address is
+    for (Duration pause = 200us;; pause = std::min<Duration>(pause * 2, 5ms)) {
+      const auto way = net.route_to(ip);
+      if (way && way->type == netlink::RouteType::Local) break;
+      if (std::chrono::steady_clock::now() > deadline)
+        return fail(Errc::Timeout, "the Pod does not receive by {} within {} s: {}", ip, kReceiveWithin.count(),
+                    way ? "the kernel (its work queue ipv6_addrconf) has not made the address's local route"
+                        : way.error().message());
+      std::this_thread::sleep_for(pause);
+    }
+  }
+  return ok();
 }
 
 // The node's end: who it belongs to, quiet, up, and the Pod as a permanent neighbour.
@@ -167,11 +192,14 @@ class KernelWiring final : public Wiring {
     const IfIndex host = TRY(net->index_of(name));
     TRY(set_host_sysctls(name, record));
     uint64_t cookie = 0;
+    std::unique_ptr<Rtnetlink> inside;
     TRY(netns::visit(request.netns->get(), [&]() -> Status {
-      cookie = TRY(wire_pod_end(*doors_, record));
+      inside = TRY(doors_->pod());
+      cookie = TRY(wire_pod_end(*inside, record));
       return ok();
     }));
     TRY(wire_node_end(*net, host, record, pod_mac));
+    TRY(receives(*inside, record));
     auto extras = record.extras;
     TRY(attach_extras(*net, [this] { return doors_->pod(); }, request.netns->get(), record.key.container, extras));
     veth.keep();

@@ -44,7 +44,7 @@ def test_limits_are_at_both_ends_and_nowhere_else():
         address = one.pod('limited')['status']['podIP']
         for place in ('free', 'node-1'):
             assert 'limited' in one.exec(place, 'causeway', 'workload', 'connect', f'{address}:8080').stdout, (plane, place)
-        sent = re.search(r'dev cw\S+ root .*\n\s+Sent (\d+) bytes', one.exec('node-1', 'tc', '-s', 'qdisc', 'show').stdout)
+        sent = re.search(r'qdisc tbf \S+ dev cw\S+ root .*\n\s+Sent (\d+) bytes', one.exec('node-1', 'tc', '-s', 'qdisc', 'show').stdout)
         assert sent and int(sent[1]) > 200, plane
 
 

@@ -120,7 +120,9 @@ struct Address {
   IfIndex link{};
   Ip ip;
   int prefix = 0;
-  bool nodad = true;  // IPv6: usable at once, duplicate address detection skipped; no meaning for IPv4
+  // IPv6: duplicate address detection (a second) is skipped, so it may be sent from at once. It receives once the
+  // kernel has made its route in the table local, which a work queue does a moment later. No meaning for IPv4.
+  bool nodad = true;
   auto operator<=>(const Address&) const = default;
 };
 struct PutAddress {

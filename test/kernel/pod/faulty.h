@@ -22,7 +22,7 @@ struct Steps {
   }
 };
 
-class FaultyRtnetlink final : public netlink::Rtnetlink {
+class FaultyRtnetlink : public netlink::Rtnetlink {
  public:
   FaultyRtnetlink(std::unique_ptr<Rtnetlink> real, Steps& steps) : real_(std::move(real)), steps_(steps) {}
   std::vector<Status> apply(std::span<const netlink::Change> changes) override {
