@@ -76,7 +76,10 @@ global int pair_open(struct __sk_buff* ctx, __u32 flags) {
   row->service = r->id;
   row->backend = r->to.backend;
   row->generation = r->to.generation;
-  bool keep = !snat || nat_port_allowed(bpf_ntohs(forward->sport));
+  /* Out of the ranges of sockets, also where the client keeps its address: the kernel takes its port to be free for a
+   * connection to the endpoint itself (by a socket hook), which passes us unseen and would get this flow's answers. */
+  bool keep = nat_port_allowed(bpf_ntohs(forward->sport)) ||
+              (!snat && (flags & CT_F_OUTSIDE || forward->proto == IPPROTO_SCTP));
   enum nat_result found = nat_find_port(ctx, (keep ? NAT_KEEP : 0) | (snat ? NAT_ASK_SOCKETS : 0) | NAT_CHANGE);
   if (found != NAT_DONE) return found;
 

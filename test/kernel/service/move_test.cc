@@ -266,6 +266,33 @@ TEST_CASE("a port whose connection to a Service has ended is free for one to the
     }
 }
 
+TEST_CASE("one client port, to a Service and to its endpoint itself at the same time: both work") {
+  for (auto attach : kAttaches)
+    for (auto family : kFamilies) {
+      World world({.attach = attach, .services = true});
+      Balancer balancer(world.a);
+      uint32_t id = 0;
+      for (Pod* pod : {&world.a2(), &world.b1()}) {
+        CAPTURE(to_string(pod->ip(family)));
+        balancer.endpoints(++id, {{pod->ip(family), 8080}});
+        const Endpoint service{cluster_ip(family, 9 + static_cast<int>(id)), 80}, direct{pod->ip(family), 8080};
+        balancer.serve(id, service.ip, service.port);
+        Fd listener = tcp_listener(pod->ns, every(family), 8080);
+        uint16_t port = 40000;
+        for (const auto& [one, two] : {std::pair(service, direct), std::pair(direct, service)}) {
+          Fd first = tcp_connect(world.a1().ns, one.ip, one.port, ++port), at_first = accept_within(listener, 2000);
+          Fd second = tcp_connect(world.a1().ns, two.ip, two.port, port), at_second = accept_within(listener, 2000);
+          REQUIRE((first && at_first && second && at_second));
+          for (auto& [from, to] : {std::pair(&first, &at_first), std::pair(&at_second, &second)}) {
+            char byte = 0;
+            CHECK(::send(from->get(), "x", 1, 0) == 1);
+            CHECK((::recv(to->get(), &byte, 1, 0) == 1 && byte == 'x'));
+          }
+        }
+      }
+    }
+}
+
 TEST_CASE("retry: one connect() succeeds though the first endpoints are dead or refuse") {
   for (auto family : kFamilies)
     for (bool dead : {false, true}) {
