@@ -1,5 +1,7 @@
 #include "service/apply_bpf.h"
 
+#include "base/log.h"
+
 namespace causeway::service {
 
 using cluster::Failure;
@@ -20,8 +22,26 @@ void BpfApplier::changed(const cluster::ChangeSet& changes, const cluster::Model
   desired_.probes.clean();
 }
 
+// Nobody writes to the maps in between: apply() is called once at a time.
+Task<Result<std::vector<Failure>>> BpfApplier::audit() {
+  for (const auto part : BpfMaps::kParts) {
+    CO_TRY(co_await loop_.sleep(Duration(0)));
+    const bool intact = maps_.settled() && CO_TRY(maps_.intact(part), "compare the maps of Services");
+    if (intact) continue;
+    log::warning("service: somebody else changed the maps of Services; they are brought back");
+    maps_.forget();
+    co_return maps_.apply(complete_, ranges_);
+  }
+  std::vector<Failure> failures;
+  if (auto attached = maps_.repair_hooks(); !attached) failures.push_back({"self", std::move(attached.error())});
+  co_return failures;
+}
+
 Task<Result<std::vector<Failure>>> BpfApplier::apply() {
+  const bool audited = std::exchange(audit_, false);
+  if (audited && !(complete_ && ranges_)) maps_.forget();
   auto failures = CO_TRY(maps_.apply(complete_, ranges_));
+  if (audited && failures.empty() && maps_.settled()) failures = CO_TRY(co_await audit());
   // An attachment without its host port must not look as if it had been applied.
   for (const auto& [object, row] : desired_.refused.rows())
     if (object.starts_with("attachment ")) failures.push_back({object, Error(Errc::Conflict, row.value)});

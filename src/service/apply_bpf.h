@@ -11,11 +11,13 @@ class BpfApplier final : public Applier {
  public:
   // `prober`: told which endpoints to ask; null: none.
   BpfApplier(Options options, BpfDoors doors, Prober* prober = nullptr)
-      : desired_(std::move(options)), maps_(std::move(doors), desired_), prober_(prober) {}
+      : loop_(doors.loop), desired_(std::move(options)), maps_(std::move(doors), desired_), prober_(prober) {}
 
   void changed(const cluster::ChangeSet& changes, const cluster::Model& model) override;
   Task<Result<std::vector<cluster::Failure>>> apply() override;
-  void forget() override { maps_.forget(); }
+  // The next apply() compares the maps with what was written to them, a part at a time, and looks at all of them where
+  // they differ.
+  void forget() override { audit_ = true; }
 
   const Desired& desired() const override { return desired_; }
   uint64_t writes() const override { return maps_.writes(); }
@@ -24,10 +26,14 @@ class BpfApplier final : public Applier {
   BpfMaps& maps() { return maps_; }
 
  private:
+  Task<Result<std::vector<cluster::Failure>>> audit();
+
+  Loop& loop_;
   Desired desired_;
   BpfMaps maps_;
   Prober* prober_;
   bool complete_ = false;
+  bool audit_ = false;
   bool ranges_ = false;  // the ServiceCIDRs are known
 };
 

@@ -63,7 +63,7 @@ Status BpfMaps::observe_small() {
 
 BpfMaps::PortState& BpfMaps::state_of(const PortId& id) {
   auto [it, fresh] = ports_.try_emplace(id);
-  if (fresh) it->second.id = id;
+  if (fresh) it->second.id = &it->first;
   return it->second;
 }
 

@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include "async/scope.h"
+#include "service/apply_bpf.h"
 #include "service/bpf_maps_world.h"
 
 using namespace causeway;
@@ -280,4 +282,119 @@ TEST_CASE("counts of connections are corrected for those who balance by them") {
   CHECK(agent.maps.count_connections({{1, 4}}));
   CHECK(kernel.connections.rows == std::map<uint32_t, uint32_t>{{1, 4}, {2, 0}});
   CHECK(kernel.services.rows.at(encode(FrontendKey{ip("10.96.0.1"), 80})).flags == abi::SERVICE_F_PER_PACKET);
+}
+
+namespace {
+
+std::string not_intact(const BpfMaps& maps) {
+  static constexpr std::string_view kNames[] = {"small", "services", "slots", "backends", "sources"};
+  std::string out;
+  for (const auto part : BpfMaps::kParts)
+    if (!maps.intact(part).value()) out += fmt::format("{} ", kNames[static_cast<size_t>(part)]);
+  return out;
+}
+
+Task<void> apply_once(BpfApplier& applier, std::optional<std::vector<cluster::Failure>>& failures) {
+  auto done = co_await applier.apply();
+  if (done) failures = std::move(*done);
+}
+
+}  // namespace
+
+TEST_CASE("an audit finds what somebody else changed, in the map where it is, and nothing else") {
+  Kernel kernel;
+  Agent agent(kernel);
+  CHECK_FALSE(agent.maps.settled());
+  Tables tables = web_tables({backend("10.1.0.1"), backend("10.1.0.2")});
+  tables.ranges[cidr("10.96.0.0/12")] = {};
+  tables.node_addresses[ip("192.0.2.1")] = {.node_ports = true};
+  tables.clients[77] = {.v4 = ip("10.1.0.9")};
+  tables.frontends[{ip("0.0.0.0"), 30080}].sources = {cidr("192.0.2.0/24")};
+  agent.desired.replace(web, tables);
+  CHECK(agent.apply() == "");
+  CHECK(agent.maps.settled());
+  CHECK(not_intact(agent.maps) == "");
+  agent.desired.replace(web, web_tables({backend("10.1.0.3")}));
+  CHECK_FALSE(agent.maps.settled());
+  agent.desired.replace(web, tables);
+  tables.ports[web_port].backends = {backend("10.1.0.4"), backend("10.1.0.5", 3)};
+  agent.desired.replace(web, tables);
+  CHECK(agent.apply() == "");
+  CHECK(not_intact(agent.maps) == "");  // slots of before, which rest
+  agent.loop.advance(1s);
+  CHECK(not_intact(agent.maps) == "");
+
+  const auto without = [&](auto& rows) {
+    const auto first = *rows.begin();
+    rows.erase(rows.begin());
+    const std::string found = not_intact(agent.maps);
+    rows.insert(first);
+    return found;
+  };
+  CHECK(without(kernel.services.rows) == "services ");
+  CHECK(without(kernel.slots.rows) == "slots ");
+  CHECK(without(kernel.backends.rows) == "backends ");
+  CHECK(without(kernel.sources.rows) == "sources ");
+  CHECK(without(kernel.ranges.rows) == "small ");
+  CHECK(without(kernel.node_addresses.rows) == "small ");
+  CHECK(without(kernel.clients.rows) == "small ");
+  const auto changed = [&](auto& value, auto other) {
+    const auto before = std::exchange(value, other);
+    const std::string found = not_intact(agent.maps);
+    value = before;
+    return found;
+  };
+  CHECK(changed(kernel.services.rows.begin()->second.flags, 7u) == "services ");
+  CHECK(changed(kernel.slots.rows.begin()->second, 99u) == "slots ");
+  CHECK(changed(kernel.backends.rows.begin()->second.generation, 99u) == "backends ");
+  CHECK(changed(kernel.node_addresses.rows.begin()->second, 0u) == "small ");
+  kernel.slots.rows[{.pool = 4711, .epoch = 1, .index = 0}] = 1;
+  CHECK(not_intact(agent.maps) == "slots ");
+}
+
+TEST_CASE("an audit writes nothing where all is well, and brings back what somebody took away") {
+  Kernel kernel;
+  VirtualLoop loop;
+  cluster::Model model;
+  size_t repairs = 0;
+  BpfApplier applier({},
+                     {loop, kernel.services, kernel.slots, kernel.backends, kernel.connections, kernel.node_addresses,
+                      kernel.ranges, kernel.sources, kernel.clients, [](const MapRoom&) { return ok(); }, nullptr,
+                      [&repairs]() -> Status {
+                        ++repairs;
+                        return ok();
+                      }});
+  Scope scope(loop);
+  const auto apply = [&] {
+    std::optional<std::vector<cluster::Failure>> failures;
+    scope.spawn("apply", apply_once(applier, failures));
+    loop.advance(1s);
+    return failures ? failures->size() : 99;
+  };
+  for (auto source : {cluster::Source::Nodes, cluster::Source::Services, cluster::Source::EndpointSlices,
+                      cluster::Source::Attachments, cluster::Source::ServiceCidrs})
+    model.set_synced(source);
+  cluster::Service service{.key = {"default", "web"}, .cluster_ips = {ip("10.96.0.1")}};
+  service.ports = {{.port = 80}};
+  model.put(std::move(service));
+  cluster::EndpointSlice slice{.key = {"default", "web-1"}, .service = "web"};
+  slice.ports = {{.port = 8080}};
+  slice.endpoints = {{.ip = ip("10.1.0.1"), .ready = true, .serving = true}};
+  model.put(std::move(slice));
+  applier.changed(model.take_changes(), model);
+  CHECK(apply() == 0);
+  const uint64_t writes = applier.writes();
+  const auto slots = kernel.slots.rows;
+  REQUIRE(slots.size() == 1);
+  applier.forget();
+  CHECK(apply() == 0);
+  CHECK(applier.writes() == writes);
+  CHECK(repairs == 2);  // with the first look, and with the audit
+  kernel.slots.rows.clear();
+  CHECK(apply() == 0);  // nobody asked
+  CHECK(kernel.slots.rows.empty());
+  applier.forget();
+  CHECK(apply() == 0);
+  CHECK(kernel.slots.rows.size() == 1);
+  CHECK(applier.differences().value().empty());
 }

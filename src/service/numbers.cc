@@ -1,5 +1,7 @@
 #include "service/numbers.h"
 
+#include <algorithm>
+
 namespace causeway::service {
 
 uint32_t next_generation(uint32_t generation) { return generation + 1 ? generation + 1 : 1; }
@@ -34,6 +36,11 @@ void BackendNumbers::rested(const std::vector<uint32_t>& numbers) {
 const abi::backend_value& BackendNumbers::row(uint32_t number) const {
   static constexpr abi::backend_value kNone{};
   return number < rows_.size() ? rows_[number] : kNone;
+}
+
+size_t BackendNumbers::written() const {
+  return static_cast<size_t>(
+      std::ranges::count_if(rows_, [](const abi::backend_value& row) { return !(row == abi::backend_value{}); }));
 }
 
 void BackendNumbers::wrote(uint32_t number, const abi::backend_value& value) {

@@ -31,6 +31,8 @@ class BackendNumbers {
   // What the kernel holds; all zero where nothing was written.
   const abi::backend_value& row(uint32_t number) const;
   void wrote(uint32_t number, const abi::backend_value& value);
+  // How many have a row.
+  size_t written() const;
   // One above the highest that was ever in use.
   uint32_t end() const { return end_; }
 
