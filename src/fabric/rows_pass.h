@@ -34,7 +34,7 @@ class RowsPass {
         ++writes_;
         rows.clean(keys[i]);
       } else {
-        failures.push_back({row ? to_string(row->owner) : fmt::format("{} {}", table, print(keys[i])),
+        failures.push_back({row ? to_string(row->owner()) : fmt::format("{} {}", table, print(keys[i])),
                             std::move(results[i].error()).with("{} {}", row ? table : "remove", print(keys[i]))});
       }
     }
@@ -64,7 +64,8 @@ class RowsPass {
 
   // An object without rows must not look as if it had been applied.
   void refused(Rows<std::string, std::string>& rows) {
-    for (const std::string& object : std::set<std::string>(rows.dirty())) {
+    const auto& dirty = rows.dirty();
+    for (const std::string& object : std::vector<std::string>(dirty.begin(), dirty.end())) {
       if (const auto* row = rows.find(object)) log::warning("fabric: {} gets no routes: {}", object, row->value);
       rows.clean(object);
     }

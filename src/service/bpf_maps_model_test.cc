@@ -97,35 +97,35 @@ std::map<FrontendKey, std::string> expected(const Desired& desired) {
   return out;
 }
 
-const Side* side_of(const Desired& desired, const FrontendKey& key, bool inside) {
-  const auto* row = desired.frontends.find(key);
-  return row ? inside ? &row->value.inside : &row->value.outside : nullptr;
+const Side* side_of(const Tables& tables, const FrontendKey& key, bool inside) {
+  const auto row = tables.frontends.find(key);
+  return row == tables.frontends.end() ? nullptr : inside ? &row->second.inside : &row->second.outside;
 }
 
-// Endpoints of the pool that `side` names, as `desired` has them.
-std::set<std::string> endpoints_of(const Desired& desired, const PortId& id, const Side& side) {
+// Endpoints of the pool that `side` names, as `tables` have them.
+std::set<std::string> endpoints_of(const Tables& tables, const PortId& id, const Side& side) {
   std::set<std::string> out;
-  const auto* port = desired.ports.find(id);
-  if (!port || side.verdict != Verdict::Balance) return out;
-  for (const Backend& b : port->value.backends)
+  const auto port = tables.ports.find(id);
+  if (port == tables.ports.end() || side.verdict != Verdict::Balance) return out;
+  for (const Backend& b : port->second.backends)
     if (side.pool == Pool::Cluster ? b.cluster_pool : b.local_pool) out.insert(to_string(b.at));
   return out;
 }
 
 // What a side leads to is of its old pool or its new one, of the old endpoints or the new ones; where the pool stays,
 // the endpoints that stay are there all the time. Kernel::endpoints() wants every slot there and serving.
-void check_whole(const Kernel& kernel, const Desired& old, const Desired& now) {
+void check_whole(const Kernel& kernel, const Tables& old, const Tables& now) {
   for (const auto& [key, row] : kernel.services.rows) {
     if (is_address(key)) continue;
     for (const bool inside : {true, false}) {
       const abi::service_side& side = inside ? row.inside : row.outside;
       if (side.verdict != abi::SERVICE_BALANCE) continue;
-      const PortId& id = (now.frontends.find(decode(key)) ? now : old).frontends.find(decode(key))->value.port;
+      const PortId& id = (now.frontends.contains(decode(key)) ? now : old).frontends.at(decode(key)).port;
       const Side *was = side_of(old, decode(key), inside), *is = side_of(now, decode(key), inside);
       std::set<std::string> met, any;
       for (const auto& [endpoint, times] : kernel.endpoints(row, side)) met.insert(endpoint);
       for (const Side* of : {was, is})
-        for (const Desired* tables : {&old, &now})
+        for (const Tables* tables : {&old, &now})
           if (of) any.merge(endpoints_of(*tables, id, *of));
       for (const std::string& endpoint : met)
         if (!any.contains(endpoint)) FAIL("leads to one that never was asked for");
@@ -144,7 +144,7 @@ TEST_CASE("random changes and deaths: every write leaves every Service whole") {
     CAPTURE(seed);
     RandomTables random(seed);
     Kernel kernel;
-    Desired old{{}};  // what the kernel had before the pass
+    Tables old;  // what the kernel had before the pass
     auto agent = std::make_unique<Agent>(kernel);
     const uint32_t services = 1 + random.below(6);
     for (int step = 0; step < 15; ++step) {
@@ -154,7 +154,7 @@ TEST_CASE("random changes and deaths: every write leaves every Service whole") {
         agent->desired.replace(RandomTables::key(n), random.chance(20) ? Tables() : random.service(n));
       }
       const Tables tables = agent->desired.tables();
-      kernel.look = [&] { check_whole(kernel, old, agent->desired); };
+      kernel.look = [&] { check_whole(kernel, old, tables); };
       if (random.chance(30)) kernel.left = random.below(40);
       const std::string said = agent->apply();
       const bool died = kernel.left == 0;
@@ -180,7 +180,7 @@ TEST_CASE("random changes and deaths: every write leaves every Service whole") {
       CHECK(kernel.resolve() == expected(agent->desired));
       if (random.chance(50)) agent->loop.advance(1s);
       CHECK(agent->differences() == "");
-      old = agent->desired;
+      old = tables;
     }
     kernel.look = [] {};
     for (uint32_t n = 0; n < services; ++n) agent->desired.replace(RandomTables::key(n), {});

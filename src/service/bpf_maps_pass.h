@@ -72,7 +72,7 @@ struct BpfMaps::Pass {
     if (work.error) return;
     work.error = error;
     const auto* row = self.desired_.ports.find(*work.port->id);
-    fail_object(row ? to_string(row->owner) : to_string(*work.port->id), std::move(error));
+    fail_object(row ? to_string(row->owner()) : to_string(*work.port->id), std::move(error));
   }
 
   // All at once; row by row only to find out which one it is. What was written is left in `batch`.
@@ -132,7 +132,7 @@ struct BpfMaps::Pass {
         rows.clean(keys[i]);
       } else {
         const auto* row = rows.find(keys[i]);
-        fail_object(row ? to_string(row->owner) : fmt::format("{} {}", name, keys[i]),
+        fail_object(row ? to_string(row->owner()) : fmt::format("{} {}", name, keys[i]),
                     Error(written.error()).with("{} {}", name, keys[i]));
       }
     }

@@ -68,8 +68,8 @@ bool complete(const Model& model) {
 
 Tables compile_one(const Key& key, const Model& model, const Options& options) {
   if (const auto* service = std::get_if<cluster::ServiceKey>(&key)) return compile_service(*service, model, options);
-  if (const auto* attachment = std::get_if<cluster::AttachmentKey>(&key))
-    return compile_attachment(*attachment, model, options);
+  if (const auto* attachment = std::get_if<AttachmentName>(&key))
+    return compile_attachment(attachment->key(), model, options);
   return compile_self(model, options);
 }
 

@@ -310,8 +310,8 @@ Section NftRows::section() const {
 }
 
 Transaction NftRows::update(const Desired& desired) {
-  std::set<FrontendKey> frontends = desired.frontends.dirty();
-  std::set<PortId> ports = desired.ports.dirty();
+  std::set<FrontendKey> frontends(desired.frontends.dirty().begin(), desired.frontends.dirty().end());
+  std::set<PortId> ports(desired.ports.dirty().begin(), desired.ports.dirty().end());
   // Whether a Pod's address is the node's decides about its hairpin.
   if (!desired.node_addresses.dirty().empty())
     for (const auto& [id, state] : ports_) ports.insert(id);

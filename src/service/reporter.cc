@@ -47,13 +47,13 @@ Task<Status> Reporter::look() {
     if (fresh || told->second.reason != row.value) {
       told->second.reason = row.value;
       // What is of a Pod here, no other node knows.
-      const bool shared = std::holds_alternative<cluster::ServiceKey>(row.owner);
+      const bool shared = std::holds_alternative<cluster::ServiceKey>(row.owner());
       const size_t before = shared ? reporters_before(model_.facts().name, model_.nodes(), object) : 0;
       told->second.due = before < kReporters ? TimePoint(now + before * kNext) : TimePoint::max();
     }
     if (told->second.due > now) continue;
     told->second.due = now + kAgain;
-    due.emplace_back(row.owner, row.value);
+    due.emplace_back(row.owner(), row.value);
   }
   for (auto& [key, reason] : due) CO_TRY(co_await tell(std::move(key), std::move(reason)));
   co_return ok();
@@ -73,8 +73,8 @@ Task<Status> Reporter::tell(Key key, std::string reason) {
     const uint64_t id = hash(reason, hash(service->metadata.uid)) + static_cast<uint64_t>(hour);
     events_.record_once(fmt::format("{:016x}", id), kube::reference_to(*service), kube::EventType::Warning,
                         std::string(kReason), shortened(std::move(reason), *name));
-  } else if (const auto* attached = std::get_if<cluster::AttachmentKey>(&key)) {
-    const cluster::Attachment* attachment = model_.attachment(*attached);
+  } else if (const auto* attached = std::get_if<AttachmentName>(&key)) {
+    const cluster::Attachment* attachment = model_.attachment(attached->key());
     if (!attachment || attachment->pod.name.empty()) co_return ok();
     kube::ObjectReference pod;
     pod.kind = std::string(kube::Pod::kKind.kind);

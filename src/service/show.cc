@@ -32,7 +32,7 @@ Tables rows_of(const cluster::ServiceKey& service, const Desired& desired) {
   const Key owner(service);
   const auto take = [&](const auto& rows, auto& into) {
     for (const auto& [key, row] : rows.rows())
-      if (row.owner == owner) into.emplace(key, row.value);
+      if (row.owner() == owner) into.emplace(key, row.value);
   };
   take(desired.frontends, out.frontends);
   take(desired.ports, out.ports);

@@ -56,7 +56,7 @@ std::string text(uint64_t netns_cookie, const Client& client) {
 
 std::string to_string(const Key& key) {
   if (const auto* service = std::get_if<cluster::ServiceKey>(&key)) return "service " + to_string(*service);
-  if (const auto* attachment = std::get_if<cluster::AttachmentKey>(&key)) return "attachment " + to_string(*attachment);
+  if (const auto* attachment = std::get_if<AttachmentName>(&key)) return "attachment " + to_string(attachment->key());
   return "self";
 }
 

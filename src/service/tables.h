@@ -14,7 +14,14 @@ using cluster::Protocol;
 struct SelfKey {
   auto operator<=>(const SelfKey&) const = default;
 };
-using Key = std::variant<SelfKey, cluster::ServiceKey, cluster::AttachmentKey>;
+// An attachment's key in little room: every row of 30,000 Services has an owner, and the largest alternative counts.
+struct AttachmentName {
+  Name container, ifname;
+  AttachmentName(const cluster::AttachmentKey& key) : container(key.container), ifname(key.ifname) {}
+  cluster::AttachmentKey key() const { return {std::string(container), std::string(ifname)}; }
+  auto operator<=>(const AttachmentName&) const = default;
+};
+using Key = std::variant<SelfKey, cluster::ServiceKey, AttachmentName>;
 // "self", "service default/web", "attachment 4f2a/eth0": as cluster::object_of() says it.
 std::string to_string(const Key& key);
 

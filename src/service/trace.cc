@@ -111,7 +111,7 @@ class Trace {
 
   Traced by_frontend(const FrontendRow& row) const {
     const Frontend& frontend = row.value;
-    Traced out{.text = fmt::format("{} {} of {} ({})\n", frontend.kind, key_, frontend.port, to_string(row.owner)),
+    Traced out{.text = fmt::format("{} {} of {} ({})\n", frontend.kind, key_, frontend.port, to_string(row.owner())),
                .port = frontend.port};
     const bool of_nodes = frontend.kind == Kind::NodePort || frontend.kind == Kind::HostPort;
     if (!asked_.other_node.empty() && !of_nodes) {

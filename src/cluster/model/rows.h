@@ -1,8 +1,10 @@
 // One table between compiler and kernel: the rows that shall be, whose they are, and which of them the kernel may hold
-// differently (dirty). Work is proportional to what changed.
+// differently (dirty). Work is proportional to what changed. There may be 100,000 rows on every node: an owner is kept
+// once, and what is dirty for a moment leaves no holes in the heap.
 #pragma once
 
 #include <map>
+#include <memory_resource>
 #include <set>
 #include <vector>
 
@@ -11,30 +13,46 @@ namespace causeway::cluster {
 template <class Owner, class K, class V>
 class Rows {
  public:
-  struct Row {
+  class Row {
+   public:
     V value;
-    Owner owner;
+    const Owner& owner() const { return *owner_; }
+
+   private:
+    friend Rows;
+    const Owner* owner_ = nullptr;             // a key of of_
+    std::pair<const K, Row>* next_ = nullptr;  // of the same owner
   };
 
-  // Replaces all rows of the owner.
+  Rows() = default;
+  Rows(const Rows&) = delete;  // rows know where others are
+  Rows& operator=(const Rows&) = delete;
+
+  // Replaces all rows of the owner. A row that is another's becomes the owner's.
   void replace(const Owner& owner, std::map<K, V> now) {
-    if (auto old = of_.find(owner); old != of_.end()) {
-      for (const K& key : old->second) {
-        auto row = rows_.find(key);
-        // A row that another owner took over in the same change stays.
-        if (row == rows_.end() || row->second.owner != owner || now.contains(key)) continue;
-        rows_.erase(row);
-        dirty_.insert(key);
+    auto of = of_.find(owner);
+    Entry* old = of == of_.end() ? nullptr : std::exchange(of->second, nullptr);
+    if (!now.empty() && of == of_.end()) of = of_.emplace(owner, nullptr).first;
+    while (old) {
+      Entry* next = old->second.next_;
+      if (now.contains(old->first)) {
+        link(*old, of);
+      } else {
+        dirty_.insert(old->first);
+        rows_.erase(rows_.find(old->first));
       }
-      of_.erase(old);
+      old = next;
     }
-    if (now.empty()) return;
-    std::vector<K>& keys = of_[owner];
+    if (now.empty()) {
+      if (of != of_.end()) of_.erase(of);
+      return;
+    }
     for (auto& [key, value] : now) {
-      keys.push_back(key);
-      auto row = rows_.find(key);
-      if (row == rows_.end() || !(row->second.value == value)) dirty_.insert(key);
-      rows_.insert_or_assign(key, Row{std::move(value), owner});
+      auto [row, fresh] = rows_.try_emplace(key);
+      if (fresh || !(row->second.value == value)) dirty_.insert(key);
+      if (!fresh && row->second.owner_ != &of->first) unlink(*row);
+      if (row->second.owner_ != &of->first) link(*row, of);
+      row->second.value = std::move(value);
     }
   }
 
@@ -42,11 +60,15 @@ class Rows {
   // `same(row value, actual value)`: the kernel's form of a row has no names.
   template <class Actual, class Same>
   void compare(const std::map<K, Actual>& actual, Same same) {
-    dirty_.clear();
-    for (const auto& [key, row] : rows_)
-      if (auto it = actual.find(key); it == actual.end() || !same(row.value, it->second)) dirty_.insert(key);
-    for (const auto& [key, value] : actual)
-      if (!rows_.contains(key)) dirty_.insert(key);
+    clean();
+    auto is = actual.begin();
+    for (const auto& [key, row] : rows_) {
+      for (; is != actual.end() && is->first < key; ++is) dirty_.insert(dirty_.end(), is->first);
+      const bool there = is != actual.end() && !(key < is->first);
+      if (!there || !same(row.value, is->second)) dirty_.insert(dirty_.end(), key);
+      if (there) ++is;
+    }
+    for (; is != actual.end(); ++is) dirty_.insert(dirty_.end(), is->first);
   }
 
   const Row* find(const K& key) const {
@@ -54,9 +76,15 @@ class Rows {
     return it == rows_.end() ? nullptr : &it->second;
   }
   const std::map<K, Row>& rows() const { return rows_; }
-  const std::set<K>& dirty() const { return dirty_; }
-  void clean(const K& key) { dirty_.erase(key); }
-  void clean() { dirty_.clear(); }
+  const std::pmr::set<K>& dirty() const { return dirty_; }
+  void clean(const K& key) {
+    dirty_.erase(key);
+    if (dirty_.empty()) room_.release();
+  }
+  void clean() {
+    dirty_.clear();
+    room_.release();
+  }
 
   std::map<K, V> values() const {
     std::map<K, V> out;
@@ -65,9 +93,25 @@ class Rows {
   }
 
  private:
+  using Entry = std::pair<const K, Row>;
+  using Of = std::map<Owner, Entry*>;  // the first of each owner's rows
+
+  static void link(Entry& row, typename Of::iterator of) {
+    row.second.owner_ = &of->first;
+    row.second.next_ = std::exchange(of->second, &row);
+  }
+  void unlink(Entry& row) {
+    auto of = of_.find(*row.second.owner_);
+    Entry** at = &of->second;
+    while (*at != &row) at = &(*at)->second.next_;
+    *at = row.second.next_;
+    if (!of->second) of_.erase(of);
+  }
+
   std::map<K, Row> rows_;
-  std::map<Owner, std::vector<K>> of_;
-  std::set<K> dirty_;
+  Of of_;
+  std::pmr::unsynchronized_pool_resource room_;  // of dirty_
+  std::pmr::set<K> dirty_{&room_};
 };
 
 }  // namespace causeway::cluster
