@@ -74,7 +74,7 @@ int from_pod(struct __sk_buff* ctx) {
       if (verdict != STEP_NONE) return verdict;
     }
   }
-  if (pod) return decrement_ttl(ctx, &p) ? deliver(ctx, pod, AT_INGRESS) : drop(ctx, DROP_WRITE_FAILED);
+  if (pod) return deliver_in(ctx, &p, pod);
 
   if (!route) return to_outside(ctx, &p);
   switch (route->kind) {

@@ -6,7 +6,7 @@
 // To a Pod of this node, from the wire or out of the tunnel.
 static __always_inline int to_pod(struct __sk_buff* ctx, const struct packet* p, const struct pod_value* pod) {
   if (unlikely(p->ttl <= 1)) return to_stack(ctx);
-  return decrement_ttl(ctx, p) ? deliver(ctx, pod, AT_INGRESS) : drop(ctx, DROP_WRITE_FAILED);
+  return deliver_in(ctx, p, pod);
 }
 
 // What to ask about a packet that came from the wire or out of the tunnel.

@@ -90,6 +90,19 @@ static __always_inline bool fits(struct __sk_buff* ctx, const struct packet* p, 
   return header + segment <= mtu;
 }
 
+/* A Pod that is reached by the host side of its veth gets nothing larger than its interface: the veth drops that
+ * without a word, which redirect_peer passes by. */
+static __always_inline bool fits_host_side(struct __sk_buff* ctx, const struct packet* p, const struct pod_value* pod) {
+  __u32 mtu = 0;
+  return bpf_check_mtu(ctx, pod->ifindex, &mtu, 0, 0) <= 0 || fits(ctx, p, mtu);
+}
+/* To a Pod of this node, from another machine's or another Pod's side. */
+static __always_inline int deliver_in(struct __sk_buff* ctx, const struct packet* p, const struct pod_value* pod) {
+  /* The stack cuts it by the kernel's route, or answers that it is too big. */
+  if (unlikely(pod->flags & POD_F_BY_HOST_SIDE) && unlikely(!fits_host_side(ctx, p, pod))) return to_stack(ctx);
+  return decrement_ttl(ctx, p) ? deliver(ctx, pod, AT_INGRESS) : drop(ctx, DROP_WRITE_FAILED);
+}
+
 global int send_overlay(struct __sk_buff* ctx, const struct packet* p, const struct route_value* route) {
   if (!p || !route) return DROP;
   __u32 ifindex = route->ifindex;

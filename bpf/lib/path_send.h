@@ -56,8 +56,9 @@ global int path_send(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
   if (p->ttl <= 1 && !node) return to_stack(ctx);
   if (pod) {
     /* By the host side of its veth, which refuses what is too large. */
+    bool by_host_side = egress || pod->flags & POD_F_BY_HOST_SIDE;
     __u32 mtu = 0;
-    if (egress && bpf_check_mtu(ctx, pod->ifindex, &mtu, 0, 0) > 0 && mtu && !fits(ctx, p, mtu)) {
+    if (by_host_side && bpf_check_mtu(ctx, pod->ifindex, &mtu, 0, 0) > 0 && mtu && !fits(ctx, p, mtu)) {
       w->mtu = mtu;
       w->ifindex = 0;
       return STEP_TOO_BIG;

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "datapath/rows.h"
 #include "talk.h"
 #include "world.h"
 
@@ -70,6 +71,48 @@ TEST_CASE("an IPv4 packet that may be cut is cut") {
     CHECK(whole->payload.size() == 1472);
     CHECK(world.a.counted(abi::COUNT_TOO_BIG) == 0);
   }
+}
+
+TEST_CASE("a Pod that is reached by the host side of its veth: what is larger than its MTU is cut, or answered") {
+  for (auto attach : kAttaches)
+    for (auto fabric : {Fabric::Native, Fabric::Overlay4}) {
+      Setup setup{.attach = attach, .fabric = fabric};
+      CAPTURE(name_of(setup));
+      World world(setup);
+      auto& small = world.a2();
+      ip(world.a.ns, fmt::format("link set {} mtu 1300\n", small.host_side));
+      ip(small.ns, "link set eth0 mtu 1300\n");
+      for (auto family : kFamilies) {
+        auto key = datapath::pod_key(small.ip(family));
+        auto row = world.a.plane->pods().get(key).value().value();
+        row.flags |= abi::POD_F_BY_HOST_SIDE;
+        REQUIRE(world.a.plane->pods().put(key, row).has_value());
+      }
+      for (auto family : kFamilies)
+        for (Pod* from : {&world.a1(), &world.b1()}) {
+          CAPTURE(to_string(from->ip(family)));
+          size_t headers = family == Family::V4 ? 28 : 48;
+          CHECK(talk_tcp(from->ns, small.ns, small.ip(family), 8080, 2'000'000).error == "");
+          Fd server = udp_socket(small.ns, any(family), 9000), client = udp_socket(from->ns, any(family), 0);
+          want_errors(client, family);
+          probe(client, family);
+          REQUIRE(send_udp(client, small.ip(family), 9000, std::string(1300 - headers, 'x')));
+          CHECK(receive_udp(server).has_value());
+          REQUIRE(send_udp(client, small.ip(family), 9000, std::string(1300 - headers + 1, 'x')));
+          auto error = receive_error(client);
+          REQUIRE(error);
+          CHECK(error->error == EMSGSIZE);
+          CHECK(error->info == 1300);
+          if (family == Family::V6) continue;
+          Fd cutting = udp_socket(from->ns, any(family), 0);
+          int cut = IP_PMTUDISC_DONT;
+          ::setsockopt(cutting.get(), IPPROTO_IP, IP_MTU_DISCOVER, &cut, sizeof(cut));
+          REQUIRE(send_udp(cutting, small.ip(family), 9000, std::string(1350, 'y')));
+          auto whole = receive_udp(server);
+          REQUIRE(whole);
+          CHECK(whole->payload.size() == 1350);
+        }
+    }
 }
 
 TEST_CASE("fragments pass between Pods, on a node and through the tunnel") {
