@@ -62,7 +62,9 @@ Status move_device(Rtnetlink& node, int netns, const std::string& container, con
     return fail(Errc::Denied, "device {} is not one that a Pod may take: {}", link.name, why);
   TRY(node.apply_one(netlink::SetLink{.link = link.index, .up = false, .alias = moved_alias(container, extra.device)}));
   auto moved = node.apply_one(netlink::SetLink{.link = link.index, .rename = extra.ifname, .netns_fd = netns});
-  if (!moved) (void)node.apply_one(netlink::SetLink{.link = extra.device, .alias = ""});
+  if (moved) return ok();
+  if (auto undone = node.apply_one(netlink::SetLink{.link = extra.device, .alias = ""}); !undone)
+    log::error("undo {} of network {}: {}", extra.ifname, extra.network, undone.error().message());
   return moved;
 }
 
