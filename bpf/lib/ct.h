@@ -144,8 +144,10 @@ global int ct_make_room(void) {
 
 enum { CT_FULL = -7 /* E2BIG */ };
 
-static __always_inline long ct_insert(const struct ct_key* key, const struct ct_value* value) {
-  return bpf_map_update_elem(&conntrack, key, value, BPF_NOEXIST);
+/* An int: before 6.4 the maps' own functions answered with one, and a program that calls them directly finds nothing in
+ * the upper half of the register. */
+static __always_inline int ct_insert(const struct ct_key* key, const struct ct_value* value) {
+  return (int)bpf_map_update_elem(&conntrack, key, value, BPF_NOEXIST);
 }
 
 #endif

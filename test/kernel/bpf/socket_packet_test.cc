@@ -117,8 +117,9 @@ TEST_CASE("a Pod has one endpoint by affinity, whether its sockets are translate
     auto reached = [&] {
       Dialled dialled = dial(world.a1().ns, SOCK_STREAM, {scene.vip(family), 80});
       CHECK(dialled.error == 0);
-      for (size_t i = 0; i < listeners.size(); ++i)
-        if (accepted(listeners[i], std::chrono::milliseconds(0)).port) return static_cast<int>(i);
+      for (int tries = 0; tries < 200; ++tries)  // 2 s
+        for (size_t i = 0; i < listeners.size(); ++i)
+          if (accepted(listeners[i], std::chrono::milliseconds(i ? 0 : 10)).port) return static_cast<int>(i);
       return -1;
     };
     const int by_socket = reached();
