@@ -80,8 +80,12 @@ Status set_host_sysctls(const std::string& name, const Record& record) {
   // Only then may a packet from 127.0.0.1 leave by the veth, and its answer come in to 127.0.0.1 again. What else a Pod
   // sends there the chain hostport-guard drops, which is in place before any Pod.
   if (reached_by_loopback(record)) TRY(netns::write_sysctl(v4 + "route_localnet", "1"));
-  if (!has(record, Family::V6)) return ok();
   const std::string v6 = "ipv6/conf/" + name + "/";
+  if (!has(record, Family::V6)) {
+    // Else the kernel gives the device routes of its own, and looks through those of all devices for it.
+    auto off = netns::write_sysctl(v6 + "disable_ipv6", "1");
+    return !off && off.error().code() == Errc::NotFound ? ok() : off;  // a kernel without IPv6
+  }
   TRY(netns::write_sysctl(v6 + "disable_ipv6", "0"));
   TRY(netns::write_sysctl(v6 + "accept_ra", "0"));  // a Pod must not move the node's routes
   return netns::write_sysctl(v6 + "forwarding", "1");

@@ -81,6 +81,20 @@ TEST_CASE("ADD makes the Pod's interface with both families, answers as specifie
   for (const auto& address : world.net().addresses().value()) CHECK(address.link != link.index);
 }
 
+TEST_CASE("the node's end has IPv6 where the Pod has, and no routes of it where the Pod has none") {
+  for (const bool both : {true, false}) {
+    World world;
+    REQUIRE(world.start_agent(both ? std::vector<std::string>{"10.1.0.0/24", "fd00:1::/64"}
+                                   : std::vector<std::string>{"10.1.0.0/24"}));
+    world.make_pod("a");
+    const auto added = world.add("a");
+    REQUIRE_MESSAGE(added.exit == 0, added.output);
+    const std::string name = "ipv6/conf/" + host_ifname({"id-a", "eth0"}) + "/disable_ipv6";
+    CHECK(netns::call_in(world.node(), [&] { return netns::read_sysctl(name); }).value() == (both ? "0" : "1"));
+    CHECK(world.connects(world.node(), world.pod("a"), ip("10.1.0.5")));
+  }
+}
+
 TEST_CASE("DEL removes all, also the second time, without namespace, and for what never was") {
   World world;
   REQUIRE(world.start_agent());
