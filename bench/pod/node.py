@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -25,9 +26,10 @@ def config(**fields):
 
 
 class Runtime:
-    """One process of the native runtime."""
+    """One process of the native runtime. announce(name): the API learns of this Pod before it is connected."""
 
-    def __init__(self, where):
+    def __init__(self, where, announce=None):
+        self.announce = announce
         self.process = subprocess.Popen([RUNTIME], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.ask(where)
 
@@ -42,6 +44,12 @@ class Runtime:
             raise BenchError(answer or f'the runtime died: {" ".join(map(str, words))[:200]}')
         return answer
 
+    def pods(self, name, count, interfaces=1):
+        """So many attachments, in namespaces of so many interfaces each."""
+        self.ask('pods', name, count, interfaces)
+        for number in range(count // interfaces) if self.announce else ():
+            self.announce(f'{name}-{number}')
+
     def network(self, name, path, *plugins):
         """plugins: (program, configuration)."""
         self.ask('network', name, path)
@@ -55,14 +63,20 @@ class Runtime:
 
 
 class Ours:
-    """A node of a lab with our agent. Networks: plain, hostport, and what limit() makes."""
+    """A node of a lab with our agent. Networks: plain, hostport, and what limit() makes. Its Pods are objects of the API, bound to
+    the node before they are connected, as they are where a kubelet asks for them; the node's own nodelet is stopped meanwhile."""
 
     def __init__(self, name, *options):
+        self.known = set()
         self.lab = lab.Lab(f'bpod-{name}', '--nodes', '1', '--node-cidr-mask-size-ipv4', '18', *options)
 
     def __enter__(self):
         self.lab.up()
-        self.runtime = Runtime(f'enter {lab.until("an agent", 30, lambda: self.lab.pids("nodes/node-1/agent"))[0]}')
+        agent = lab.until('an agent', 30, lambda: self.lab.pids('nodes/node-1/agent'))[0]
+        for pid in self.lab.pids('nodes/node-1/nodelet'):
+            os.kill(pid, signal.SIGSTOP)
+        self.lab.api('POST', '/api/v1/namespaces', {'apiVersion': 'v1', 'kind': 'Namespace', 'metadata': {'name': 'bench'}})
+        self.runtime = Runtime(f'enter {agent}', self.announce)
         self.add_network('plain')
         self.add_network('hostport', runtimeConfig=PORTS)
         return self
@@ -70,6 +84,11 @@ class Ours:
     def __exit__(self, *_):
         self.runtime.close()
         self.lab.__exit__()
+
+    def announce(self, pod):
+        if pod not in self.known:
+            self.known.add(pod)
+            self.lab.create_pod(pod, ns='bench', nodeName='node-1')
 
     def add_network(self, name, **fields):
         program = '/opt/cni/bin/causeway-cni'

@@ -58,7 +58,7 @@ def round_of(samples, who, runtime, networks, sizes, number):
             if not count:
                 continue
             pods = f'{network}-{kind}-{number}'
-            runtime.ask('pods', pods, count)
+            runtime.pods(pods, count)
             if kind == 'one':
                 samples.one_by_one(who, runtime, network, pods)
             else:
@@ -72,7 +72,7 @@ def speed(figures, sizes):
     with contextlib.ExitStack() as stack:
         ours = stack.enter_context(Ours('speed')).runtime
         peers = {name: stack.enter_context(peer).runtime for name, peer in peers_of(figures).items()}
-        ours.ask('pods', 'warm', 10)
+        ours.pods('warm', 10)
         Samples().one_by_one('ours', ours, 'plain', 'warm')
         ours.ask('drop', 'warm')
         for number in range(sizes.rounds):
@@ -108,13 +108,13 @@ def many(figures, sizes):
 
         def sample(name):
             # In turns with deletions, so that each is measured with as many on the node.
-            runtime.ask('pods', name, sizes.single)
+            runtime.pods(name, sizes.single)
             took[name] = runtime.times('add', 'plain', name)[1]
             runtime.times('del', 'plain', name)
             runtime.ask('drop', name)
         sample('warm')
         sample('first')
-        runtime.ask('pods', 'load', sizes.attachments, 20)
+        runtime.pods('load', sizes.attachments, 20)
         wall, _ = runtime.times('add', 'plain', 'load', 8)
         figures.at_least(f'{sizes.attachments:,} attachments on one node, eight at once', RATE, sizes.attachments / wall)
         sample('last')
@@ -139,7 +139,7 @@ def bandwidth(figures, sizes):
                     network, pods = f'{direction}-{rate}', f'p-{direction}-{rate}'
                     ours.limit(network, **{direction: rate})
                     for name, count, of in ((pods, 1, network), ('free', 1, 'plain')):
-                        runtime.ask('pods', name, count)
+                        runtime.pods(name, count)
                         runtime.times('add', of, name)
                     runtime.ask('join', 'both', pods, 'free')
                     start, end = (1, 0) if direction == 'ingress' else (0, 1)
@@ -156,12 +156,12 @@ def bandwidth(figures, sizes):
 def unlimited(figures, ours, sizes):
     """The same two Pods before and while others of the node are limited."""
     runtime = ours.runtime
-    runtime.ask('pods', 'two', 2)
+    runtime.pods('two', 2)
     runtime.times('add', 'plain', 'two')
     ratios, alone = [], []
     for number in range(sizes.rounds):
         before = float(runtime.ask('latency', 'two', 0, 1, 2000))
-        runtime.ask('pods', 'slow', 4)
+        runtime.pods('slow', 4)
         runtime.times('add', f'ingress-{sizes.rates[0]}', 'slow')
         beside = float(runtime.ask('latency', 'two', 0, 1, 2000))
         runtime.times('del', f'ingress-{sizes.rates[0]}', 'slow')
