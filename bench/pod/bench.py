@@ -34,6 +34,7 @@ class Sizes:
         self.attachments = 400 if small else 10_000
         self.rates = (10_000_000,) if small else (10_000_000, 200_000_000, 1_000_000_000)
         self.seconds = 2 if small else 5
+        self.moves = 2 if small else 8
 
 
 def main():

@@ -3,6 +3,7 @@ import contextlib
 import statistics
 
 import node
+from moving import replaced
 from node import BenchError, Ours, Reference
 
 MS, RATE = 'ms', '/s'
@@ -173,5 +174,5 @@ def unlimited(figures, ours, sizes):
                   at_most=1.05)
 
 
-STAGES = {'speed': speed, 'many': many, 'bandwidth': bandwidth}
+STAGES = {'speed': speed, 'many': many, 'bandwidth': bandwidth, 'replaced': replaced}
 __all__ = ['STAGES', 'node']
