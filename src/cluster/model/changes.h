@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 
+#include "cluster/model/policies.h"
 #include "cluster/model/services.h"
 
 namespace causeway::cluster {
@@ -45,6 +46,7 @@ struct ChangeSet {
   Before<AttachmentKey, Attachment> attachments;
   SharedBefore<ServiceKey, Service> services;
   SharedBefore<SliceKey, EndpointSlice> slices;
+  SharedBefore<PolicyKey, Policy> policies;
   Before<std::string, ServiceCidr> service_cidrs;
   Before<Ip, Reservation> reservations;
   std::set<ServiceKey> health;  // what this node found of the health of their endpoints
@@ -54,8 +56,8 @@ struct ChangeSet {
 
   bool empty() const {
     return nodes.empty() && pods.empty() && namespaces.empty() && attachments.empty() && services.empty() &&
-           slices.empty() && service_cidrs.empty() && reservations.empty() && health.empty() && !renamed && !facts &&
-           !synced;
+           slices.empty() && service_cidrs.empty() && reservations.empty() && policies.empty() && health.empty() &&
+           !renamed && !facts && !synced;
   }
   // Adds what happened after this set.
   void merge(const ChangeSet& later);

@@ -28,6 +28,7 @@ void ChangeSet::merge(const ChangeSet& later) {
   merge_before(slices, later.slices);
   merge_before(service_cidrs, later.service_cidrs);
   merge_before(reservations, later.reservations);
+  merge_before(policies, later.policies);
   health.insert(later.health.begin(), later.health.end());
   renamed |= later.renamed;
   facts |= later.facts;

@@ -19,6 +19,8 @@ class Model {
   const std::map<AttachmentKey, Attachment>& attachments() const { return attachments_; }
   const auto& services() const { return services_; }
   const auto& slices() const { return slices_; }
+  const auto& policies() const { return policies_; }
+  const Policy* policy(const PolicyKey& key) const;
   const std::map<std::string, ServiceCidr>& service_cidrs() const { return service_cidrs_; }
   const std::map<Ip, Reservation>& reservations() const { return reservations_; }
   const Reservation* reservation(const Ip& ip) const;
@@ -62,6 +64,7 @@ class Model {
   Generation put(Service service);
   Generation put(EndpointSlice slice);
   Generation put(ServiceCidr cidr);
+  Generation put(Policy policy);
   // One that is older than what is known changes nothing: a watch may come behind the answer to our own write.
   Generation put(Reservation reservation);
   Generation remove_node(const std::string& name);
@@ -70,6 +73,7 @@ class Model {
   Generation remove(const AttachmentKey& key);
   Generation remove(const ServiceKey& key);
   Generation remove(const SliceKey& key);
+  Generation remove(const PolicyKey& key);
   Generation remove_reservation(const Ip& ip);
   Generation remove_service_cidr(const std::string& name);
   Generation set_unhealthy(const ServiceKey& key, std::set<Endpoint> endpoints);
@@ -98,6 +102,7 @@ class Model {
   std::map<uint64_t, std::set<AttachmentKey>> attachments_by_netns_;
   std::map<ServiceKey, std::shared_ptr<const Service>> services_;
   std::map<SliceKey, std::shared_ptr<const EndpointSlice>> slices_;
+  std::map<PolicyKey, std::shared_ptr<const Policy>> policies_;
   std::map<std::string, ServiceCidr> service_cidrs_;
   std::map<Ip, Reservation> reservations_;
   std::map<PodKey, std::set<Ip>> reservations_by_pod_;

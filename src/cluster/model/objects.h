@@ -14,7 +14,7 @@
 
 namespace causeway::cluster {
 
-using Labels = std::map<std::string, std::string>;
+using Labels = std::map<std::string, std::string, std::less<>>;
 
 // Annotation of a Node by its agent: how busy the node is, 0-1000.
 inline constexpr std::string_view kNodeLoad = "causeway.io/load";
@@ -45,12 +45,26 @@ struct PodKey {
 };
 std::string to_string(const PodKey& key);  // ns/name
 
+// By its IANA number, as packets carry it.
+enum class Protocol : uint8_t { Tcp = 6, Udp = 17, Sctp = 132 };
+std::string_view to_string(Protocol protocol);  // "tcp"
+
+// A port that a Pod's container has a name for.
+struct NamedPort {
+  std::string name;
+  Protocol protocol = Protocol::Tcp;
+  uint16_t port = 0;
+  auto operator<=>(const NamedPort&) const = default;
+};
+
 struct Pod {
   PodKey key;
   std::string uid;
   std::string node;
   bool host_network = false;
-  std::vector<Ip> addresses;  // status.podIPs
+  bool finished = false;         // Succeeded or Failed: its address may be another's by now
+  std::vector<Ip> addresses;     // status.podIPs
+  std::vector<NamedPort> ports;  // each name and protocol once: the first container's that has it
   Labels labels;
   bool operator==(const Pod&) const = default;
 };
@@ -70,10 +84,6 @@ struct Namespace {
   Labels labels;
   bool operator==(const Namespace&) const = default;
 };
-
-// By its IANA number, as packets carry it.
-enum class Protocol : uint8_t { Tcp = 6, Udp = 17, Sctp = 132 };
-std::string_view to_string(Protocol protocol);  // "tcp"
 
 // A port of the node that leads to a port of the Pod (hostPort).
 struct HostPort {

@@ -20,6 +20,23 @@ std::string without_leading_zeros(std::string_view text) {
   return out;
 }
 
+// As EndpointSlices look a name up: the first container's, sidecars last.
+void name_ports(const std::vector<kube::Container>& containers, bool only_sidecars, std::vector<NamedPort>& out) {
+  for (const kube::Container& container : containers) {
+    if (only_sidecars && container.restart_policy != "Always") continue;
+    for (const kube::ContainerPort& port : container.ports) {
+      if (port.name.empty() || port.container_port < 1 || port.container_port > 65535) continue;
+      NamedPort named{port.name, Protocol::Tcp, static_cast<uint16_t>(port.container_port)};
+      if (port.protocol == "UDP") named.protocol = Protocol::Udp;
+      if (port.protocol == "SCTP") named.protocol = Protocol::Sctp;
+      if (std::ranges::none_of(out, [&](const NamedPort& known) {
+            return known.name == named.name && known.protocol == named.protocol;
+          }))
+        out.push_back(std::move(named));
+    }
+  }
+}
+
 }  // namespace
 
 Result<Ip> parse_stored_ip(std::string_view text) {
@@ -89,11 +106,15 @@ Pod project(const kube::Pod& pod) {
           .uid = pod.metadata.uid,
           .node = pod.spec.node_name,
           .host_network = pod.spec.host_network,
+          .finished = kube::is_finished(pod),
           .labels = {pod.metadata.labels.begin(), pod.metadata.labels.end()}};
   for (const kube::IpEntry& entry : pod.status.pod_ips)
     if (auto ip = parse_stored_ip(entry.ip)) out.addresses.push_back(*ip);
   if (out.addresses.empty())
     if (auto ip = parse_stored_ip(pod.status.pod_ip)) out.addresses.push_back(*ip);
+  name_ports(pod.spec.containers, false, out.ports);
+  name_ports(pod.spec.init_containers, true, out.ports);
+  std::ranges::sort(out.ports);
   return out;
 }
 

@@ -1,7 +1,8 @@
-// From the objects of the API to those of the model. Pure. What cannot be read is left out; a Node, a Service and
-// an EndpointSlice say so in `problem`.
+// From the objects of the API to those of the model. Pure. What cannot be read is left out; a Node, a Service,
+// an EndpointSlice and a policy say so in `problem`.
 #pragma once
 
+#include "cluster/model/policies.h"
 #include "cluster/model/services.h"
 #include "kube/api/causeway.h"
 #include "kube/api/types.h"
@@ -11,6 +12,7 @@ namespace causeway::cluster {
 Node project(const kube::Node& node);
 Pod project(const kube::Pod& pod);
 Namespace project(const kube::Namespace& ns);
+Policy project(const kube::NetworkPolicy& policy);
 Service project(const kube::Service& service);
 EndpointSlice project(const kube::EndpointSlice& slice);
 ServiceCidr project(const kube::ServiceCidr& cidr);

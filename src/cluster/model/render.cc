@@ -39,6 +39,9 @@ std::string render(const Model& model) {
     out += fmt::format("servicecidr {} {}\n", name, list(cidr.cidrs));
   for (const auto& [ip, reservation] : model.reservations())
     out += fmt::format("addressreservation {} pod {} node {}\n", ip, reservation.pod, or_dash(reservation.node));
+  for (const auto& [key, policy] : model.policies())
+    out += fmt::format("policy {} tier {} rules {}+{}{}\n", key, policy->tier, policy->ingress.size(),
+                       policy->egress.size(), policy->problem.empty() ? "" : ": " + policy->problem);
   for (const auto& [key, service] : model.services())
     out += fmt::format("service {} {} addresses {} ports {}{}\n", key, service->type, list(service->cluster_ips),
                        service->ports.size(), service->problem.empty() ? "" : ": " + service->problem);

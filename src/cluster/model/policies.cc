@@ -1,0 +1,59 @@
+#include "cluster/model/policies.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace causeway::cluster {
+
+std::string_view to_string(Tier tier) {
+  switch (tier) {
+    case Tier::Admin: return "Admin";
+    case Tier::Namespaced: return "NetworkPolicy";
+    case Tier::Baseline: return "Baseline";
+  }
+  return "?";
+}
+
+std::string_view to_string(Direction direction) { return direction == Direction::Ingress ? "ingress" : "egress"; }
+
+std::string_view to_string(Action action) {
+  switch (action) {
+    case Action::Accept: return "accept";
+    case Action::Deny: return "deny";
+    case Action::Pass: return "pass";
+  }
+  return "?";
+}
+
+std::string to_string(const PolicyKey& key) { return key.ns.empty() ? std::string(key.name) : key.ns + "/" + key.name; }
+
+std::string to_string(const PodPeer& peer) {
+  const std::string pods = peer.pods.matches_everything() ? "all Pods" : "Pods " + to_string(peer.pods);
+  if (!peer.ns.empty()) return fmt::format("{} of namespace {}", pods, peer.ns.view());
+  if (peer.namespaces.matches_everything()) return pods + " of all namespaces";
+  return fmt::format("{} of namespaces {}", pods, to_string(peer.namespaces));
+}
+
+bool PolicyBlock::contains(const Ip& ip) const {
+  return cidr.contains(ip) && std::ranges::none_of(except, [&](const Cidr& part) { return part.contains(ip); });
+}
+
+std::string to_string(const PolicyBlock& block) {
+  std::string text = to_string(block.cidr);
+  for (size_t i = 0; i < block.except.size(); ++i) text += (i ? ", " : " except ") + to_string(block.except[i]);
+  return text;
+}
+
+std::string to_string(const PolicyPort& port) {
+  const std::string protocol = port.protocol ? std::string(to_string(*port.protocol)) : "any protocol";
+  if (!port.name.empty()) return fmt::format("port \"{}\"/{}", port.name.view(), protocol);
+  if (port.first == 0 && port.last == 65535) return fmt::format("every {} port", protocol);
+  if (port.first == port.last) return fmt::format("{}/{}", port.first, protocol);
+  return fmt::format("{}-{}/{}", port.first, port.last, protocol);
+}
+
+bool precedes(const Policy& a, const Policy& b) {
+  return std::tie(a.tier, a.priority, a.key) < std::tie(b.tier, b.priority, b.key);
+}
+
+}  // namespace causeway::cluster
