@@ -6,7 +6,7 @@ namespace causeway::pod {
 
 Task<CniResult<CniServer::Notes>> CniServer::notes_of(Record wish, NetworkConfig config) {
   // A runtime may pass them along; the API has them in any case, and it alone says whose the Pod is.
-  cluster::Labels annotations = std::move(config.annotations);
+  cluster::Labels annotations(config.annotations.begin(), config.annotations.end());
   std::optional<PodNotes> pod;
   const bool ask = annotations.empty() || annotations.contains(std::string(kKeepAddresses));
   if (ask && options_.pods && !wish.pod.name.empty()) {
