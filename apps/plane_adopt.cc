@@ -1,14 +1,14 @@
 #include "apps/plane_adopt.h"
 
 #include "apps/freeze.h"
+#include "apps/kube_proxy_left.h"
 #include "apps/netfilter_services.h"
 #include "async/worker_pool.h"
 #include "base/log.h"
 #include "datapath/conntrack.h"
 #include "kernel/nftables/nftables.h"
-#include "kernel/xtables/xtables.h"
 #include "service/adopt.h"
-#include "service/kube_proxy.h"
+#include "service/take_over.h"
 
 namespace causeway::apps {
 
@@ -47,39 +47,43 @@ Task<Status> change_hands(const PlaneChange& change, netlink::Rtnetlink& net, fa
   co_return remove_other_plane(change, net);
 }
 
-// Whose rules they are, and that they are gone, is settled first: what is tracked goes on without any.
-Status remove_rules(netlink::Rtnetlink& net, nftables::Nftables& nft, bool flows) {
+// Whose rules they are, and that they are gone, is settled first: what is tracked goes on without any, but for what a
+// kube-proxy's IPVS carries: so many connections. Tables of iptables are looked into only where connections tell that
+// there is something in them.
+Result<size_t> remove_rules(netlink::Rtnetlink& net, nftables::Nftables& nft, bool flows) {
   TRY(remove_other_services(net, nft, ""));
-  // Looking into tables of iptables makes them, and with them hooks that every packet of the node pays for: only where
-  // connections tell that there are some.
-  std::unique_ptr<xtables::Xtables> xtables;
-  if (flows)
-    if (auto opened = xtables::open_xtables()) xtables = std::move(*opened);
-  if (const auto runs = service::kube_proxy_runs(); !runs)
+  const auto runs = service::kube_proxy_runs();
+  if (!runs)
     log::info("rules of a kube-proxy that ended would be left alone: {}; `kube-proxy --cleanup` removes them",
               runs.error().message());
-  else if (!*runs)
-    for (const std::string& what : TRY(service::remove_kube_proxy(nft, xtables.get())))
-      log::info("removed what kube-proxy left: {}", what);
-  return ok();
+  if (!runs || *runs) return 0;
+  const auto removed = TRY(remove_left_by_kube_proxy(flows));
+  for (const std::string& what : removed.what) log::info("removed what kube-proxy left: {}", what);
+  return removed.connections;
 }
 
-Status take_over(netlink::Rtnetlink& net, datapath::Datapath& maps, nftables::Nftables& nft,
-                 conntrack::Conntrack* tracked, std::optional<Freeze>& following) {
+// How many connections go by a kube-proxy's IPVS: not 0, and it is to be called again when they have ended.
+Result<size_t> take_over(netlink::Rtnetlink& net, datapath::Datapath& maps, nftables::Nftables& nft,
+                         conntrack::Conntrack* tracked, std::optional<Freeze>& following) {
   const auto carried = [&]() -> Result<service::Carried> {
     if (!tracked) return service::Carried();
     return service::carried_flows(*tracked, TRY(service::read_tables(doors_of(maps))), datapath::monotonic_seconds());
   };
   if (!TRY(carried()).flows) return remove_rules(net, nft, false);
   if (!following) following.emplace(TRY(Freeze::begin(nft, Freeze::What::Nothing)));
-  TRY(remove_rules(net, nft, true));
+  if (const size_t by_ipvs = TRY(remove_rules(net, nft, true))) {
+    // Those of Pods and of the outside are ours. What the node itself opened meets IPVS before us, until it ends.
+    TRY(service::forget_flows(*tracked, TRY(adopt(tracked, maps, Whose::Others))));
+    return by_ipvs;
+  }
   // An answer that we translate before netfilter has forgotten its flow looks like a connection of its own.
   TRY(following->become(Freeze::What::Continuing, TRY(carried()).own));
   const auto own = TRY(adopt(tracked, maps, Whose::Node)), others = TRY(adopt(tracked, maps, Whose::Others));
   TRY(service::forget_flows(*tracked, others));
   if (const size_t all = own.size() + others.size())
     log::info("{} connections through Services and out of the cluster go on by plane bpf", all);
-  return following->become(Freeze::What::Nothing);
+  TRY(following->become(Freeze::What::Nothing));
+  return 0;
 }
 
 }  // namespace
@@ -109,16 +113,21 @@ Task<Status> take_over_services(Loop& loop, cluster::Feed& feed, netlink::Rtnetl
   std::optional<Freeze> following;
   if (const auto own = translates_own(); own && *own)
     following.emplace(CO_TRY(Freeze::begin(**nft, Freeze::What::Nothing)));
+  WorkerPool worker(loop, 1);  // a large conntrack takes longer than an ADD may wait
   for (;; CO_TRY(co_await loop.sleep(kTryAgainAfter))) {
     CO_TRY(co_await all_in_place(loop, feed, &services));
     const auto runs = service::kube_proxy_runs();
     if (runs && *runs) continue;
-    const Status taken = take_over(net, datapath, **nft, tracked ? tracked->get() : nullptr, following);
-    if (taken) break;
-    log::warning("rules of Services from before could not be removed, and are tried again in {} s: {}",
-                 kTryAgainAfter / 1s, taken.error().message());
+    const auto taken = take_over(net, datapath, **nft, tracked ? tracked->get() : nullptr, following);
+    if (taken && !*taken) break;
+    if (taken)
+      CO_TRY(co_await service::take_over_from_kube_proxy({loop, worker, [] { return service::kube_proxy_runs(); },
+                                                          [&] { return all_in_place(loop, feed, &services); },
+                                                          [] { return remove_left_by_kube_proxy(true); }}));
+    else
+      log::warning("rules of Services from before could not be removed, and are tried again in {} s: {}",
+                   kTryAgainAfter / 1s, taken.error().message());
   }
-  WorkerPool worker(loop, 1);  // a large conntrack takes longer than an ADD may wait
   for (bool own = true; following && own; CO_TRY(co_await loop.sleep(kLookForOwnEvery))) {
     const auto still = CO_TRY(co_await worker.run(translates_own));
     own = !still || *still;

@@ -113,6 +113,21 @@ Task<Status> all_in_place(Loop& loop, cluster::Feed& feed, const service::Applie
   co_return ok();
 }
 
+Task<Status> all_audited(Loop& loop, cluster::Feed& feed) {
+  const auto applies = [&] {
+    std::vector<uint64_t> out;
+    for (const auto& consumer : feed.consumers()) out.push_back(consumer.applies);
+    return out;
+  };
+  // Twice: one that is at work may have looked before.
+  for (int turn = 0; turn < 2; ++turn) {
+    const auto before = applies();
+    feed.audit();
+    while (!std::ranges::equal(before, applies(), std::less<>())) CO_TRY(co_await loop.sleep(kLookEvery));
+  }
+  co_return ok();
+}
+
 Status remove_other_plane(const PlaneChange& change, netlink::Rtnetlink& net) {
   TRY(change.wanted == Plane::Bpf ? remove_netfilter(net) : remove_bpf(change.pins, net), "remove what plane {} left",
       other(change.wanted));

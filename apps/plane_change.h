@@ -27,6 +27,9 @@ Result<PlaneChange> settle_plane(const AgentOptions& options, netlink::Rtnetlink
 // Ok once all that the API server has for this node is in the kernel. `services`: nullptr where none are balanced.
 Task<Status> all_in_place(Loop& loop, cluster::Feed& feed, const service::Applier* services);
 
+// Ok once every consumer has looked at the kernel anew and brought it to its tables.
+Task<Status> all_audited(Loop& loop, cluster::Feed& feed);
+
 // Removes the other plane, and records the wanted one. Rules of Services by netfilter stay: they carry the node's own
 // connections until plane bpf does (plane_adopt.h).
 Status remove_other_plane(const PlaneChange& change, netlink::Rtnetlink& net);

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "apps/kube_proxy_left.h"
 #include "apps/netfilter_services.h"
 #include "apps/plane.h"
 #include "apps/plane_hand_back.h"
@@ -8,15 +9,13 @@
 #include "kernel/conntrack/conntrack.h"
 #include "kernel/netns/netns.h"
 #include "pod/hostport/apply_nft.h"
-#include "service/kube_proxy.h"
+#include "service/take_over.h"
 
 namespace causeway::apps {
 
 namespace {
 
 constexpr Duration kLookAtOthersEvery = 60s;
-constexpr Duration kLookForKubeProxyEvery = 5s;
-constexpr Duration kLookIfAppliedEvery = 2s;
 
 // What kube-proxy makes of conntrack's time limits unless it is told otherwise: an idle connection is remembered for a
 // day, and one half closed for an hour instead of a minute.
@@ -25,10 +24,6 @@ void set_time_limits() {
     if (auto set = netns::write_sysctl(fmt::format("netfilter/nf_conntrack_tcp_timeout_{}", name), seconds); !set)
       log::warning("time limits of tracked connections stay the kernel's: {}", set.error().message());
 }
-
-// A look at every rule of iptables takes seconds on a slow machine, and meanwhile the loop does nothing else: most of
-// the time is left to what is being waited for.
-Duration after_look(Duration least, Duration took) { return std::max(least, 10 * took); }
 
 class NetfilterPlane final : public NodePlane {
  public:
@@ -66,8 +61,8 @@ class NetfilterPlane final : public NodePlane {
     scope.spawn("firewalls", look_at_others());
     if (!services_) return;
     services_->start(scope, feed);
-    scope.spawn("leftovers", remove_leftovers());
-    scope.spawn("kube-proxy", take_over());
+    scope.spawn("leftovers", remove_leftovers(feed));
+    scope.spawn("kube-proxy", take_over(feed));
   }
   bool devices_intact() override { return fabric_.tunnels_intact(); }
 
@@ -100,44 +95,25 @@ class NetfilterPlane final : public NodePlane {
     co_return ok();
   }
 
-  // New connections are ours at once: our chains are before kube-proxy's. Its rules go once ours are all there and it
-  // runs no more, so that who goes back to it, and starts it first, loses nothing.
-  Task<Status> take_over() {
-    auto xtables = xtables::open_xtables();  // not installed: then there are no such rules of it either
-    for (Duration pause = kLookForKubeProxyEvery;; CO_TRY(co_await loop_.sleep(pause))) {
-      if (!service()->desired().complete()) continue;
-      const auto runs = service::kube_proxy_runs();
-      if (!runs) {
-        log::info("rules of a kube-proxy that ended would be left alone: {}; `kube-proxy --cleanup` removes them",
-                  runs.error().message());
-        co_return ok();
-      }
-      if (*runs) continue;
-      const auto began = loop_.now();
-      const auto differences = service()->differences();  // last: it looks at every rule
-      pause = after_look(kLookForKubeProxyEvery, loop_.now() - began);
-      if (!differences || !differences->empty()) continue;
-      const auto removed = service::remove_kube_proxy(*nft_, xtables ? xtables->get() : nullptr);
-      if (!removed) {
-        log::warning("what kube-proxy left could not be removed, and is tried again in {} s: {}",
-                     kLookForKubeProxyEvery / 1s, removed.error().message());
-        continue;
-      }
-      for (const std::string& what : *removed) log::info("removed what kube-proxy left: {}", what);
-      co_return ok();
-    }
+  // New connections are ours at once: our chains are before kube-proxy's, and their addresses ours before they are
+  // IPVS's. Where IPVS balances for us too, both have the same virtual servers, and the last who wrote them was
+  // kube-proxy, maybe: they are looked at once more.
+  Task<Status> in_place(cluster::Feed& feed) {
+    CO_TRY(co_await all_in_place(loop_, feed, service()));
+    if (mode_ == "ipvs") CO_TRY(co_await all_audited(loop_, feed));
+    co_return ok();
+  }
+  Task<Status> take_over(cluster::Feed& feed) {
+    WorkerPool worker(loop_, 1);
+    co_return co_await service::take_over_from_kube_proxy({loop_, worker, [] { return service::kube_proxy_runs(); },
+                                                           [this, &feed] { return in_place(feed); },
+                                                           [] { return remove_left_by_kube_proxy(true); }});
   }
 
   // What another --proxy-mode left: taken away when this one's rules are in the kernel, so that no connection fails in
   // between.
-  Task<Status> remove_leftovers() {
-    for (Duration pause = kLookIfAppliedEvery;; CO_TRY(co_await loop_.sleep(pause))) {
-      if (!services_->applier().desired().complete()) continue;
-      const auto began = loop_.now();
-      const auto differences = services_->applier().differences();
-      if (differences && differences->empty()) break;
-      pause = after_look(kLookIfAppliedEvery, loop_.now() - began);
-    }
+  Task<Status> remove_leftovers(cluster::Feed& feed) {
+    CO_TRY(co_await all_in_place(loop_, feed, service()));
     if (auto removed = remove_other_services(net_, *nft_, mode_); !removed)
       log::warning("{}", removed.error().message());
     co_return ok();

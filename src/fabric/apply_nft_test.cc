@@ -100,6 +100,14 @@ void first_life(Kernel& kernel) {
 
 }  // namespace
 
+TEST_CASE("addresses of Services that a kube-proxy in mode ipvs made local are no addresses of the node") {
+  Kernel kernel;
+  const IfIndex device = kernel.net.add_link({.name = "kube-ipvs0", .kind = "dummy"});
+  CHECK(kernel.net.apply_one(netlink::PutAddress{{.link = device, .ip = ip("10.96.0.10"), .prefix = 32}}));
+  CHECK(observe_facts(kernel.net, "n1", {.addresses = {ip("192.0.2.1")}}).value().addresses ==
+        std::vector{ip("192.0.2.1")});
+}
+
 TEST_CASE("the tables reach tunnel, routes, neighbours, rules and sets") {
   Kernel kernel;
   first_life(kernel);

@@ -7,6 +7,8 @@ namespace causeway::fabric {
 
 namespace {
 
+constexpr const char* kKubeIpvsDevice = "kube-ipvs0";  // a kube-proxy's in mode ipvs: addresses of Services
+
 bool is_global(const Ip& ip) {
   return !ip.is_loopback() && !ip.is_link_local() && !ip.is_multicast() && !ip.is_unspecified();
 }
@@ -40,8 +42,10 @@ Result<cluster::NodeFacts> observe_facts(netlink::Rtnetlink& net, std::string no
   const netlink::Link link = TRY(choose(net, addresses, choice));
   cluster::NodeFacts facts{.name = std::move(node)};
   facts.uplink = {.name = link.name, .ifindex = link.index, .mac = link.mac, .mtu = link.mtu, .up = link.up};
+  // To the kernel they are its own, so that IPVS sees their packets; nobody reaches the node by them.
+  const auto virtual_servers = net.index_of(kKubeIpvsDevice);
   for (const netlink::Address& address : addresses) {
-    if (!is_global(address.ip)) continue;
+    if (!is_global(address.ip) || (virtual_servers && address.link == *virtual_servers)) continue;
     facts.addresses.push_back(address.ip);
     if (address.link == link.index) facts.uplink.addresses.push_back({address.ip, address.prefix});
   }

@@ -134,6 +134,7 @@ std::optional<AdoptedFlow> adopt(const Flow& flow, const AdoptTables& tables, ui
   const auto life = std::min(flow.timeout, lifetime_of(flow.protocol, flags));
   const bool ends = flags & (abi::CT_F_FIN_REPLY | abi::CT_F_RESET);
   const bool from_node = tables.node_addresses.contains(to_abi(client.ip));
+  if (client.ip == asked.ip && !from_node) return std::nullopt;
   const auto pod = tables.pods.find(to_abi(client.ip));
   if (from_node) {
     flags |= abi::CT_F_NODE;

@@ -51,10 +51,10 @@ struct AdoptedFlow {
 
 // Pure. Of three kinds: to a Service's address, and translated; of a Pod of this node that left with the node's
 // address; from the outside to a Pod's own address, whose replies must keep it. None: any other, or over (also TCP
-// that only waits for its time); from a
-// loopback address, whose packets none of our programs sees; or (UDP, SCTP) to an endpoint that no longer serves, which
-// the next packet would leave anyhow. TCP keeps an endpoint that is in no table: backend 0. `now`: seconds of
-// CLOCK_MONOTONIC.
+// that only waits for its time); from a loopback address, whose packets none of our programs sees; from the address
+// that is asked, as the node does where a kube-proxy in mode ipvs made a Service's address its own (IPVS goes on
+// translating these); or (UDP, SCTP) to an endpoint that no longer serves, which the next packet would leave anyhow.
+// TCP keeps an endpoint that is in no table: backend 0. `now`: seconds of CLOCK_MONOTONIC.
 std::optional<AdoptedFlow> adopt(const conntrack::Flow& flow, const AdoptTables& tables, uint32_t now);
 
 // Borrowed; all of one node.

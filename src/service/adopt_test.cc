@@ -197,6 +197,12 @@ TEST_CASE("a connection that has ended leaves its port to who asks the endpoint 
   }
 }
 
+TEST_CASE("what the node asks from a Service's own address is left to the IPVS of the kube-proxy that gave it that") {
+  Maps maps;
+  const Endpoint asked{ip("10.96.0.10"), 80}, client{ip("10.96.0.10"), 5000}, seen{ip("192.0.2.11"), 61000};
+  CHECK_FALSE(maps.of(flow(IPPROTO_TCP, client, asked, {ip("10.244.2.3"), 8080}, seen)));
+}
+
 TEST_CASE("what is no flow through a Service is left alone") {
   Maps maps;
   Flow some = of_pod();

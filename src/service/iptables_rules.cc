@@ -165,6 +165,11 @@ class Builder {
     postrouting = {
         fmt::format("-m set --match-set {} dst,dst,src -j {}", set_name("hairpin", family), chain_name("MASQUERADE")),
         fmt::format("-m mark --mark {} -j {}", mark, chain_name("MASQUERADE"))};
+    // The node asks from the Service's own address where a kube-proxy in mode ipvs has made it the node's: of another
+    // node no answer would find back. IPVS binds addresses with another source.
+    if (!ipvs_)
+      postrouting.push_back(fmt::format("-m set --match-set {} src -m conntrack --ctstate DNAT -j {}",
+                                        set_name("ranges", family), chain_name("MASQUERADE")));
     // A Pod cannot answer 127.0.0.1 (route_localnet lets the packet out).
     if (family == Family::V4)
       postrouting.push_back(

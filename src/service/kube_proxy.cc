@@ -96,23 +96,40 @@ Result<bool> kube_proxy_runs(const std::string& proc) {
   return false;
 }
 
-Result<std::vector<std::string>> remove_kube_proxy(nftables::Nftables& nft, xtables::Xtables* xtables) {
-  std::vector<std::string> removed;
-  for (const Family family : {Family::V4, Family::V6}) {
-    const std::string_view prefix = family == Family::V4 ? "ip" : "ip6";
-    if (TRY(nft.remove_foreign_table(family, "kube-proxy")))
-      removed.push_back(fmt::format("table {} kube-proxy", prefix));
-    if (!xtables) continue;
+namespace {
+
+Status remove_chains(xtables::Xtables& xtables, std::vector<std::string>& what) {
+  for (const Family family : {Family::V4, Family::V6})
     for (const char* table : kTables) {
       // Without the table's module there is nothing in it.
-      const auto held = xtables->save(family, table);
+      const auto held = xtables.save(family, table);
       if (!held) continue;
       const std::string text = removal_of_kube_proxy(table, *held);
       if (text.empty()) continue;
-      TRY(xtables->restore(family, text), "remove kube-proxy's chains of table {} {}", prefix, table);
-      removed.push_back(fmt::format("chains of {}tables table {}", prefix, table));
+      const std::string_view prefix = family == Family::V4 ? "ip" : "ip6";
+      TRY(xtables.restore(family, text), "remove kube-proxy's chains of table {} {}", prefix, table);
+      what.push_back(fmt::format("chains of {}tables table {}", prefix, table));
     }
-  }
+  return ok();
+}
+
+}  // namespace
+
+Result<KubeProxyRemoved> remove_kube_proxy(const KubeProxyDoors& doors) {
+  KubeProxyRemoved removed;
+  for (const Family family : {Family::V4, Family::V6})
+    if (TRY(doors.nft.remove_foreign_table(family, "kube-proxy")))
+      removed.what.push_back(fmt::format("table {} kube-proxy", family == Family::V4 ? "ip" : "ip6"));
+  const auto retired = TRY(retire_kube_ipvs(doors.ipvs));
+  if (retired.servers || retired.addresses)
+    removed.what.push_back(
+        fmt::format("{} virtual servers, {} addresses of {}", retired.servers, retired.addresses, kKubeIpvsDevice));
+  removed.connections = retired.connections;
+  if (removed.connections || !doors.xtables) return removed;
+  TRY(remove_chains(*doors.xtables, removed.what));
+  if (!doors.ipvs.sets) return removed;
+  if (const size_t sets = TRY(remove_kube_ipsets(*doors.ipvs.sets), "remove what kube-proxy left"))
+    removed.what.push_back(fmt::format("{} IP sets", sets));
   return removed;
 }
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "kernel/netlink/fake.h"
 #include "kernel/nftables/fake.h"
 
 namespace causeway::service {
@@ -44,9 +45,10 @@ TEST_CASE("what kube-proxy left goes, with the rules that lead there; kubelet's 
       {"KUBE-KUBELET-CANARY", {}},
       {"DOCKER", {}}};
   xtables.v4["filter"].chains = {{"INPUT", {"-j KUBE-FIREWALL"}}, {"KUBE-FIREWALL", {"-j DROP"}}};
-  const auto removed = remove_kube_proxy(nft, &xtables);
+  netlink::FakeRtnetlink net;
+  const auto removed = remove_kube_proxy({nft, &xtables, {net}});
   REQUIRE(removed.has_value());
-  CHECK(*removed == std::vector<std::string>{"chains of iptables table nat", "table ip6 kube-proxy"});
+  CHECK(removed->what == std::vector<std::string>{"table ip6 kube-proxy", "chains of iptables table nat"});
   CHECK(xtables.restored == std::vector<std::string>{R"(*nat
 :KUBE-SEP-XYZ - [0:0]
 :KUBE-SERVICES - [0:0]

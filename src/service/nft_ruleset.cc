@@ -130,6 +130,11 @@ Chain postrouting() {
     chain.rules.push_back({{any_of(Field::CtStatus, kStatusDnat),
                             Lookup{{saddr_of(family), daddr_of(family)}, hairpin_set(family)}, by_chance},
                            "to itself"});
+  // Where a kube-proxy in mode ipvs has made it the node's own, the node asks a Service from the Service's own address:
+  // of another node no answer would find back.
+  for (const Family family : {Family::V4, Family::V6})
+    chain.rules.push_back({{any_of(Field::CtStatus, kStatusDnat), in(saddr_of(family), range_set(family)), by_chance},
+                           "from a Service's address"});
   // From 127.0.0.1 nothing would come back.
   chain.rules.push_back(
       {{any_of(Field::CtStatus, kStatusDnat), match(Field::IpSaddr, Cidr::parse("127.0.0.0/8").value()),

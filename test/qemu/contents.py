@@ -14,7 +14,7 @@ MODULES = ('veth', 'bridge', 'vxlan', 'dummy', 'tun', 'sch_ingress', 'cls_bpf', 
 PROGRAMS = ('ip', 'tc', 'ping', 'nft')
 # Services by iptables and by IPVS. crc32c_generic first: conntrack and IPVS look for it without naming it.
 IPTABLES_MODULES = ('crc32c_generic', 'nf_conntrack_netlink', 'nft_compat', 'ip_set_hash_ip', 'ip_set_hash_net', 'ip_set_hash_ipport',
-                    'ip_set_hash_ipportip', 'ip_set_hash_ipportnet', 'xt_set', 'xt_mark', 'xt_nat', 'xt_tcpudp', 'xt_MASQUERADE', 'xt_conntrack',
+                    'ip_set_hash_ipportip', 'ip_set_hash_ipportnet', 'ip_set_bitmap_port', 'xt_set', 'xt_mark', 'xt_nat', 'xt_tcpudp', 'xt_MASQUERADE', 'xt_conntrack',
                     'xt_comment', 'xt_statistic', 'xt_devgroup', 'xt_addrtype', 'ipt_REJECT', 'ip6t_REJECT', 'iptable_nat', 'ip6table_nat',
                     'iptable_filter', 'ip6table_filter', 'iptable_mangle', 'ip6table_mangle', 'ip_vs',
                     *(f'ip_vs_{name}' for name in ('rr', 'wrr', 'lc', 'wlc', 'lblc', 'lblcr', 'sh', 'dh', 'sed', 'nq', 'mh', 'fo', 'ovf')))

@@ -7,6 +7,7 @@ The machine is made of an initial file system and nothing else: the tests, what 
 kernel's modules, busybox. The kernel is unpacked from its Debian package into the cache; nothing of it is installed here."""
 import argparse
 import fcntl
+import itertools
 import os
 import pathlib
 import re
@@ -80,8 +81,10 @@ def main():
     arguments.add_argument('programs', nargs='*')
     given, options = arguments.parse_known_args()
     build = given.build.resolve()
-    programs = [name for name in given.programs if not name.startswith('-')]
-    options += [word for word in given.programs if word.startswith('-')]  # argparse: with a space in it, it is no option
+    # To argparse an option with a space in it is none, and a program behind an option is nobody's.
+    words = [*given.programs, *options]
+    programs = list(itertools.takewhile(lambda word: not word.startswith('-'), words))
+    options = words[len(programs):]
     targets = [*programs, *(['product'] if given.grids else [])]
     subprocess.run(['ninja', '-C', build, *targets], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     image, tree, release = kernel()

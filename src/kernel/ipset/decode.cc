@@ -14,7 +14,7 @@ using nftables::Attributes;
 // NFPROTO_*: linux/netfilter.h and netinet/in.h cannot be read together.
 constexpr uint8_t kProtocolV4 = 2, kProtocolV6 = 10;
 
-constexpr Type kTypes[] = {Type::Ip, Type::Net, Type::IpPort, Type::IpPortIp, Type::IpPortNet};
+constexpr Type kTypes[] = {Type::Ip, Type::Net, Type::IpPort, Type::IpPortIp, Type::IpPortNet, Type::Port};
 
 std::optional<Cidr> cidr_of(const Attributes<IPSET_ATTR_ADT_MAX + 1>& a, size_t ip_type, size_t cidr_type) {
   const Attributes<IPSET_ATTR_IPADDR_MAX + 1> ip(a.bytes(ip_type));
@@ -33,6 +33,10 @@ std::optional<Cidr> cidr_of(const Attributes<IPSET_ATTR_ADT_MAX + 1>& a, size_t 
 
 std::optional<Element> element_of(std::string_view bytes, const Set& set) {
   const Attributes<IPSET_ATTR_ADT_MAX + 1> a(bytes);
+  if (set.type == Type::Port) {
+    if (!a.has(IPSET_ATTR_PORT)) return std::nullopt;
+    return Element{.port = a.u16(IPSET_ATTR_PORT)};
+  }
   const auto net = cidr_of(a, IPSET_ATTR_IP, IPSET_ATTR_CIDR);
   if (!net || net->family() != set.family) return std::nullopt;
   Element element{.net = *net};
@@ -48,10 +52,9 @@ std::optional<Element> element_of(std::string_view bytes, const Set& set) {
 std::optional<Set> header_of(const Attributes<IPSET_ATTR_CMD_MAX + 1>& a) {
   const std::string name = a.text(IPSET_ATTR_TYPENAME);
   const uint8_t family = a.u8(IPSET_ATTR_FAMILY);
-  if (family != kProtocolV4 && family != kProtocolV6) return std::nullopt;
   for (const Type type : kTypes)
-    if (to_string(type) == name)
-      return Set{type, family == kProtocolV4 ? Family::V4 : Family::V6,
+    if (to_string(type) == name && (type == Type::Port || family == kProtocolV4 || family == kProtocolV6))
+      return Set{type, family == kProtocolV6 ? Family::V6 : Family::V4,
                  Attributes<IPSET_ATTR_CREATE_MAX + 1>(a.bytes(IPSET_ATTR_DATA)).u32(IPSET_ATTR_TIMEOUT)};
   return std::nullopt;
 }
@@ -78,11 +81,14 @@ std::string_view to_string(Type type) {
     case Type::IpPort: return "hash:ip,port";
     case Type::IpPortIp: return "hash:ip,port,ip";
     case Type::IpPortNet: return "hash:ip,port,net";
+    case Type::Port: return "bitmap:port";
   }
   return "";
 }
 
 std::string to_string(const Element& element) {
+  // A set of ports knows neither addresses nor protocols.
+  if (element.port && !element.protocol) return fmt::format("{}", element.port);
   std::string out = text(element.net);
   if (element.protocol) out += fmt::format(",{}:{}", name_of(element.protocol), element.port);
   if (element.other) out += "," + text(*element.other);

@@ -13,7 +13,7 @@ namespace {
 using nftables::Writer;
 
 // NFPROTO_*: linux/netfilter.h and netinet/in.h cannot be read together.
-constexpr uint8_t kProtocolV4 = 2, kProtocolV6 = 10;
+constexpr uint8_t kProtocolNone = 0, kProtocolV4 = 2, kProtocolV6 = 10;
 
 constexpr uint16_t kNetOrder = NLA_F_NET_BYTEORDER;
 // Understood by every kernel since 4.x; what later revisions brought are options that we do not use.
@@ -34,7 +34,18 @@ void put_ip(Writer& out, uint16_t type, const Ip& ip) {
 
 bool has_port(Type type) { return type == Type::IpPort || type == Type::IpPortIp || type == Type::IpPortNet; }
 
+void put_port(Writer& out, uint16_t type, uint16_t number) {
+  const char port[]{char(number >> 8), char(number)};
+  out.bytes(uint16_t(type | kNetOrder), {port, sizeof port});
+}
+
 Status put_element(Writer& out, const Set& set, const Element& element) {
+  if (set.type == Type::Port) {
+    const size_t data = out.open(IPSET_ATTR_DATA);
+    put_port(out, IPSET_ATTR_PORT, element.port);
+    out.close(data);
+    return ok();
+  }
   const Cidr& net = element.net;
   const bool third = set.type == Type::IpPortIp || set.type == Type::IpPortNet;
   if (net.family() != set.family || (element.other && element.other->family() != set.family) ||
@@ -48,8 +59,7 @@ Status put_element(Writer& out, const Set& set, const Element& element) {
   put_ip(out, IPSET_ATTR_IP, net.address());
   if (set.type == Type::Net) out.u8(IPSET_ATTR_CIDR, uint8_t(net.prefix()));
   if (has_port(set.type)) {
-    const char port[]{char(element.port >> 8), char(element.port)};
-    out.bytes(uint16_t(IPSET_ATTR_PORT | kNetOrder), {port, sizeof port});
+    put_port(out, IPSET_ATTR_PORT, element.port);
     out.u8(IPSET_ATTR_PROTO, element.protocol);
   }
   if (element.other) put_ip(out, IPSET_ATTR_IP2, element.other->address());
@@ -63,10 +73,15 @@ std::string create(const CreateSet& change, uint32_t sequence) {
   begin(out, IPSET_CMD_CREATE, NLM_F_CREATE, sequence, change.name);
   out.text(IPSET_ATTR_TYPENAME, to_string(change.set.type));
   out.u8(IPSET_ATTR_REVISION, kRevision);
-  out.u8(IPSET_ATTR_FAMILY, change.set.family == Family::V4 ? kProtocolV4 : kProtocolV6);
+  const bool ports = change.set.type == Type::Port;
+  out.u8(IPSET_ATTR_FAMILY, ports ? kProtocolNone : change.set.family == Family::V4 ? kProtocolV4 : kProtocolV6);
   const size_t data = out.open(IPSET_ATTR_DATA);
+  if (ports) {
+    put_port(out, IPSET_ATTR_PORT, 0);
+    put_port(out, IPSET_ATTR_PORT_TO, 65535);
+  }
   if (change.set.timeout) out.u32(uint16_t(IPSET_ATTR_TIMEOUT | kNetOrder), change.set.timeout);
-  out.u32(uint16_t(IPSET_ATTR_MAXELEM | kNetOrder), kMaxElements);
+  if (!ports) out.u32(uint16_t(IPSET_ATTR_MAXELEM | kNetOrder), kMaxElements);
   out.close(data);
   out.end();
   return out.take();

@@ -12,6 +12,12 @@ class FakeIpSets final : public IpSets {
   std::set<std::string> in_use;    // sets that a rule uses: not to be destroyed
   std::optional<Error> fail_next;  // the next change fails so
 
+  Result<std::vector<std::string>> names(std::string_view prefix) override {
+    std::vector<std::string> found;
+    for (const auto& [name, held] : all)
+      if (name.starts_with(prefix)) found.push_back(name);
+    return found;
+  }
   Result<std::map<std::string, Held>> observe(std::string_view prefix) override {
     std::map<std::string, Held> found;
     for (const auto& [name, held] : all)

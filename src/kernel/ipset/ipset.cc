@@ -18,14 +18,19 @@ class KernelIpSets final : public IpSets {
  public:
   explicit KernelIpSets(netlink::Socket socket) : socket_(std::move(socket)) {}
 
+  Result<std::vector<std::string>> names(std::string_view prefix) override {
+    std::vector<std::string> found;
+    TRY(dump(nullptr, [&](SetMessage message) {
+      if (message.name.starts_with(prefix)) found.push_back(message.name);
+    }));
+    return found;
+  }
+
   Result<std::map<std::string, Held>> observe(std::string_view prefix) override {
     std::map<std::string, Held> found;
-    TRY(dump(nullptr, [&](SetMessage message) {
-      if (message.name.starts_with(prefix)) found[message.name];
-    }));
-    for (auto& [name, held] : found)
+    for (const std::string& name : TRY(names(prefix)))
       TRY(dump(&name,
-               [&](SetMessage message) {
+               [&held = found[name]](SetMessage message) {
                  if (message.header) held.set = message.set;
                  held.elements.merge(message.elements);
                }),

@@ -18,20 +18,20 @@
 
 namespace causeway::ipset {
 
-enum class Type : uint8_t { Ip, Net, IpPort, IpPortIp, IpPortNet };
-std::string_view to_string(Type type);  // "hash:ip,port", as ipset says it
+enum class Type : uint8_t { Ip, Net, IpPort, IpPortIp, IpPortNet, Port };
+std::string_view to_string(Type type);  // "hash:ip,port", as ipset says it; Port: "bitmap:port"
 
 struct Set {
   Type type = Type::Ip;
-  Family family = Family::V4;
-  uint32_t timeout = 0;  // s: elements vanish so long after they were added; 0: never
+  Family family = Family::V4;  // of Type::Port none: V4
+  uint32_t timeout = 0;        // s: elements vanish so long after they were added; 0: never
   auto operator<=>(const Set&) const = default;
 };
 
 struct Element {
-  Cidr net;  // of one address, but for Type::Net
-  uint8_t protocol = 0;
-  uint16_t port = 0;          // Type::IpPort*
+  Cidr net;                   // of one address, but for Type::Net; Type::Port: none
+  uint8_t protocol = 0;       // Type::IpPort*
+  uint16_t port = 0;          // Type::IpPort*, Type::Port
   std::optional<Cidr> other;  // Type::IpPortIp (of one address), Type::IpPortNet
   auto operator<=>(const Element&) const = default;
 };
@@ -67,6 +67,7 @@ struct Held {
 class IpSets {
  public:
   virtual ~IpSets() = default;
+  virtual Result<std::vector<std::string>> names(std::string_view prefix) = 0;
   // Those whose names begin so.
   virtual Result<std::map<std::string, Held>> observe(std::string_view prefix) = 0;
   virtual Status apply(const Change& change) = 0;

@@ -42,6 +42,7 @@ TEST_CASE("elements of every type are written and read as the same") {
       {{Type::IpPortIp, Family::V4}, {host("10.1.0.5"), IPPROTO_UDP, 53, host("10.1.0.5")}},
       {{Type::IpPortNet, Family::V4}, {host("203.0.113.1"), IPPROTO_TCP, 80, cidr("198.51.100.0/24")}},
       {{Type::IpPortNet, Family::V6}, {host("2001:db8::1"), IPPROTO_TCP, 80, cidr("2001:db8:1::/48")}},
+      {{Type::Port, Family::V4}, {.port = 30080}},
   };
   for (const auto& [set, element] : cases) {
     const auto messages = encoded(AddElements{"causeway-x", set, {element}});
