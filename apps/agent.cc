@@ -86,7 +86,9 @@ struct Ground {
     ground.api = TRY(kube::find_config(options.kubeconfig), "how to reach the API server");
     ground.lock = TRY(lock_run_folder(options.run));
     ground.net = TRY(netlink::open_rtnetlink());
-    ground.links = TRY(netlink::open_watch(loop, {netlink::Watched::Links, netlink::Watched::Addresses}));
+    // Not for each Pod that comes and goes: on a full node a look at all devices costs more than the Pod.
+    ground.links = TRY(netlink::open_watch(loop, {netlink::Watched::Links, netlink::Watched::Addresses},
+                                           {netlink::kPodGroup, pod::kReapGroup}));
     ground.plane = TRY(open_plane({loop, options, *ground.net}), "plane {}", options.plane);
     ground.journal = TRY(pod::open_file_storage(options.run + "/ipam/journal"), "address journal");
     ground.cni = {.ipam = TRY(pod::this_boot()),

@@ -1,7 +1,6 @@
 #include "fabric/facts.h"
 
 #include <algorithm>
-#include <set>
 
 namespace causeway::fabric {
 
@@ -16,14 +15,12 @@ bool is_global(const Ip& ip) {
 Result<netlink::Link> choose(netlink::Rtnetlink& net, const std::vector<netlink::Address>& addresses,
                              const UplinkChoice& choice) {
   if (!choice.device.empty()) return TRY(net.link(choice.device), "--uplink {}", choice.device);
-  // Our own tunnels have the node's addresses too.
-  std::set<IfIndex> tunnels;
-  for (const netlink::Link& link : TRY(net.links()))
-    if (link.kind == "vxlan") tunnels.insert(link.index);
   for (const Ip& ip : choice.addresses)
-    for (const netlink::Address& address : addresses)
-      if (address.ip == ip && !tunnels.contains(address.link))
-        return TRY(net.link(address.link), "the device of {}", ip);
+    for (const netlink::Address& address : addresses) {
+      if (address.ip != ip) continue;
+      auto link = TRY(net.link(address.link), "the device of {}", ip);
+      if (link.kind != "vxlan") return link;  // our own tunnels have the node's addresses too
+    }
   for (Family family : {Family::V4, Family::V6})
     for (const netlink::Route& route : TRY(net.routes({.family = family})))
       if (route.destination.prefix() == 0 && route.type == netlink::RouteType::Unicast && route.link != IfIndex{})

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -56,6 +57,7 @@ class Watch {
   virtual Task<Status> changed() = 0;
 };
 enum class Watched : uint8_t { Links = 1, Addresses = 2, Routes = 4 };
-Result<std::unique_ptr<Watch>> open_watch(Loop& loop, std::initializer_list<Watched> what);
+// What happens to links of the groups `but` is no change.
+Result<std::unique_ptr<Watch>> open_watch(Loop& loop, std::initializer_list<Watched> what, std::set<uint32_t> but = {});
 
 }  // namespace causeway::netlink

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "async/event.h"
 #include "async/scope.h"
 #include "kernel/netlink/rtnetlink.h"
 #include "kernel/netns/netns.h"
@@ -179,6 +180,37 @@ TEST_CASE("a watch wakes on a change, once for many") {
     for (int i = 0; i < 20; ++i)
       TRY(world.net->apply_one(CreateVeth{{.name = fmt::format("a{}", i)}, {.name = fmt::format("b{}", i)}}));
     return run_until_done(*loop, watch->changed());
+  });
+  CHECK(outcome.has_value());
+}
+
+TEST_CASE("a watch sleeps over what happens to links of the groups that it leaves out") {
+  World world;
+  constexpr uint32_t kOurs = 77;
+  const auto make = [&](uint32_t group) -> Status {
+    TRY(world.net->apply_one(CreateVeth{{.name = "a", .group = group}, {.name = "b", .group = group}}));
+    TRY(world.net->apply_one(SetLink{.link = "a", .up = true}));
+    TRY(world.net->apply_one(SetLink{.link = "a", .group = group + 1}));
+    return world.net->apply_one(DeleteLink{"a"});
+  };
+  const auto outcome = netns::call_in(world.node.get(), [&]() -> Status {
+    auto loop = make_loop();
+    auto watch = TRY(open_watch(*loop, {Watched::Links}, {kOurs, kOurs + 1}));
+    OneShot<Status> woke(*loop);
+    const auto wait = [&]() -> Task<Status> {
+      woke.set(co_await watch->changed());
+      co_return ok();
+    };
+    const auto story = [&]() -> Task<Status> {
+      CO_TRY(make(kOurs));
+      CO_TRY(co_await loop->sleep(50ms));
+      CHECK_FALSE(woke.is_set());
+      CO_TRY(make(kOurs + 1));  // ends in a group that is not left out
+      co_return CO_TRY(co_await woke.get());
+    };
+    Scope scope(*loop);
+    scope.spawn("wait", wait());
+    return run_until_done(*loop, story());
   });
   CHECK(outcome.has_value());
 }
