@@ -134,14 +134,19 @@ ABI_LAYOUT(struct backend_value, 32);
 
 enum backend_state {
   BACKEND_GONE = 0,
-  BACKEND_SERVING = 1,  /* its flows go on, new ones go elsewhere */
-  BACKEND_ELIGIBLE = 2, /* it is in a pool */
+  BACKEND_SERVING = 1, /* its flows go on, new ones go elsewhere */
+  /* Bits: it is in this pool. */
+  BACKEND_IN_CLUSTER = 2,
+  BACKEND_IN_LOCAL = 4,
+  BACKEND_ELIGIBLE = 6, /* in both */
 };
 
 /* Map `backend_connections` (array beside `backends`, written by the programs) -> __u32: open flows of the per-packet
  * path, for SERVICE_LEAST_CONNECTIONS. The agent corrects it when it sweeps conntrack. */
 
-/* Map `affinity` (LRU hash): a client stays with its backend while that is eligible and of this generation. */
+/* Map `affinity` (LRU hash): a client stays with its backend while that is in the pool and of this generation. Where it
+ * has none of this pool it goes to that of the Service's other pool, if that is in this one too: an affinity is of the
+ * Service, whichever of its addresses is asked. */
 struct affinity_key {
   __u32 pool;
   __u32 net;

@@ -157,15 +157,16 @@ static __always_inline __u32 first_slot(const struct service_side* side, __u8 al
   return (__u64)bpf_get_prandom_u32() * side->slots >> 32;
 }
 
-/* The backend with which the client had a flow less than `seconds` ago, while new flows may go there; 0: none. */
+/* The backend with which the client had a flow less than `seconds` ago, while new flows of `pool` may go there; 0:
+ * none. */
 static __always_inline __u32 affine_backend(const struct affinity_key* key, const struct service_value* service,
-                                            __u32 now) {
+                                            __u32 pool, __u32 now) {
   struct affinity_value* value = bpf_map_lookup_elem(&affinity, key);
   if (!value) return 0;
   __s32 age = now - value->last; /* below 0 where another CPU, a moment later, has renewed it */
   if (age >= (__s32)service->affinity) return 0;
   struct backend_value* row = backend_of(value->backend, value->generation, service->id);
-  if (!row || row->state != BACKEND_ELIGIBLE) return 0;
+  if (!row || !(row->state & (pool & 1 ? BACKEND_IN_LOCAL : BACKEND_IN_CLUSTER))) return 0;
   value->last = now;
   return value->backend;
 }
@@ -181,7 +182,11 @@ global int service_choose(const struct service_value* service, const struct serv
   struct affinity_key key = {.pool = side->pool, .client = *client};
   __u32 now = now_seconds();
   if (service->affinity) {
-    __u32 backend = affine_backend(&key, service, now);
+    __u32 backend = affine_backend(&key, service, side->pool, now);
+    if (!backend) {
+      struct affinity_key other = {.pool = side->pool ^ 1, .client = *client};
+      backend = affine_backend(&other, service, side->pool, now);
+    }
     struct backend_value* row = backend == except ? NULL : backend_at(backend);
     if (row) {
       take_backend(choice, backend, row);

@@ -82,7 +82,7 @@ void BpfMaps::Pass::plan_members(Work& work, const Port& wanted) {
     if (keep) {
       const abi::backend_value& is = self.numbers_.row(old->number);
       const auto value = encode(*backend, wanted.protocol, port.header.id, is.generation);
-      if (is.state == abi::BACKEND_ELIGIBLE && value.state == abi::BACKEND_SERVING)
+      if (is.state & abi::BACKEND_ELIGIBLE & ~value.state)  // it leaves a pool
         work.lower.emplace_back(old->number, value);
       else if (!(value == is))
         backends.add(&work, old->number, value);

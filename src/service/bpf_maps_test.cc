@@ -129,7 +129,7 @@ TEST_CASE("a number is given again only with another generation, and only after 
   CHECK(kernel.backends.rows.at(1).generation == 2);
   agent.desired.replace(web, web_tables({backend("10.1.0.3")}));
   agent.apply();
-  CHECK(kernel.backends.rows.at(3).state == abi::BACKEND_ELIGIBLE);  // 1 rests
+  CHECK(kernel.backends.rows.at(3).state == abi::BACKEND_IN_CLUSTER);  // 1 rests
   agent.loop.advance(BpfMaps::kRest);
   agent.desired.replace(web, web_tables({backend("10.1.0.3"), backend("10.1.0.4")}));
   agent.apply();
@@ -247,7 +247,7 @@ TEST_CASE(
   CHECK(second.apply() == "");
   CHECK(kernel.serving() == 1);
   CHECK(kernel.backends.rows.at(1).state == abi::BACKEND_GONE);
-  CHECK(kernel.backends.rows.at(2).state == abi::BACKEND_ELIGIBLE);
+  CHECK(kernel.backends.rows.at(2).state == abi::BACKEND_IN_CLUSTER);
   CHECK(second.differences() == "");
 }
 

@@ -110,7 +110,7 @@ struct Kernel {
       auto slot = slots.rows.find({.pool = side.pool, .epoch = side.epoch, .index = i});
       if (slot == slots.rows.end()) FAIL("a slot is missing");
       auto backend = backends.rows.find(slot->second);
-      if (backend == backends.rows.end() || backend->second.state != abi::BACKEND_ELIGIBLE ||
+      if (backend == backends.rows.end() || !(backend->second.state & abi::BACKEND_ELIGIBLE) ||
           backend->second.service != row.id)
         FAIL("a slot leads to nobody");
       ++out[endpoint(backend->second)];

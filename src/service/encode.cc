@@ -93,11 +93,12 @@ abi::service_value address_row() {
 }
 
 abi::backend_value encode(const Backend& backend, Protocol protocol, uint32_t id, uint32_t generation) {
-  const bool eligible = backend.cluster_pool || backend.local_pool;
+  const int pools =
+      (backend.cluster_pool ? abi::BACKEND_IN_CLUSTER : 0) | (backend.local_pool ? abi::BACKEND_IN_LOCAL : 0);
   return {.addr = datapath::to_abi(backend.at.ip),
           .port = htons(backend.at.port),
           .proto = static_cast<uint8_t>(protocol),
-          .state = static_cast<uint8_t>(eligible ? abi::BACKEND_ELIGIBLE : abi::BACKEND_SERVING),
+          .state = static_cast<uint8_t>(pools ? pools : int{abi::BACKEND_SERVING}),
           .generation = generation,
           .service = id,
           .load = backend.load,

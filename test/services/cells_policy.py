@@ -131,6 +131,29 @@ def affinity(w, f):
         assert moved in {'a1', 'a2', 'b1', 'b2'} - {left}, f'{left} left, then {moved}'
 
 
+@semantic('ClientIP affinity is of the Service: the same endpoint by ClusterIP, load balancer and node port, and from the pools of both policies',
+          nftables='one map of clients for all Services, by the address and port that was asked: each remembers by itself (docs/services.md)',
+          ipvs='persistence is a virtual server\'s, each address and port has its own')
+def affinity_shared(w, f):
+    service = w.service(f, type='LoadBalancer', sessionAffinity='ClientIP')
+    vip = w.vip(f)
+    w.balance(service, vip)
+    w.endpoints(service, ['a1', 'a2', 'b1', 'b2'])
+    # Of one pool are the ClusterIP's endpoints, of another those of the node port.
+    split = w.service(f, type='NodePort', sessionAffinity='ClientIP', internalTrafficPolicy='Local')
+    w.endpoints(split, ['a1', 'a2', 'b1', 'b2'])
+    w.settle()
+    node_ip = w.node_ips['node-1'][f]
+    for client in (w.ca, w.node1):
+        first = client.tcp(service.ip, 80)
+        for ip, port in ((vip, 80), (node_ip, service.node_port), (service.ip, 80)):
+            reaches(client, 'tcp', ip, port, {first}, times=8)
+        local = client.tcp(split.ip, 80)
+        assert local in ('a1', 'a2'), local
+        for ip, port in ((node_ip, split.node_port), (split.ip, 80)):
+            reaches(client, 'tcp', ip, port, {local}, times=8)
+
+
 @semantic('ClientIP affinity ends with its timeout')
 def affinity_timeout(w, f):
     service = w.service(f, sessionAffinity='ClientIP', sessionAffinityConfig={'clientIP': {'timeoutSeconds': 1}})

@@ -190,9 +190,15 @@ EndpointSlice project(const kube::EndpointSlice& slice) {
       out.triggered = std::chrono::duration_cast<std::chrono::nanoseconds>(time->time_since_epoch()).count();
   if (slice.address_type != "IPv4" && slice.address_type != "IPv6") return out;  // FQDN: nobody consumes it
   for (const kube::EndpointPort& port : slice.ports) {
-    const auto number = port_number(port.port.value_or(0));
+    if (!port.name || !port.port.value_or(0)) continue;  // as kube-proxy
+    const auto number = port_number(*port.port);
     const auto protocol = parse_protocol(port.protocol.value_or(""));
-    if (port.name && number && protocol) out.ports.push_back({*port.name, *protocol, *number});
+    if (number && protocol)
+      out.ports.push_back({*port.name, *protocol, *number});
+    else if (!number)
+      problem.add(fmt::format("port {}: {} is no port number", *port.name, *port.port));
+    else
+      problem.add(fmt::format("port {}: protocol {} is not one of TCP, UDP, SCTP", *port.name, *port.protocol));
   }
   for (const kube::SliceEndpoint& endpoint : slice.endpoints) {
     if (endpoint.addresses.empty()) continue;

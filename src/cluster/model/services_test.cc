@@ -87,6 +87,22 @@ TEST_CASE("an EndpointSlice keeps ports with a name and a number, the first addr
         "with a weight of 1-65535");
 }
 
+TEST_CASE("stored addresses of an EndpointSlice are read in all old forms; what nobody can serve is named") {
+  kube::EndpointSlice api = slice("web-1", "010.001.000.005");
+  api.ports.push_back({.name = "quic", .protocol = "QUIC", .port = 443});
+  api.ports.push_back({.name = "far", .protocol = "TCP", .port = 70000});
+  api.endpoints.push_back({.addresses = {"::ffff:10.1.0.6"}});
+  api.endpoints.push_back({.addresses = {"10.1.0.256"}});
+  const EndpointSlice read = project(api);
+  REQUIRE(read.endpoints.size() == 2);
+  CHECK(read.endpoints[0].ip == ip("10.1.0.5"));  // decimal, never octal
+  CHECK(read.endpoints[1].ip == ip("10.1.0.6"));
+  REQUIRE(read.ports.size() == 1);
+  CHECK(read.problem ==
+        "port quic: protocol QUIC is not one of TCP, UDP, SCTP; port far: 70000 is no port number; endpoint: "
+        "'10.1.0.256' is not an IP address");
+}
+
 TEST_CASE("the model finds slices by Service and Services by what they claim") {
   Model model;
   model.put(project(web()));

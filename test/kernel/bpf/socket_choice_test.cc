@@ -165,4 +165,32 @@ TEST_CASE("ClientIP affinity: a client stays until its time is over or its endpo
   }
 }
 
+TEST_CASE("ClientIP affinity is of the Service: where a pool knows no endpoint of the client, that of the other pool counts") {
+  Scene scene;
+  for (const Family family : kFamilies) {
+    auto spec = scene.spec(family, 3, abi::SERVICE_RANDOM);
+    spec.affinity = 10800;
+    const uint32_t id = scene.rows.add(spec), first = ServiceRows::first_backend(id);
+    const Ns& client = scene.world.a1().ns;
+    auto& affinity = scene.world.a.plane->affinity();
+    const abi::affinity_key own{.pool = 2 * id, .client = datapath::to_abi(scene.world.a1().ip(family))};
+    abi::affinity_key other = own;
+    other.pool = 2 * id + 1;
+    for (uint32_t which = 0; which < 3; ++which) {
+      (void)affinity.remove(own);
+      REQUIRE(affinity.put(other, {.backend = first + which, .generation = 1, .last = datapath::monotonic_seconds()}));
+      for (int i = 0; i < 4; ++i) CHECK(scene.pick(client, family, id) == static_cast<int>(which));
+    }
+    // One that is in the other pool only is no endpoint of this one; and what this one knows comes first.
+    scene.rows.set_state(first + 2, abi::BACKEND_IN_LOCAL);
+    scene.rows.flip(spec, id, {first, first + 1});
+    const int chosen = scene.pick(client, family, id);
+    CHECK(chosen != 2);
+    REQUIRE(affinity.put(other, {.backend = first + static_cast<uint32_t>(1 - chosen),
+                                 .generation = 1,
+                                 .last = datapath::monotonic_seconds()}));
+    for (int i = 0; i < 4; ++i) CHECK(scene.pick(client, family, id) == chosen);
+  }
+}
+
 }  // namespace causeway::test
