@@ -1,4 +1,4 @@
-"""Balancing beyond kube-proxy, by annotation: plane bpf."""
+"""Balancing beyond kube-proxy, by annotation: plane bpf, but for weights."""
 from semantics import semantic
 from world import until
 
@@ -38,9 +38,9 @@ def source_hash(w, f):
         assert len(seen) == 1 and set(seen) <= {'a1', 'a2', 'b1', 'b2'}, f'{client.target}: {seen}'
 
 
-@semantic('weights of an EndpointSlice', netfilter=ONLY_BPF)
+@semantic('weights of an EndpointSlice')
 def weights(w, f):
-    service = w.service(f)
+    service = annotated(w, f, **({'ipvs_scheduler': 'wrr'} if w.plane == 'ipvs' else {}))  # rr knows no weights
     name = w.endpoints(service, ['a1', 'b1'])
     w.lab.api('PATCH', f'/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/{name}', {'metadata': {'annotations': {
         PREFIX + 'weights': f'{w.pod_ips["a1"][f]}=9,{w.pod_ips["b1"][f]}=1'}}}, 'application/merge-patch+json')

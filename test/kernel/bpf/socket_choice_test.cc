@@ -165,7 +165,9 @@ TEST_CASE("ClientIP affinity: a client stays until its time is over or its endpo
   }
 }
 
-TEST_CASE("ClientIP affinity is of the Service: where a pool knows no endpoint of the client, that of the other pool counts") {
+TEST_CASE(
+    "ClientIP affinity is of the Service: where a pool knows no endpoint of the client, that of the other pool "
+    "counts") {
   Scene scene;
   for (const Family family : kFamilies) {
     auto spec = scene.spec(family, 3, abi::SERVICE_RANDOM);
