@@ -4,14 +4,25 @@
 
 namespace causeway::cli {
 
-Result<Api> connect_api(const std::string& lab) {
-  const auto state = TRY(lab::observe(lab));
+namespace {
+
+Api connect(const kube::Config& config) {
   Api api;
   api.loop = make_loop();
-  const auto config = TRY(kube::load_kubeconfig(state.paths.kubeconfig()), "lab {}", lab);
   api.transport = std::make_unique<http::Client>(*api.loop, kube::client_options(config, *api.loop));
   api.client = std::make_unique<kube::Client>(*api.loop, *api.transport);
   return api;
+}
+
+}  // namespace
+
+Result<Api> connect_api(const std::string& lab) {
+  const auto state = TRY(lab::observe(lab));
+  return connect(TRY(kube::load_kubeconfig(state.paths.kubeconfig()), "lab {}", lab));
+}
+
+Result<Api> connect_kubeconfig(const std::string& path) {
+  return connect(TRY(kube::find_config(path), "how to reach the API server"));
 }
 
 kube::Ref parse_ref(const std::string& text) {

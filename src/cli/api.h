@@ -18,6 +18,8 @@ struct Api {
 };
 // Errors: NotFound when there is no such lab or its API server never came up.
 Result<Api> connect_api(const std::string& lab);
+// The cluster of a kubeconfig; "": as kubectl finds one, or the service account of the Pod that this is.
+Result<Api> connect_kubeconfig(const std::string& path);
 
 // "[NAMESPACE/]NAME".
 kube::Ref parse_ref(const std::string& text);

@@ -121,8 +121,12 @@ void mark_removed(const json::object& before, json::object& wanted) {
 
 }  // namespace
 
-Result<std::vector<Manifest>> parse_manifests(const std::string& text, const std::string& source) {
-  std::vector<Manifest> out;
+namespace {
+
+// Each document as a tree, with its name for errors.
+Result<std::vector<std::pair<std::string, json::value>>> parse_trees(const std::string& text,
+                                                                     const std::string& source) {
+  std::vector<std::pair<std::string, json::value>> out;
   std::vector<YAML::Node> documents;
   try {
     documents = YAML::LoadAll(text);
@@ -142,8 +146,23 @@ Result<std::vector<Manifest>> parse_manifests(const std::string& text, const std
     } catch (const std::exception& error) {
       return fail(Errc::Invalid, "{}: {}", name, error.what());
     }
-    TRY(add(value, name, out));
+    out.emplace_back(name, std::move(value));
   }
+  return out;
+}
+
+}  // namespace
+
+Result<std::vector<Document>> parse_documents(const std::string& text, const std::string& source) {
+  std::vector<Document> out;
+  for (const auto& [name, value] : TRY(parse_trees(text, source)))
+    if (!value.is_null()) out.push_back({name, json::serialize(value)});
+  return out;
+}
+
+Result<std::vector<Manifest>> parse_manifests(const std::string& text, const std::string& source) {
+  std::vector<Manifest> out;
+  for (const auto& [name, value] : TRY(parse_trees(text, source))) TRY(add(value, name, out));
   return out;
 }
 

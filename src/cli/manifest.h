@@ -22,6 +22,13 @@ struct Manifest {
 Result<std::vector<Manifest>> read_manifests(const std::string& path);
 Result<std::vector<Manifest>> parse_manifests(const std::string& text, const std::string& source);
 
+// YAML (or JSON) of any shape, as JSON; empty documents are left out. Errors as above.
+struct Document {
+  std::string source;
+  std::string json;
+};
+Result<std::vector<Document>> parse_documents(const std::string& text, const std::string& source);
+
 // The patch that makes `live` what `wanted` says: fields that `before` (the manifest applied last, or empty) had and
 // `wanted` has no more become null (RFC 7386).
 std::string three_way_patch(const std::string& before, const std::string& wanted);

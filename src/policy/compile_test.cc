@@ -1,4 +1,4 @@
-// The statements of NetworkPolicy that are a compiler's, one by one; numbers as in the list that docs/policy.md gives.
+// What NetworkPolicy says that is a compiler's, one statement after the other, by the numbers of the design's list.
 #include <doctest/doctest.h>
 
 #include "policy/policy_world.h"

@@ -1,0 +1,118 @@
+#include "cli/policy.h"
+
+#include "cli/output.h"
+#include "policy/compile.h"
+#include "policy/explain.h"
+#include "policy/reach.h"
+
+namespace causeway::cli {
+namespace {
+
+int refuse(const Error& error) { return complain(error) + 1; }
+
+}  // namespace
+
+void say_notes(const std::vector<std::string>& notes) {
+  for (const std::string& note : notes) fmt::print("note: {}\n", note);
+  fmt::print(
+      "note: this version of Causeway does not enforce policies yet: this is what they say, not what packets do\n");
+}
+
+namespace {
+
+// "shop/db:5432/tcp", "10.0.0.1:80", "[2001:db8::1]:80"
+Result<std::pair<std::string, std::string>> split_target(const std::string& text) {
+  if (!text.empty() && text[0] == '[') {
+    const auto end = text.find("]:");
+    if (end == std::string::npos) return fail(Errc::Invalid, "\"{}\" is no [ADDRESS]:PORT", text);
+    return std::pair(text.substr(1, end - 1), text.substr(end + 2));
+  }
+  const auto colon = text.rfind(':');
+  if (colon == std::string::npos || colon + 1 == text.size())
+    return fail(Errc::Invalid, "\"{}\" names no port: POD:PORT[/tcp|udp|sctp], POD:NAME or POD:icmp", text);
+  if (text.find(':') != colon)
+    return fail(Errc::Invalid, "\"{}\": an IPv6 address stands in brackets: [ADDRESS]:PORT", text);
+  return std::pair(text.substr(0, colon), text.substr(colon + 1));
+}
+
+Result<bool> explain(const ExplainOptions& options) {
+  const auto [target, port_text] = TRY(split_target(options.to));
+  const PolicyWorld world = TRY(load_policy_world(options.source));
+  const policy::Party from = TRY(policy::find_party(world.model, options.from));
+  const policy::Party to = TRY(policy::find_party(world.model, target));
+  const policy::Port port = TRY(policy::parse_port(port_text, to));
+  std::set<cluster::PodKey> subjects;
+  for (const policy::Party* party : {&from, &to})
+    if (party->pod) subjects.insert(party->pod->key);
+  const policy::Tables tables = policy::compile(world.model, {.pods = std::move(subjects)});
+  const policy::Explanation answer = TRY(policy::explain(world.model, tables, from, to, port));
+  fmt::print("{}", answer.text);
+  say_notes(world.notes);
+  return answer.allowed;
+}
+
+Result<policy::Grouping> parse_grouping(const std::string& text) {
+  using By = policy::Grouping::By;
+  if (text == "pod") return policy::Grouping{By::Pod, ""};
+  if (text == "namespace") return policy::Grouping{By::Namespace, ""};
+  if (text.starts_with("label:") && text.size() > 6) return policy::Grouping{By::Label, text.substr(6)};
+  return fail(Errc::Invalid, "--by {}: pod, namespace or label:KEY", text);
+}
+
+Status matrix(const MatrixOptions& options) {
+  const policy::Grouping grouping = TRY(parse_grouping(options.by));
+  const PolicyWorld world = TRY(load_policy_world(options.source));
+  auto groups = policy::group_pods(world.model, grouping, options.ns);
+  if (groups.empty())
+    return fail(Errc::NotFound, "there is no Pod{}", options.ns.empty() ? "" : " in namespace " + options.ns);
+  for (const std::string& text : options.addresses) {
+    if (auto ip = Ip::parse(text); !ip) return fail(Errc::Invalid, "--address {}: {}", text, ip.error().message());
+    groups.push_back({.name = text, .members = {TRY(policy::find_party(world.model, text))}});
+  }
+  std::optional<policy::Port> port;
+  if (!options.port.empty()) port = TRY(policy::parse_port(options.port, {.name = "--port"}), "--port");
+  const policy::Tables tables = policy::compile(world.model);
+  policy::Reach reach(world.model, tables);
+  std::vector<std::vector<std::string>> rows{{"FROM \\ TO"}};
+  for (const policy::Group& to : groups) rows[0].push_back(to.name);
+  for (const policy::Group& from : groups) {
+    rows.push_back({from.name});
+    for (const policy::Group& to : groups) rows.back().push_back(policy::cell(reach, from, to, port));
+  }
+  fmt::print("{}", table(rows));
+  say_notes(world.notes);
+  return ok();
+}
+
+Result<bool> diff(const DiffOptions& options) {
+  const PolicyWorld before = TRY(load_policy_world(options.source));
+  PolicyWorld after = before;
+  TRY(add_manifests(options.files, after));
+  for (const std::string& name : options.remove) {
+    const auto slash = name.find('/');
+    const cluster::PolicyKey key = slash == std::string::npos
+                                       ? cluster::PolicyKey{"default", name}
+                                       : cluster::PolicyKey{name.substr(0, slash), name.substr(slash + 1)};
+    if (!after.model.policy(key)) return fail(Errc::NotFound, "--delete {}: there is no such NetworkPolicy", name);
+    after.model.remove(key);
+  }
+  const auto changes =
+      policy::changes(before.model, policy::compile(before.model), after.model, policy::compile(after.model));
+  for (const policy::Change& change : changes) fmt::print("{}\n", to_string(change));
+  if (changes.empty()) fmt::print("nothing opens and nothing closes\n");
+  say_notes(after.notes);
+  return changes.empty();
+}
+
+int status(const Result<bool>& good) { return good ? (*good ? 0 : 1) : refuse(good.error()); }
+
+}  // namespace
+
+int policy_explain(const ExplainOptions& options) { return status(explain(options)); }
+int policy_matrix(const MatrixOptions& options) {
+  const auto done = matrix(options);
+  return done ? 0 : refuse(done.error());
+}
+int policy_diff(const DiffOptions& options) { return status(diff(options)); }
+
+}  // namespace causeway::cli
