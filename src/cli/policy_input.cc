@@ -69,7 +69,7 @@ void put_pod(PolicyWorld& world, cluster::Pod pod, uint64_t& made_up) {
 
 template <class T>
 Task<Status> list_into(kube::Client& api, cluster::Model& model) {
-  auto list = CO_TRY(co_await api.list<T>(), "list {}", T::kKind.plural);
+  auto list = CO_TRY(co_await api.list<T>());
   for (const T& object : list.items) model.put(cluster::project(object));
   co_return ok();
 }
