@@ -85,6 +85,8 @@ Status matrix(const MatrixOptions& options) {
 }
 
 Result<bool> diff(const DiffOptions& options) {
+  if (options.files.empty() && options.remove.empty())
+    return fail(Errc::Invalid, "no change is named: -f FILE or --delete NAMESPACE/NAME");
   const PolicyWorld before = TRY(load_policy_world(options.source));
   PolicyWorld after = before;
   TRY(add_manifests(options.files, after));

@@ -86,6 +86,7 @@ def test_diff(folder):
     text = answer(1, 'diff', '--delete', 'shop/db')
     assert text.startswith('closes shop/backend -> shop/db: 5432/tcp\n'), text
     assert 'nothing opens and nothing closes' in answer(0, 'diff', '-f', SHOP)
+    assert 'no change is named' in refused('diff')
     assert 'there is no such NetworkPolicy' in refused('diff', '--delete', 'shop/nope')
 
 
