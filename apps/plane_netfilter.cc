@@ -96,11 +96,11 @@ class NetfilterPlane final : public NodePlane {
   }
 
   // New connections are ours at once: our chains are before kube-proxy's, and their addresses ours before they are
-  // IPVS's. Where IPVS balances for us too, both have the same virtual servers, and the last who wrote them was
-  // kube-proxy, maybe: they are looked at once more.
+  // IPVS's. Where IPVS balances for us as it did for kube-proxy, both have the same virtual servers, and the last who
+  // wrote them was kube-proxy, maybe: they are looked at once more.
   Task<Status> in_place(cluster::Feed& feed) {
     CO_TRY(co_await all_in_place(loop_, feed, service()));
-    if (mode_ == "ipvs") CO_TRY(co_await all_audited(loop_, feed));
+    if (mode_ == "ipvs" && net_.index_of(service::kKubeIpvsDevice)) CO_TRY(co_await all_audited(loop_, feed));
     co_return ok();
   }
   Task<Status> take_over(cluster::Feed& feed) {

@@ -328,6 +328,42 @@ def test_from_kube_proxy_in_iptables_mode_and_back():
     there_and_back('iptables')
 
 
+def leave_as_ipvs_mode(one, ground):
+    """What a kube-proxy in mode ipvs leaves on a kernel without IPVS: its device with the Services' addresses, and chains."""
+    addresses = '; '.join(f'ip addr add {host}/{128 if ":" in host else 32} dev kube-ipvs0 {"nodad" if ":" in host else ""}'
+                          for _, _, host, _ in ground.to_virtual())
+    chains = '*nat\n:KUBE-SERVICES -\n:KUBE-LOAD-BALANCER -\n-I OUTPUT -j KUBE-SERVICES\nCOMMIT\n*filter\n:KUBE-IPVS-FILTER -\n-I INPUT -j KUBE-IPVS-FILTER\nCOMMIT'
+    # No kernel has to have dummy devices for this.
+    one.exec(NODE, 'sh', '-c', f'ip link add kube-ipvs0 type dummy 2>/dev/null || ip link add kube-ipvs0 type bridge; ip link set kube-ipvs0 up; {addresses}')
+    for program in 'iptables-restore', 'ip6tables-restore':
+        one.exec(NODE, 'sh', '-c', f'printf "{chains}\n" | {program} --noflush')
+    assert left_by_ipvs_mode(one) == ['kube-ipvs0', 'KUBE-SERVICES', 'KUBE-LOAD-BALANCER', 'KUBE-IPVS-FILTER'], left_by_ipvs_mode(one)
+
+
+def left_by_ipvs_mode(one):
+    text = one.exec(NODE, 'sh', '-c', 'ip -o link; iptables-save; ip6tables-save', check=False).stdout
+    return [word for word in ('kube-ipvs0', 'KUBE-SERVICES', 'KUBE-LOAD-BALANCER', 'KUBE-IPVS-FILTER') if word in text]
+
+
+def test_what_a_kube_proxy_in_ipvs_mode_left_goes_on_both_planes():
+    with lab.Lab('tadopt-ipvs', '--nodes', '2', '--plane', 'netfilter', '--ip-family', 'dual', '--agent-flag=--no-services') as one:
+        ground = Ground(one)
+        agent = Agent(one)
+        # What the node sent from such an address holds it for as long as nf_conntrack remembers it: datagrams, and a SYN that nobody
+        # answered.
+        one.exec(NODE, 'sh', '-c', 'for each in udp_timeout udp_timeout_stream tcp_timeout_syn_sent; do echo 5 > /proc/sys/net/netfilter/nf_conntrack_$each; done')
+        try:
+            for plane in 'netfilter', 'bpf':
+                leave_as_ipvs_mode(one, ground)
+                agent.restart(plane=plane)
+                # The node asks from the Service's address as long as that is its own: other nodes' endpoints answer too.
+                lab.until(f'Services are served on plane {plane}', 60, ground.answered)
+                lab.until(f'what kube-proxy left is gone on plane {plane}', 120, lambda: not left_by_ipvs_mode(one))
+                lab.until(f'Services are served on plane {plane} without it', 10, ground.answered)
+        finally:
+            agent.end()
+
+
 def test_what_somebody_flushes_out_of_iptables_is_back():
     with lab.Lab('tadopt-flush', '--nodes', '2', '--plane', 'netfilter', '--ip-family', 'dual', '--agent-flag=--proxy-mode=iptables') as one:
         ground = Ground(one)
