@@ -92,7 +92,8 @@ def test_many_kills_of_everything_lose_no_packet():
             until('the API takes a Pod', 10, create)
             one.wait_ready(f'meanwhile-{i}', 10)
             slowest = max(slowest, time.monotonic() - start)
-            one.wait_pod('victim', lambda pod: lab.ready(pod) and container(pod)['restartCount'] > restarts, 'Ready again', 20)
+            # Tries of its network end after 2 s without an agent, and the pauses between them are 1, 2, 4 and 8 s.
+            one.wait_pod('victim', lambda pod: lab.ready(pod) and container(pod)['restartCount'] > restarts, 'Ready again', 40)
             addresses_in_use(one)
         collect()
         sent = sum(report['sent'] for report in reports)

@@ -125,12 +125,17 @@ class Lab:
             raise AssertionError(f'{error}\n{self.told_of(name, ns)}') from None
 
     def told_of(self, name, ns='default'):
-        """What a failure about a Pod says besides: its status and its Events."""
+        """What a failure about a Pod says besides: its status, its Events, and what its node and who starts all there logged last."""
         try:
             events = self.api('GET', f'/api/v1/namespaces/{ns}/events?fieldSelector=involvedObject.name={name}')['items']
-            return '\n'.join([json.dumps((self.pod(name, ns) or {}).get('status'))] + [f'{e["reason"]}: {e["message"]}' for e in events])
+            pod = self.pod(name, ns) or {}
         except (OSError, ApiError) as error:
             return str(error)
+        told = [f'at {time.strftime("%H:%M:%S", time.gmtime())}', json.dumps(pod.get('status'))]
+        told += [f'{e["reason"]} ({e.get("count", 1)} times, last {e.get("lastTimestamp")}): {e["message"]}' for e in events]
+        for log in ('keeper', pod.get('spec', {}).get('nodeName')):
+            told += [f'{log}: {line}' for line in (self.logs(log, '--tail', 40, check=False).stdout.splitlines() if log else [])]
+        return '\n'.join(told)
 
     def wait_ready(self, name, seconds=20, ns='default'):
         return self.wait_pod(name, ready, 'Ready', seconds, ns)
