@@ -91,6 +91,8 @@ std::string push(int from, int to, size_t bytes) {
       continue;
     }
     ssize_t n = ::recv(to, chunk.data(), chunk.size(), MSG_DONTWAIT);
+    // poll(2) may call ready what is not (its page says so): then it is asked again.
+    if (n < 0 && errno == EAGAIN) continue;
     if (n <= 0) return fmt::format("receive: {}", n ? std::strerror(errno) : "closed");
     received += static_cast<size_t>(n);
   }
