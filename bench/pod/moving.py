@@ -22,23 +22,13 @@ def make(one):
     return one.wait_ready('db-0')
 
 
-def addresses(pod):
-    return [entry['ip'] for entry in pod['status']['podIPs']]
-
-
 def answers(one, source, ip, pod):
     """When the new Pod was the one that answered there first."""
-    to = f'[{ip}]:8080' if ':' in ip else f'{ip}:8080'
-
     def asked():
-        said = one.exec(source, 'causeway', 'workload', 'connect', '--count', '1', '--timeout', 100, to, check=False).stdout
+        said = one.exec(source, 'causeway', 'workload', 'connect', '--count', '1', '--timeout', 100, lab.host_port(ip), check=False).stdout
         return f'"node":"{pod["spec"]["nodeName"]}"' in said.replace(' ', '')
     lab.until(f'{source} reaches {ip}', 20, asked)
     return time.monotonic()
-
-
-def cordon(one, node, yes):
-    one.api('PATCH', f'/api/v1/nodes/{node}', {'spec': {'unschedulable': yes or None}}, 'application/merge-patch+json')
 
 
 def replaced(figures, sizes):
@@ -46,15 +36,15 @@ def replaced(figures, sizes):
     with lab.Lab('bpod-replaced', '--nodes', '3', '--ip-family', 'dual') as one:
         pod, took = make(one), []
         for _ in range(sizes.moves):
-            node, uid, kept = pod['spec']['nodeName'], pod['metadata']['uid'], addresses(pod)
-            cordon(one, node, True)
+            node, uid, kept = pod['spec']['nodeName'], pod['metadata']['uid'], lab.addresses(pod)
+            one.cordon(node, True)
             one.delete_pod('db-0')
             pod = one.wait_pod('db-0', lambda now: now['metadata']['uid'] != uid and now['status'].get('phase') == 'Running', 'Running', 40)
             runs = time.monotonic()
-            assert pod['spec']['nodeName'] != node and addresses(pod) == kept, f'{pod["spec"]["nodeName"]}, {pod["status"]}; {kept} before'
+            assert pod['spec']['nodeName'] != node and lab.addresses(pod) == kept, f'{pod["spec"]["nodeName"]}, {pod["status"]}; {kept} before'
             questions = [(f'at-{source}', ip) for source in NODES for ip in kept]
             with concurrent.futures.ThreadPoolExecutor(len(questions)) as threads:
                 took += [at - runs for at in threads.map(lambda question: answers(one, *question, pod), questions)]
-            cordon(one, node, False)
+            one.cordon(node, False)
         figures.value('StatefulSet Pod on another node: its addresses answer, after it runs, the last of all', 's', max(took), 1)
         figures.value('  the median', 's', statistics.median(took))

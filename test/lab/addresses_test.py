@@ -7,7 +7,7 @@ import sys
 import time
 
 import lab
-from lab import until
+from lab import addresses, host_port, until
 
 PLANE = sys.argv[2] if len(sys.argv) > 2 else 'bpf'
 STATE = {}
@@ -36,10 +36,6 @@ def make_set(one, name, replicas):
                      'containers': [{'name': 'c0', 'image': 'none', 'ports': [{'containerPort': 8080}]}]}}}})
 
 
-def cordon(one, node, yes):
-    one.api('PATCH', f'/api/v1/nodes/{node}', {'spec': {'unschedulable': yes or None}}, 'application/merge-patch+json')
-
-
 def successor(one, pod):
     """The Pod that its StatefulSet makes in its place, once it is Ready."""
     return one.wait_pod(pod['metadata']['name'], lambda now: now['metadata']['uid'] != pod['metadata']['uid'] and lab.ready(now),
@@ -56,14 +52,6 @@ def answers_from_everywhere(one, pod, sources=('steady-1', 'steady-2', 'steady-3
 
 def said(one, source, to):
     return one.exec(source, 'causeway', 'workload', 'connect', '--count', '1', '--timeout', 500, to, check=False).stdout
-
-
-def addresses(pod):
-    return [entry['ip'] for entry in pod['status']['podIPs']]
-
-
-def host_port(ip, port=8080):
-    return f'[{ip}]:{port}' if ':' in ip else f'{ip}:{port}'
 
 
 def reaches(one, source, ip, timeout=500):
@@ -180,10 +168,10 @@ def test_a_statefulsets_pod_moves_to_another_node_with_its_addresses(one):
     service = one.api('GET', '/api/v1/namespaces/default/services/kv')['spec']['clusterIPs']
     for name in ('kv-0', 'kv-1', 'kv-0'):
         old = before[name]
-        cordon(one, old['spec']['nodeName'], True)
+        one.cordon(old['spec']['nodeName'], True)
         one.delete_pod(name)
         now = successor(one, old)
-        cordon(one, old['spec']['nodeName'], False)
+        one.cordon(old['spec']['nodeName'], False)
         assert now['spec']['nodeName'] != old['spec']['nodeName'] and addresses(now) == addresses(old), (old['status'], now['status'])
         answers_from_everywhere(one, now)
         for ip in service:
@@ -202,7 +190,7 @@ def test_a_lost_node_that_returns_does_not_take_the_address_back(one):
     old = one.pod('kv-0')
     lost = old['spec']['nodeName']
     others = [f'steady-{n}' for n in (1, 2, 3) if f'node-{n}' != lost]
-    cordon(one, lost, True)
+    one.cordon(lost, True)
     # Nobody there hears of anything; the old Pod lives on, with its address.
     asleep = [pid for what in ('agent', 'nodelet') for pid in one.pids(f'nodes/{lost}/{what}')]
     assert len(asleep) == 2, asleep
@@ -216,7 +204,7 @@ def test_a_lost_node_that_returns_does_not_take_the_address_back(one):
     finally:
         for pid in asleep:
             os.kill(pid, signal.SIGCONT)
-    cordon(one, lost, False)
+    one.cordon(lost, False)
     answers_from_everywhere(one, now)
     agree()
 
@@ -226,13 +214,13 @@ def test_agents_killed_at_any_moment_of_it_lose_no_address(one):
     pod = one.pod('kv-1')
     for round in range(6):
         home = pod['spec']['nodeName']
-        cordon(one, home, True)
+        one.cordon(home, True)
         one.delete_pod('kv-1')
         time.sleep(0.05 * round)
         for node in (1, 2, 3):
             one.kill(f'nodes/node-{node}/agent')
         now = successor(one, pod)
-        cordon(one, home, False)
+        one.cordon(home, False)
         assert addresses(now) == addresses(pod), (pod['status'], now['status'])
         pod = now
     answers_from_everywhere(one, pod)

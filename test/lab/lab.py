@@ -140,6 +140,9 @@ class Lab:
     def wait_ready(self, name, seconds=20, ns='default'):
         return self.wait_pod(name, ready, 'Ready', seconds, ns)
 
+    def cordon(self, node, yes):
+        self.api('PATCH', f'/api/v1/nodes/{node}', {'spec': {'unschedulable': yes or None}}, 'application/merge-patch+json')
+
     def wait_gone(self, name, seconds=20, ns='default'):
         until(f'Pod {name} gone', seconds, lambda: self.pod(name, ns) is None)
 
@@ -171,6 +174,14 @@ class Lab:
 
 def ready(pod):
     return any(c['type'] == 'Ready' and c['status'] == 'True' for c in pod.get('status', {}).get('conditions', []))
+
+
+def addresses(pod):
+    return [entry['ip'] for entry in pod['status']['podIPs']]
+
+
+def host_port(ip, port=8080):
+    return f'[{ip}]:{port}' if ':' in ip else f'{ip}:{port}'
 
 
 def container(pod, name='c0'):
