@@ -1,7 +1,6 @@
 #include "datapath/attachments.h"
 
-#include <net/if.h>
-
+#include <map>
 #include <optional>
 
 #include "datapath/programs.h"
@@ -32,14 +31,6 @@ std::optional<Hook> hook_named(std::string_view name) {
   return std::nullopt;
 }
 
-std::vector<IfIndex> all_devices() {
-  std::vector<IfIndex> devices;
-  auto* list = ::if_nameindex();
-  for (auto* it = list; it && it->if_index; ++it) devices.push_back(IfIndex{it->if_index});
-  ::if_freenameindex(list);
-  return devices;
-}
-
 }  // namespace
 
 Result<Found> attached_by_tcx(const std::string& pins) {
@@ -59,11 +50,20 @@ Result<Found> attached_by_tcx(const std::string& pins) {
   return found;
 }
 
-Result<Found> attached_by_clsact() {
+Result<Found> attached_by_clsact(bpf::Blocks& blocks) {
   Found found;
-  for (auto ifindex : all_devices())
+  std::map<bpf::Block, std::optional<bpf::ProgramId>> shared;
+  for (const auto& [ifindex, pair] : TRY(blocks.all()))
     for (auto direction : {bpf::Direction::Ingress, bpf::Direction::Egress}) {
-      auto program = TRY(bpf::query_clsact(ifindex, direction));
+      const auto block = pair.of(direction);
+      std::optional<bpf::ProgramId> program;
+      if (block == bpf::Block::Own) {
+        program = TRY(bpf::query_clsact(ifindex, direction));
+      } else {
+        auto [at, fresh] = shared.try_emplace(block);
+        if (fresh) at->second = TRY(blocks.program(block));
+        program = at->second;
+      }
       if (!program) continue;
       auto name = bpf::program_name(*program);
       if (!name) continue;  // replaced meanwhile
@@ -71,6 +71,15 @@ Result<Found> attached_by_clsact() {
         found.push_back({{.ifindex = ifindex, .hook = *hook, .by = Attach::Clsact}, *program});
     }
   return found;
+}
+
+Status detach_by_clsact(bpf::Blocks& blocks, IfIndex ifindex) {
+  const auto present = TRY(blocks.of(ifindex));
+  if (!present) return ok();
+  if (*present == kPodBlocks) return blocks.leave(ifindex);
+  for (auto direction : {bpf::Direction::Ingress, bpf::Direction::Egress})
+    if (present->of(direction) == bpf::Block::Own) TRY(bpf::detach_clsact(ifindex, direction));
+  return ok();
 }
 
 }  // namespace causeway::datapath

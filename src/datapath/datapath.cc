@@ -29,6 +29,8 @@ Result<bpf::Map<K, V>> open_map(const std::string& pins, std::string name) {
 // Tcx or Clsact, for each hook.
 using Modes = std::array<Attach, std::size(kHooks)>;
 
+bool is_pods(Hook hook) { return hook == Hook::FromPod || hook == Hook::ToPod; }
+
 // Pods come and go by the hundred, and attaching by tcx waits for a grace period under the RTNL lock; uplinks are few,
 // stay, and are where the programs of others are too, whose order tcx keeps.
 Result<Modes> resolve(Attach wanted) {
@@ -36,8 +38,7 @@ Result<Modes> resolve(Attach wanted) {
     return fail(Errc::Unsupported, "attach by tcx: this kernel has none (6.6 does); use clsact or auto");
   Modes modes;
   for (auto hook : kHooks) {
-    const bool pod = hook == Hook::FromPod || hook == Hook::ToPod;
-    const bool tcx = wanted == Attach::Tcx || (wanted == Attach::Auto && !pod && bpf::has_tcx());
+    const bool tcx = wanted == Attach::Tcx || (wanted == Attach::Auto && !is_pods(hook) && bpf::has_tcx());
     modes[static_cast<size_t>(hook)] = tcx ? Attach::Tcx : Attach::Clsact;
   }
   return modes;
@@ -72,6 +73,7 @@ struct Datapath::Impl {
   Options options;
   Modes modes{};
   ProgramSet programs;
+  std::optional<bpf::Blocks> blocks;
   std::optional<bpf::Map<abi::pod_key, abi::pod_value>> pods;
   std::optional<RouteTable> routes;
   std::optional<bpf::Map<abi::peer_key, abi::peer_value>> peers;
@@ -105,6 +107,7 @@ struct Datapath::Impl {
   Status attach(Hook hook, IfIndex ifindex) {
     const Program& program = programs.of(hook);
     if (mode_of(hook) == Attach::Clsact) {
+      if (is_pods(hook) && TRY(share(ifindex))) return ok();
       auto present = TRY(bpf::query_clsact(ifindex, direction_of(hook)));
       if (present == program.id) return ok();
       return bpf::attach_clsact(program.fd.get(), ifindex, direction_of(hook));
@@ -120,9 +123,23 @@ struct Datapath::Impl {
     return bpf::pin(link.get(), path);
   }
 
+  // Both programs of a Pod's veth, which all such veths share. False: it has them of its own, from an older agent, and
+  // keeps that, as no device changes from one to the other without a moment of neither.
+  Result<bool> share(IfIndex ifindex) {
+    const auto joined = TRY(blocks->join(ifindex, kPodBlocks));
+    if (!joined.made && TRY(blocks->of(ifindex)) != kPodBlocks) return false;
+    TRY(put_shared(Hook::FromPod, joined.ingress));
+    TRY(put_shared(Hook::ToPod, joined.egress));
+    return true;
+  }
+  Status put_shared(Hook hook, std::optional<bpf::ProgramId> present) {
+    const Program& program = programs.of(hook);
+    return present == program.id ? ok() : blocks->put(kPodBlocks.of(direction_of(hook)), program.fd.get());
+  }
+
   Result<std::vector<Attachment>> attached() {
     auto found = TRY(attached_by_tcx(options.pins));
-    for (auto& entry : TRY(attached_by_clsact())) found.push_back(std::move(entry));
+    for (auto& entry : TRY(attached_by_clsact(*blocks))) found.push_back(std::move(entry));
     std::vector<Attachment> result;
     for (auto& [attachment, program] : found) {
       attachment.current = attachment.by == mode_of(attachment.hook) && program == programs.of(attachment.hook).id;
@@ -141,16 +158,22 @@ struct Datapath::Impl {
     return ok();
   }
   Status swap_all() {
-    for (const auto& attachment : TRY(attached())) {
+    for (auto hook : {Hook::FromPod, Hook::ToPod})  // for all Pods at once
+      if (mode_of(hook) == Attach::Clsact)
+        if (auto present = TRY(blocks->program(kPodBlocks.of(direction_of(hook))))) TRY(put_shared(hook, present));
+    const auto before = TRY(attached());
+    for (const auto& attachment : before)
       if (!attachment.current)
         if (auto status = attach(attachment.hook, attachment.ifindex);
             !status && status.error().code() != Errc::NotFound)
           return status;
+    // Only now: a clsact qdisc that Pods share goes with both of its programs.
+    for (const auto& attachment : before) {
       if (attachment.by == mode_of(attachment.hook)) continue;
       if (attachment.by == Attach::Tcx)
         TRY(bpf::unpin_link(link_of(options.pins, attachment.ifindex, attachment.hook)));
       else
-        TRY(bpf::detach_clsact(attachment.ifindex, direction_of(attachment.hook)));
+        TRY(detach_by_clsact(*blocks, attachment.ifindex));
     }
     for (const Program& program : programs.programs)
       if (!bpf::open_pin(program.pin)) TRY(bpf::pin(program.fd.get(), program.pin));
@@ -175,6 +198,7 @@ Result<std::unique_ptr<Datapath>> Datapath::open(Options options) {
   impl->options = std::move(options);
   const auto& pins = impl->options.pins;
   impl->modes = TRY(resolve(impl->options.features.attach));
+  impl->blocks = TRY(bpf::Blocks::open());
   for (const auto& folder : {maps_of(pins), programs_of(pins), links_of(pins)}) TRY(bpf::make_pin_folder(folder));
   auto old_conntrack = TRY(resize_conntrack(maps_of(pins), impl->options.conntrack_entries));
   impl->sizes = TRY(sizes_at_least(maps_of(pins), first_sizes(impl->options)));
@@ -209,13 +233,9 @@ Status Datapath::attach_uplink(IfIndex uplink) {
 }
 
 Status Datapath::detach(IfIndex ifindex) {
-  for (auto hook : kHooks) {
-    if (impl_->mode_of(hook) == Attach::Tcx)
-      TRY(bpf::unpin_link(link_of(impl_->options.pins, ifindex, hook)));
-    else
-      TRY(bpf::detach_clsact(ifindex, direction_of(hook)));
-  }
-  return ok();
+  for (auto hook : kHooks)
+    if (impl_->mode_of(hook) == Attach::Tcx) TRY(bpf::unpin_link(link_of(impl_->options.pins, ifindex, hook)));
+  return detach_by_clsact(*impl_->blocks, ifindex);
 }
 
 Result<std::vector<Attachment>> Datapath::attached() { return impl_->attached(); }
@@ -286,8 +306,9 @@ Result<std::map<uint32_t, uint32_t>> Datapath::open_connections() const {
 Result<size_t> Datapath::sweep_conntrack() { return sweep(*impl_->conntrack, monotonic_seconds()); }
 
 Status Datapath::remove_all(const std::string& pins) {
-  for (const auto& [attachment, program] : TRY(attached_by_clsact()))
-    TRY(bpf::detach_clsact(attachment.ifindex, direction_of(attachment.hook)));
+  auto blocks = TRY(bpf::Blocks::open());
+  for (const auto& [attachment, program] : TRY(attached_by_clsact(blocks)))
+    TRY(detach_by_clsact(blocks, attachment.ifindex));
   for (const auto& name : TRY(bpf::list_pins(links_of(pins)))) TRY(bpf::unpin_link(links_of(pins) + "/" + name));
   TRY(SocketPrograms::detach(pins));
   return bpf::remove_pins(pins);

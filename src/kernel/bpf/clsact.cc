@@ -4,15 +4,11 @@
 #include <cstdlib>
 
 #include "kernel/bpf/attach.h"
+#include "kernel/bpf/slot.h"
 
 namespace causeway::bpf {
 
 namespace {
-
-// Our slot: a priority and handle that others do not use by default (they take 1, or what the kernel gives from 49152
-// down).
-constexpr uint32_t kPriority = 0xca5;
-constexpr uint32_t kHandle = 0xca5e;
 
 // A missing filter or device is an ordinary answer for us; libbpf would print it.
 struct Quiet {

@@ -1,4 +1,5 @@
 // Programs come, are replaced and go while packets pass; what is pinned outlives the agent.
+#include <bpf/bpf.h>
 #include <doctest/doctest.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -6,6 +7,7 @@
 #include <atomic>
 #include <thread>
 
+#include "datapath/attachments.h"
 #include "kernel/bpf/attach.h"
 #include "talk.h"
 #include "world.h"
@@ -166,6 +168,54 @@ TEST_CASE("what is attached can be listed, moves between tcx and clsact, and goe
   for (int i = 0; i < 200 && attached(); ++i) ::usleep(10000);
   CHECK_FALSE(attached());
   CHECK(::access(world.a.pins.c_str(), F_OK) != 0);
+}
+
+TEST_CASE("Pods' veths share their programs, and one that an older agent attached keeps its own") {
+  World world({.attach = datapath::Attach::Clsact});
+  const IfIndex pod1{ifindex(world.a.ns, "pod2")}, pod2{ifindex(world.a.ns, "pod3")};
+  const auto before = attachments(world.a);
+  {
+    In in(world.a.ns);
+    auto blocks = bpf::Blocks::open().value();
+    CHECK(blocks.of(pod1).value() == datapath::kPodBlocks);
+    CHECK(blocks.of(pod2).value() == datapath::kPodBlocks);
+    // As the older agent: filters of the device's own.
+    const auto program = [&](bpf::Block block) {
+      const auto id = static_cast<uint32_t>(*blocks.program(block).value());
+      return Fd(::bpf_prog_get_fd_by_id(id));
+    };
+    const Fd from = program(datapath::kPodBlocks.ingress), to = program(datapath::kPodBlocks.egress);
+    REQUIRE(blocks.leave(pod1));
+    REQUIRE(bpf::attach_clsact(from.get(), pod1, bpf::Direction::Ingress));
+    REQUIRE(bpf::attach_clsact(to.get(), pod1, bpf::Direction::Egress));
+  }
+  CHECK(attachments(world.a) == before);
+  {
+    In in(world.a.ns);
+    REQUIRE(world.a.plane->attach_pod(pod1));
+    auto blocks = bpf::Blocks::open().value();
+    CHECK(blocks.of(pod1).value() == bpf::BlockPair{});
+    const auto old = *blocks.program(datapath::kPodBlocks.ingress).value();
+    auto features = world.a.plane->features();
+    features.services = !features.services;
+    REQUIRE(world.a.plane->set_features(features));
+    CHECK(blocks.of(pod1).value() == bpf::BlockPair{});
+    CHECK(*blocks.program(datapath::kPodBlocks.ingress).value() != old);
+    CHECK(*bpf::query_clsact(pod1, bpf::Direction::Ingress).value() ==
+          *blocks.program(datapath::kPodBlocks.ingress).value());
+  }
+  CHECK(attachments(world.a) == before);  // all of them current
+  CHECK(all_reach(world) == "");
+  In in(world.a.ns);
+  for (auto pod : {pod1, pod2}) REQUIRE(world.a.plane->detach(pod));
+  auto blocks = bpf::Blocks::open().value();
+  CHECK_FALSE(blocks.program(datapath::kPodBlocks.ingress).value());  // the block went with its last device
+  for (auto pod : {pod1, pod2}) REQUIRE(world.a.plane->attach_pod(pod));
+  CHECK(blocks.of(pod2).value() == datapath::kPodBlocks);
+  CHECK(attachments(world.a) == before);
+  CHECK(all_reach(world) == "");
+  REQUIRE(datapath::Datapath::remove_all(world.a.pins));
+  CHECK(blocks.of(pod2).value() == std::nullopt);
 }
 
 TEST_CASE("features that cannot be are refused with the reason") {
