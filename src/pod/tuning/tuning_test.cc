@@ -39,11 +39,11 @@ TEST_CASE("bandwidth survives the journal, and a damaged word is refused") {
 }
 
 TEST_CASE("a token bucket lets at least a frame pass and little more than the rate") {
-  CHECK(to_string(compile_bucket({10'000'000, 0}, 1500)) == "tbf rate 1250000bps burst 15180b limit 46430b");
-  CHECK(to_string(compile_bucket({1'000'000'000, 0}, 1500)) == "tbf rate 125000000bps burst 500000b limit 3625000b");
-  CHECK(to_string(compile_bucket({10'000'000, 8}, 1500)) == "tbf rate 1250000bps burst 1518b limit 32768b");
-  CHECK(to_string(compile_bucket({10'000'000, 800'000}, 1500)) == "tbf rate 1250000bps burst 100000b limit 131250b");
-  CHECK(to_string(compile_bucket({1000, 0}, 65535)) == "tbf rate 125bps burst 655530b limit 1966590b");
+  CHECK(to_string(compile_bucket({10'000'000, 0}, 1500)) == "tbf rate 1250000bps burst 31250b limit 293394b");
+  CHECK(to_string(compile_bucket({1'000'000'000, 0}, 1500)) == "tbf rate 125000000bps burst 3125000b limit 6250000b");
+  CHECK(to_string(compile_bucket({10'000'000, 8}, 1500)) == "tbf rate 1250000bps burst 1518b limit 263662b");
+  CHECK(to_string(compile_bucket({10'000'000, 800'000}, 1500)) == "tbf rate 1250000bps burst 100000b limit 362144b");
+  CHECK(to_string(compile_bucket({1000, 0}, 65535)) == "tbf rate 125bps burst 655530b limit 917674b");
 }
 
 TEST_CASE("what the kernel has is compared with what was asked for") {
@@ -53,10 +53,10 @@ TEST_CASE("what the kernel has is compared with what was asked for") {
   found.burst += 1;  // the kernel's rounding
   CHECK(differs(found, limit, 1500) == "");
   CHECK(differs({}, {}, 1500) == "");
-  CHECK(differs({}, limit, 1500) == "is not shaped; should be tbf rate 1250000bps burst 15180b limit 46430b");
+  CHECK(differs({}, limit, 1500) == "is not shaped; should be tbf rate 1250000bps burst 31250b limit 293394b");
   CHECK(differs(found, {}, 1500).ends_with("and should not be"));
   // Bursts that take longer than 274 s come back with their highest bits lost.
-  CHECK(differs(Bucket{.rate = 1, .burst = 7, .limit = 45540}, Limit{8, 0}, 1500) == "");
+  CHECK(differs(Bucket{.rate = 1, .burst = 7, .limit = 277324}, Limit{8, 0}, 1500) == "");
   found.rate /= 2;
   CHECK(differs(found, limit, 1500).starts_with("is shaped as tbf rate 625000bps"));
 }
