@@ -4,11 +4,11 @@ import argparse
 import pathlib
 import signal
 import sys
-import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / 'cluster')]
 arguments, sys.argv[1:] = sys.argv[1:], []
+import calm  # noqa: E402
 import figures as shared  # noqa: E402
 import node  # noqa: E402
 import stages  # noqa: E402
@@ -45,17 +45,7 @@ def main():
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the labs are taken down
     rows, sizes = Figures(), Sizes(options.small)
-    for name in options.only.split(','):
-        print(f'{name} …', file=sys.stderr, flush=True)
-        try:
-            stages.STAGES[name](rows, sizes)
-        except (node.BenchError, node.lab.ApiError, AssertionError, OSError) as error:
-            traceback.print_exc()
-            rows.missing(name, str(error).splitlines()[0] if str(error) else repr(error))
-        if options.json:  # after each stage: a run that is interrupted has told what it knew
-            pathlib.Path(options.json).write_text(rows.json())
-    if not options.json:
-        print(rows.json(), end='')
+    calm.run(stages.STAGES, options.only.split(','), rows, sizes, (node.BenchError, node.lab.ApiError, AssertionError, OSError), options.json)
     return 0
 
 
