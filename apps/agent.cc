@@ -14,6 +14,7 @@
 #include "apps/agent_pages.h"
 #include "apps/load.h"
 #include "apps/plane.h"
+#include "apps/policy_pages.h"
 #include "apps/program.h"
 #include "apps/proxy.h"
 #include "apps/service_pages.h"
@@ -112,7 +113,10 @@ class Agent {
         feed_(loop, model_),
         snapshot_(options_.run + "/nodes"),
         watches_(api_, feed_,
-                 {.node = options_.node, .services = options_.services, .proxy_name = options_.service.proxy_name}),
+                 {.node = options_.node,
+                  .services = options_.services,
+                  .proxy_name = options_.service.proxy_name,
+                  .policies = ground_.plane->policy() != nullptr}),
         workers_(loop, kWorkers),
         wiring_(pod::kernel_wiring()),
         plane_(pod::plane_of(feed_)),
@@ -141,6 +145,7 @@ class Agent {
         endpoint->add(observe::Check{"proxy-servers", [this] { return face_->trouble(); }});
       }
       if (services) describe_services(*endpoint, *services, model_, options_.plane);
+      if (policy::Applier* policies = ground_.plane->policy()) describe_policies(*endpoint, *policies);
       endpoint->add(observe::Check{"node", [this] { return waiting_for_; }});
       endpoint->add(observe::Check{"cni-configuration", [this] { return announcer_.trouble(); }});
       endpoint->add(observe::Check{"node-condition", [this] { return announcer_.condition_trouble(); }});
@@ -185,6 +190,7 @@ class Agent {
     options.networks = networks_.get();
     options.other_network = [this] { return announcer_.other_configuration(); };
     options.pods = pods_.get();
+    options.pods_by_labels = ground_.plane->policy() != nullptr;
     options.reservations = reservations_.get();
     options.tell = [this](const pod::Record& wish, std::string reason, std::string message) {
       if (wish.pod.name.empty()) return;  // a container without a Pod: its runtime has the error
@@ -290,6 +296,9 @@ class Agent {
           "Node {} has no spec.podCIDRs yet: node IPAM gives them (causeway controller, or "
           "kube-controller-manager --allocate-node-cidrs)",
           options_.node);
+    if (policy::Applier* policies = ground_.plane->policy(); policies && !policies->desired().complete())
+      return "the API server has not told the NetworkPolicies, Namespaces and Pods yet" +
+             (watches_.trouble().empty() ? "" : ": " + watches_.trouble());
     if (!feed_.applied_once()) return "the first tables are being applied";
     for (const auto& consumer : feed_.consumers()) {
       if (!consumer.error.empty()) return consumer.name + ": " + consumer.error;

@@ -29,6 +29,7 @@ struct AgentOptions {
   bool masquerade = true;
   datapath::PortRange node_ports{30000, 32767};
   bool services = true;  // Services are balanced by this agent: off beside kube-proxy
+  bool policy = true;    // NetworkPolicies are enforced by this agent
   service::Options service;
   std::string proxy_mode = "nftables";  // of plane netfilter: nftables, iptables or ipvs
   std::string ipvs_scheduler = "rr";

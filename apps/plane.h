@@ -9,6 +9,7 @@
 #include "fabric/apply.h"
 #include "kernel/netlink/rtnetlink.h"
 #include "observe/endpoint.h"
+#include "policy/apply.h"
 #include "service/apply.h"
 
 namespace causeway::apps {
@@ -20,6 +21,8 @@ class NodePlane {
   virtual fabric::Applier& fabric() = 0;
   // nullptr: this agent balances no Services.
   virtual service::Applier* service() { return nullptr; }
+  // nullptr: this agent enforces no policies.
+  virtual policy::Applier* policy() { return nullptr; }
   // Everything that is fed from the model; the fabric first.
   virtual std::vector<cluster::Consumer*> consumers() = 0;
   // Why Pods cannot have ports of this node (hostPort); "" when they can.

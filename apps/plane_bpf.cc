@@ -7,6 +7,7 @@
 #include "fabric/apply_bpf.h"
 #include "fabric/sysctls.h"
 #include "kernel/bpf/pins.h"
+#include "policy/apply_bpf.h"
 #include "service/apply_bpf.h"
 
 namespace causeway::apps {
@@ -22,6 +23,7 @@ Result<datapath::Features> features_of(const AgentOptions& options) {
                               .vni = options.vni,
                               .masquerade = options.masquerade,
                               .services = options.services,
+                              .policy = options.policy,
                               .socket_hooks = options.services && options.socket_hooks};
   if (!options.cluster_cidrs.empty()) {
     const auto families = fabric::families_of(options.cluster_cidrs);
@@ -46,14 +48,18 @@ class BpfPlane final : public NodePlane {
         fabric_(fabric_options(setup.options), {datapath_->pods(), datapath_->routes(), datapath_->peers(),
                                                 datapath_->uplinks(), *hooks_, setup.net}) {
     if (setup.options.services) service_.emplace(service_options(setup.options), service_doors(), &prober_);
+    if (setup.options.policy) policy_.emplace(setup.options.node, policy_doors());
     if (change_.pending) fabric_.hold();
   }
 
   fabric::Applier& fabric() override { return fabric_; }
   service::Applier* service() override { return service_ ? &*service_ : nullptr; }
+  policy::Applier* policy() override { return policy_ ? &*policy_ : nullptr; }
   std::vector<cluster::Consumer*> consumers() override {
-    if (!service_) return {&fabric_};
-    return {&fabric_, &*service_};
+    std::vector<cluster::Consumer*> all{&fabric_};
+    if (policy_) all.push_back(&*policy_);
+    if (service_) all.push_back(&*service_);
+    return all;
   }
   std::string why_no_foreign_host_ports() const override {
     return "on plane bpf host ports lead to interfaces that causeway made; put the plugin portmap behind it, or use "
@@ -74,12 +80,19 @@ class BpfPlane final : public NodePlane {
 
   void describe(observe::Endpoint& endpoint) override {
     endpoint.add([this] { return metrics(); });
+    if (policy_) endpoint.add([this] { return denied(); });
     endpoint.add_page("/hooks", [this] { return hooks_page(); });
     endpoint.add_page("/counters", [this] { return counters_page(); });
     endpoint.add_page("/probes", [this] { return prober_.render(); });
   }
 
  private:
+  policy::BpfDoors policy_doors() {
+    datapath::Datapath& maps = *datapath_;
+    return {loop_, maps.policy(), [&maps](const datapath::PolicyRows& rows) { return maps.reserve_policy(rows); },
+            [&maps] { return maps.enforce_policy(); }};
+  }
+
   service::BpfDoors service_doors() {
     datapath::Datapath& maps = *datapath_;
     return {loop_,
@@ -101,6 +114,8 @@ class BpfPlane final : public NodePlane {
   Task<Status> take_over() {
     service::Applier* services = service();
     if (change_.pending) {
+      // The other plane has judged Pods until now.
+      while (policy_ && !policy_->enforced()) CO_TRY(co_await loop_.sleep(50ms));
       CO_TRY(co_await take_over_plane(loop_, *feed_, change_, net_, fabric_, services, *datapath_));
       change_.pending = false;
       feed_->touch();
@@ -154,6 +169,25 @@ class BpfPlane final : public NodePlane {
     return {std::move(packets), std::move(bytes)};
   }
 
+  std::vector<observe::Metric> denied() const {
+    auto rows = policy_->denied();
+    if (!rows) return {};
+    observe::Metric packets{"causeway_policy_denied_packets_total",
+                            "Packets that the policies of a Pod of this node denied, by the policies that judge it.",
+                            observe::MetricKind::Counter,
+                            {}};
+    for (const auto& row : *rows) {
+      const policy::Set* set = policy_->desired().rules.sets.find(row.set);
+      if (!set) continue;
+      std::string names;
+      for (const auto& key : set->policies) names += (names.empty() ? "" : ",") + to_string(key);
+      packets.samples.push_back(
+          {{{"direction", std::string(to_string(set->direction))}, {"policies", std::move(names)}},
+           static_cast<double>(row.packets)});
+    }
+    return {std::move(packets)};
+  }
+
   std::string hooks_page() const {
     auto attached = datapath_->attached();
     if (!attached) return attached.error().message() + "\n";
@@ -189,6 +223,7 @@ class BpfPlane final : public NodePlane {
   service::Prober prober_{loop_, *probe_door_, [this](const cluster::ServiceKey& of, std::set<Endpoint> unhealthy) {
                             found_unhealthy(of, std::move(unhealthy));
                           }};
+  std::optional<policy::BpfApplier> policy_;    // none: --no-network-policy
   std::optional<service::BpfApplier> service_;  // none: --no-services
   WorkerPool sweeper_{loop_, 1};                // a large conntrack takes longer than an ADD may wait
 };

@@ -61,7 +61,11 @@ int from_pod(struct __sk_buff* ctx) {
     __u32 reason = guard_neighbour6(ctx, &p);
     if (reason) return drop(ctx, reason);
   }
-  if (unlikely(p.ttl <= 1)) return to_stack(ctx);  // which answers with "time exceeded", or is the destination
+  const bool judged = policy_concerns(own);
+  if (unlikely(p.ttl <= 1)) {
+    __u32 reason = judged ? policy_check(ctx, &p, POLICY_FROM_OTHERS) : 0;
+    return reason ? drop(ctx, reason) : to_stack(ctx);  // which answers "time exceeded", or is the destination
+  }
 
   struct pod_value* pod = find_pod(NET_THIS_CLUSTER, &p.dst);
   struct route_value* route = pod ? NULL : find_route(NET_THIS_CLUSTER, &p.dst);
@@ -70,9 +74,13 @@ int from_pod(struct __sk_buff* ctx) {
     if (!pod && may_be_service(route)) ask |= marks & SERVICE_MARK_CLIENT ? ASK_SERVICE | ASK_FLOW : ASK_SERVICE;
     if (path_is_stale(ctx, &p)) ask |= ASK_PEER;
     if (ask) {
-      int verdict = service_path(ctx, &p, ask);
+      int verdict = service_path(ctx, &p, judged ? ask | ASK_POLICY : ask);
       if (verdict != STEP_NONE) return verdict;
     }
+  }
+  if (judged || policy_concerns(pod)) {
+    __u32 reason = policy_check(ctx, &p, POLICY_FROM_OTHERS);
+    if (reason) return drop(ctx, reason);
   }
   if (pod) return deliver_in(ctx, &p, pod);
 

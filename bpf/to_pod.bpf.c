@@ -15,6 +15,10 @@ int to_pod(struct __sk_buff* ctx) {
   if (addr_is_link_local(&p.dst) || addr_is_multicast(&p.dst)) return NEXT;
   struct pod_value* pod = find_pod(NET_THIS_CLUSTER, &p.dst);
   if (!pod || pod->ifindex != CTX_READ(ctx, ifindex)) return drop(ctx, DROP_MISDELIVERED);
+  if (policy_concerns(pod)) {
+    __u32 reason = policy_check(ctx, &p, is_of_node(ctx) ? POLICY_FROM_NODE : POLICY_FROM_OTHERS);
+    if (reason) return drop(ctx, reason);
+  }
   // Of the node itself: its answers to this Pod as an endpoint, and what its sockets send.
   if (config.services && is_of_node(ctx)) {
     __u32 ask = marks_of(pod->ifindex) & SERVICE_MARK_CLIENT ? ASK_FLOW : 0;

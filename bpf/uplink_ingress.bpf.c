@@ -5,7 +5,7 @@
 
 // To a Pod of this node, from the wire or out of the tunnel.
 static __always_inline int to_pod(struct __sk_buff* ctx, const struct packet* p, const struct pod_value* pod) {
-  if (unlikely(p->ttl <= 1)) return to_stack(ctx);
+  if (unlikely(p->ttl <= 1)) return to_stack(ctx);  // which forwards it nowhere
   return deliver_in(ctx, p, pod);
 }
 
@@ -66,6 +66,10 @@ int uplink_ingress(struct __sk_buff* ctx) {
     if (verdict != STEP_NONE) return verdict;
   }
   if (pod) {
+    if (policy_concerns(pod)) {
+      __u32 reason = policy_check(ctx, &p, POLICY_FROM_OTHERS);
+      if (reason) return drop(ctx, reason);
+    }
     if (!tunnelled && config.masquerade && may_open(ctx, &p) && !find_route(NET_THIS_CLUSTER, &p.src)) {
       __u32 reason = note_inbound(ctx, &p);
       if (reason) return drop(ctx, reason);

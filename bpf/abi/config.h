@@ -26,8 +26,10 @@ struct datapath_config {
   struct nat_range nat_ports[NAT_RANGES_MAX];
   __u32 services;   /* switch: Services, per packet */
   __u64 node_netns; /* netns cookie of the node itself; the socket hooks tell its sockets by it */
+  __u32 policy;     /* switch: policies are enforced */
+  __u32 reserved;
 };
-ABI_LAYOUT(struct datapath_config, 56);
+ABI_LAYOUT(struct datapath_config, 64);
 
 ABI_END
 #endif

@@ -44,7 +44,12 @@ ABI_BEGIN
   X(DROP_SERVICE_SOURCE, "dropped: source is not in loadBalancerSourceRanges")                 \
   X(DROP_SERVICE_UNALLOCATED, "dropped: Service address that nobody has")                      \
   X(DROP_SERVICE_OUTSIDE, "dropped: ClusterIP asked from outside of the cluster")              \
-  X(DROP_SERVICE_SWALLOWED, "dropped: refusal by one endpoint while others remain")
+  X(DROP_SERVICE_SWALLOWED, "dropped: refusal by one endpoint while others remain")            \
+  X(DROP_POLICY_INGRESS, "dropped: no policy admits it to the Pod")                            \
+  X(DROP_POLICY_EGRESS, "dropped: no policy lets the Pod send it")                             \
+  X(DROP_POLICY_CUT, "dropped: of a flow that a change of policies forbade")                   \
+  X(DROP_POLICY_UNKNOWN, "dropped: which policies judge the Pod is not known yet")             \
+  X(DROP_POLICY_FULL, "dropped: no room to remember a flow that policies admit")
 
 #define COUNTER_ENUM(name, text) name,
 enum counter_reason { COUNTER_REASONS(COUNTER_ENUM) COUNTER_REASON_COUNT };

@@ -21,6 +21,8 @@ ABI_LAYOUT(struct pod_key, 20);
 enum pod_flags {
   /* Deliver by the host side of the veth and its qdisc instead of redirect_peer: an ingress bandwidth limit. */
   POD_F_BY_HOST_SIDE = 1u << 0,
+  /* No policy selects it, in either direction. */
+  POD_F_OPEN = 1u << 1,
 };
 
 struct pod_value {
@@ -28,10 +30,11 @@ struct pod_value {
   __u32 flags;      /* enum pod_flags */
   __u8 mac[6];      /* the Pod's eth0: the only source MAC that the Pod may use */
   __u8 host_mac[6]; /* host side of the veth: the gateway's MAC as the Pod sees it */
-  __u32 policy_set; /* reserved for policy: 0 = none */
-  __u32 peer_class; /* reserved for policy: 0 = unknown */
-  __u32 id;         /* number of the Pod on this node, for flow events; 0 = none */
-  __u32 reserved;
+  /* By whom it is judged (abi/policy.h); a set of 0: by nobody. */
+  __u32 ingress_set;
+  __u32 egress_set;
+  __u32 id;          /* number of the Pod on this node, for flow events; 0 = none */
+  __u32 policy_bank; /* 0: not known yet, so nothing passes where policies are enforced */
 #ifdef __cplusplus
   ABI_COMPARE(pod_value);
 #endif

@@ -16,6 +16,7 @@
 
 #include "lib/forward.h"
 #include "lib/peer.h"
+#include "lib/policy.h"
 #include "lib/service.h"
 
 /* What a program wants to know. */
@@ -27,6 +28,7 @@ enum ask {
   ASK_NODE = 1 << 4,       /* the node itself sent it */
   ASK_EGRESS = 1 << 5,     /* at an egress hook */
   ASK_MASQUERADE = 1 << 6, /* replies to what was masqueraded too */
+  ASK_POLICY = 1 << 7,     /* policies judge the Pod that sent it */
 };
 
 /* What comes next; anything below is the program's verdict. */
@@ -58,6 +60,7 @@ struct work {
   __u32 hopeless; /* 1: no other endpoint remains, the refusal is passed on */
   __u32 mtu;
   __u32 ifindex;
+  __u32 related; /* 1: an ICMP error about a flow that is translated */
 };
 
 struct {

@@ -122,6 +122,7 @@ global int path_classify(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
   w->request.except = 0;
   w->tries = 0;
   w->hopeless = 0;
+  w->related = 0;
   switch (flow->kind) {
     case FLOW_MALFORMED: return STEP_NONE;
     case FLOW_ICMP_ERROR: return STEP_ERROR;

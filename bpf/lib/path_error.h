@@ -23,6 +23,7 @@ global int path_error(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
   if (!row->service && !(ask & ASK_MASQUERADE && row->flags & CT_F_REWRITE_DST)) return STEP_NONE;
   if (row->service && retry_may(row->flags) && !w->hopeless && is_unreachable(ctx, p)) return STEP_RETRY;
   w->row = *row;
+  w->related = 1; /* policies let its flow pass, so they do this */
   bool source = w->row.flags & CT_F_REWRITE_SRC, target = w->row.flags & CT_F_REWRITE_DST;
   if (source && rewrite_quoted_target(ctx, p, q, &w->row.to_src, w->row.to_sport)) return drop(ctx, DROP_WRITE_FAILED);
   if (target && rewrite_quoted_source(ctx, p, q, &w->row.to_dst, w->row.to_dport)) return drop(ctx, DROP_WRITE_FAILED);

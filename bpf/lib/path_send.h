@@ -39,6 +39,21 @@ cold int send_to_node(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
   return turn_frame(ctx) ? bpf_redirect(CTX_READ(ctx, ifindex), BPF_F_INGRESS) : drop(ctx, DROP_WRITE_FAILED);
 }
 
+/* Policies see a flow to a Service without its address: the source before, the destination after translation. 0: it
+ * passes; else why not. */
+global int path_judge(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
+  struct work* w = this_work();
+  struct policy_work* judge = this_policy_work();
+  if (!p || !w || !judge) return DROP_POLICY_UNKNOWN;
+  if (w->related) return 0;
+  policy_take(judge, &w->flow);
+  if (w->row.flags & CT_F_REWRITE_DST) {
+    judge->key.dst = w->row.to_dst;
+    judge->key.dport = w->row.to_dport;
+  }
+  return policy_pass(ctx, ask & ASK_NODE ? POLICY_FROM_NODE : POLICY_FROM_OTHERS);
+}
+
 global int path_send(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
   struct work* w = this_work();
   if (!p || !w) return DROP;
@@ -51,6 +66,10 @@ global int path_send(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
     return find_route(NET_THIS_CLUSTER, &to) ? STEP_NONE : NEXT;
   }
   struct pod_value* pod = find_pod(NET_THIS_CLUSTER, &to);
+  if (config.policy && (ask & ASK_POLICY || policy_concerns(pod))) {
+    __u32 reason = path_judge(ctx, p, ask);
+    if (reason) return drop(ctx, reason);
+  }
   struct route_value* route = pod ? NULL : find_route(NET_THIS_CLUSTER, &to);
   if (route && route->kind == ROUTE_THIS_NODE) return send_to_node(ctx, p, ask);
   if (p->ttl <= 1 && !node) return to_stack(ctx);

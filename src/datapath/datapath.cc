@@ -8,6 +8,8 @@
 
 #include "datapath/attachments.h"
 #include "datapath/conntrack.h"
+#include "datapath/pods.h"
+#include "datapath/policy_tables.h"
 #include "datapath/program_set.h"
 #include "datapath/resize.h"
 #include "datapath/routes.h"
@@ -74,21 +76,29 @@ struct Datapath::Impl {
   Modes modes{};
   ProgramSet programs;
   std::optional<bpf::Blocks> blocks;
-  std::optional<bpf::Map<abi::pod_key, abi::pod_value>> pods;
+  std::optional<PodTable> pods;
+  std::optional<SubjectTable> subjects;
   std::optional<RouteTable> routes;
   std::optional<bpf::Map<abi::peer_key, abi::peer_value>> peers;
   std::optional<bpf::Map<uint32_t, abi::uplink_value>> uplinks;
   std::optional<bpf::Map<abi::ct_key, abi::ct_value>> conntrack;
+  std::optional<FlowMap> flows;
   std::optional<ServiceTables> services;
+  std::optional<PolicyMaps> policy;
   bpf::RawMap counters;
   Sizes sizes;
+  bool policy_wanted = false;
   bool swap_pending = false;  // something that is attached may still be an older program
 
   Attach mode_of(Hook hook) const { return modes[static_cast<size_t>(hook)]; }
 
-  // Once: the sweep of conntrack uses its handle on another thread, so only the Services' are ever replaced.
+  // Once: the sweep of conntrack uses its handles on another thread, so only those of Services and policies are ever
+  // replaced.
   Status open_maps() {
-    pods = TRY((open_map<abi::pod_key, abi::pod_value>(options.pins, "pods")));
+    pods.emplace(TRY(PodTable::open(TRY((open_map<abi::pod_key, abi::pod_value>(options.pins, "pods"))))));
+    subjects.emplace(*pods);
+    flows = TRY((open_map<abi::ct_key, abi::policy_flow>(options.pins, "policy_flows")));
+    policy = TRY(PolicyMaps::open(maps_of(options.pins)));
     auto rows = TRY((open_map<abi::route_key, abi::route_value>(options.pins, "routes")));
     auto lengths = TRY((open_map<uint32_t, abi::route_lengths>(options.pins, "route_lengths")));
     routes = TRY(RouteTable::open(std::move(rows), std::move(lengths)));
@@ -187,6 +197,27 @@ struct Datapath::Impl {
     }
     return ok();
   }
+
+  Status grow(const Sizes& wanted) {
+    if (wanted == sizes) return ok();
+    const auto folder = maps_of(options.pins);
+    auto growth = TRY(Growth::begin(folder, sizes, wanted));
+    const auto before = std::exchange(sizes, wanted);
+    // Whatever can fail comes before anything of ours uses the larger maps, but for the swap, which can be repeated.
+    auto loaded = load(options.features);
+    auto of_services = ServiceTables::open(folder);
+    auto of_policy = PolicyMaps::open(folder);
+    if (!loaded || !of_services || !of_policy) {
+      sizes = before;
+      TRY(growth.undo());
+      return fail(std::move(!loaded ? loaded.error() : !of_services ? of_services.error() : of_policy.error()));
+    }
+    programs = std::move(*loaded);
+    *services = std::move(*of_services);
+    *policy = std::move(*of_policy);
+    TRY(swap(), "bring programs to the larger maps");
+    return ok();
+  }
 };
 
 Datapath::Datapath(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -203,8 +234,11 @@ Result<std::unique_ptr<Datapath>> Datapath::open(Options options) {
   auto old_conntrack = TRY(resize_conntrack(maps_of(pins), impl->options.conntrack_entries));
   impl->sizes = TRY(sizes_at_least(maps_of(pins), first_sizes(impl->options)));
   TRY(create_maps(impl->sizes, maps_of(pins)));
-  impl->programs = TRY(impl->load(impl->options.features));
   TRY(impl->open_maps());
+  impl->policy_wanted = impl->options.features.policy;
+  if (impl->policy_wanted && TRY(impl->pods->judged()).empty() && !TRY(impl->pods->dump()).empty())
+    impl->options.features.policy = false;
+  impl->programs = TRY(impl->load(impl->options.features));
   TRY(impl->swap());
   if (old_conntrack) TRY(copy_conntrack(*old_conntrack, *impl->conntrack));  // what opened until the swap
   return std::unique_ptr<Datapath>(new Datapath(std::move(impl)));
@@ -254,23 +288,21 @@ bool Datapath::swap_pending() const { return impl_->swap_pending; }
 
 Status Datapath::reserve_services(const ServiceRows& rows) {
   if (impl_->swap_pending) TRY(impl_->swap(), "bring programs to the present maps");
-  const auto wanted = grown(impl_->sizes, rows);
-  if (wanted == impl_->sizes) return ok();
-  const auto folder = maps_of(impl_->options.pins);
-  auto growth = TRY(Growth::begin(folder, impl_->sizes, wanted));
-  const auto before = std::exchange(impl_->sizes, wanted);
-  // Whatever can fail comes before anything of ours uses the larger maps, but for the swap, which can be repeated.
-  auto loaded = impl_->load(impl_->options.features);
-  auto tables = ServiceTables::open(folder);
-  if (!loaded || !tables) {
-    impl_->sizes = before;
-    TRY(growth.undo());
-    return fail(std::move(!loaded ? loaded.error() : tables.error()).with("make room for Services"));
-  }
-  impl_->programs = std::move(*loaded);
-  *impl_->services = std::move(*tables);
-  TRY(impl_->swap(), "bring programs to the larger maps of Services");
+  TRY(impl_->grow(grown(impl_->sizes, rows)), "make room for Services");
   return ok();
+}
+
+Status Datapath::reserve_policy(const PolicyRows& rows) {
+  if (impl_->swap_pending) TRY(impl_->swap(), "bring programs to the present maps");
+  TRY(impl_->grow(grown(impl_->sizes, rows)), "make room for policies");
+  return ok();
+}
+
+Status Datapath::enforce_policy() {
+  if (impl_->options.features.policy == impl_->policy_wanted) return ok();
+  Features features = impl_->options.features;
+  features.policy = impl_->policy_wanted;
+  return set_features(std::move(features));
 }
 
 Pods& Datapath::pods() { return *impl_->pods; }
@@ -291,6 +323,12 @@ SourceRanges& Datapath::source_ranges() { return impl_->services->source_ranges;
 Clients& Datapath::clients() { return impl_->services->clients; }
 ServiceMarks& Datapath::service_marks() { return impl_->services->marks; }
 
+PolicyTables Datapath::policy() {
+  PolicyMaps& maps = *impl_->policy;
+  return {*impl_->subjects, maps.addresses, maps.blocks, maps.ports, maps.sets, maps.verdicts, maps.epoch};
+}
+PolicyFlows& Datapath::policy_flows() { return *impl_->flows; }
+
 Result<std::map<abi::counter_reason, Counter>> Datapath::counters() const {
   std::map<abi::counter_reason, Counter> result;
   auto sums = TRY(bpf::sum_per_cpu(impl_->counters, 2));
@@ -303,7 +341,10 @@ Result<std::map<uint32_t, uint32_t>> Datapath::open_connections() const {
   return datapath::open_connections(*impl_->conntrack, monotonic_seconds());
 }
 
-Result<size_t> Datapath::sweep_conntrack() { return sweep(*impl_->conntrack, monotonic_seconds()); }
+Result<size_t> Datapath::sweep_conntrack() {
+  const size_t flows = TRY(sweep_flows(*impl_->flows, monotonic_seconds()), "flows of policies");
+  return flows + TRY(sweep(*impl_->conntrack, monotonic_seconds()));
+}
 
 Status Datapath::remove_all(const std::string& pins) {
   auto blocks = TRY(bpf::Blocks::open());

@@ -17,6 +17,7 @@
 #include "abi/fabric.h"
 #include "abi/observe.h"
 #include "abi/pod.h"
+#include "abi/policy.h"
 #include "abi/service.h"
 #include "base/ip.h"
 #include "base/result.h"
@@ -45,6 +46,34 @@ using ServiceRanges = bpf::Table<abi::range_key, uint32_t>;
 using SourceRanges = bpf::Table<abi::source_key, uint32_t>;
 using Clients = bpf::Table<uint64_t, abi::client_value>;  // by netns cookie
 using ServiceMarks = bpf::Table<uint32_t, uint32_t>;      // by ifindex modulo SERVICE_MARKS
+using PolicyAddresses = bpf::Table<abi::policy_address_key, uint32_t>;
+using PolicyBlocks = bpf::Table<abi::policy_block_key, uint32_t>;
+using PolicyPorts = bpf::Table<abi::policy_port_key, uint32_t>;
+using PolicySets = bpf::Table<abi::policy_set_key, abi::policy_set_value>;
+using PolicyVerdicts = bpf::Table<abi::policy_verdict_key, abi::policy_verdict_value>;
+using PolicyEpoch = bpf::Table<uint32_t, uint32_t>;  // row 0
+using PolicyFlows = bpf::Table<abi::ct_key, abi::policy_flow>;
+
+// By whom the Pod at a device is judged, in the rows of one bank; a set of 0: by nobody.
+struct PodSubject {
+  uint32_t ifindex = 0;  // counts only while the address is this device's
+  uint32_t bank = 0;     // not 0
+  uint32_t ingress_set = 0;
+  uint32_t egress_set = 0;
+  auto operator<=>(const PodSubject&) const = default;
+};
+// The policies' part of pods(); a key without one: nothing passes.
+using PodSubjects = bpf::Table<abi::pod_key, PodSubject>;
+
+struct PolicyTables {
+  PodSubjects& subjects;
+  PolicyAddresses& addresses;
+  PolicyBlocks& blocks;
+  PolicyPorts& ports;
+  PolicySets& sets;
+  PolicyVerdicts& verdicts;
+  PolicyEpoch& epoch;
+};
 
 enum class Hook : uint8_t { FromPod, ToPod, UplinkIngress, UplinkEgress };
 std::string_view to_string(Hook hook);  // from_pod, to_pod, uplink_ingress, uplink_egress
@@ -70,6 +99,12 @@ struct ServiceRows {
   uint32_t slots = 0;
   uint32_t backends = 0;  // highest number + 1
   uint32_t source_ranges = 0;
+};
+
+struct PolicyRows {
+  uint32_t addresses = 0;
+  uint32_t sets = 0;
+  uint32_t verdicts = 0;
 };
 
 struct Options {
@@ -116,6 +151,10 @@ class Datapath {
   // refused. After an error either nothing has changed, or swap_pending(): rows go to the larger maps already, while
   // some program reads the former ones; call again, which first tries to replace it.
   Status reserve_services(const ServiceRows& rows);
+  Status reserve_policy(const PolicyRows& rows);
+  // Policies count from here on, where Features::policy asked for it. They did not before if open() found Pods of an
+  // agent that knew no policies: those would have been cut off until somebody said what judges them.
+  Status enforce_policy();
   // Whether something that is attached may be an older program, because replacing it failed.
   bool swap_pending() const;
 
@@ -136,10 +175,12 @@ class Datapath {
   SourceRanges& source_ranges();
   Clients& clients();
   ServiceMarks& service_marks();
+  PolicyTables policy();
+  PolicyFlows& policy_flows();
   // All reasons, summed over CPUs; those never counted are 0.
   Result<std::map<abi::counter_reason, Counter>> counters() const;
-  // Removes expired pairs of conntrack; the number of rows removed. Correctness does not need it (expiry is lazy), room
-  // does. May run on another thread than the rest: it takes 0.1 s for 512k rows.
+  // Removes expired pairs of conntrack and flows of policies; the number of rows removed. Correctness does not need it
+  // (expiry is lazy), room does. May run on another thread than the rest: it takes 0.1 s for 512k rows.
   Result<size_t> sweep_conntrack();
   // Open flows by the number of their backend (conntrack.h); on another thread, as the sweep.
   Result<std::map<uint32_t, uint32_t>> open_connections() const;

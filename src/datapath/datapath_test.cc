@@ -128,14 +128,15 @@ TEST_CASE("a delta is applied puts first, and a table without a kernel says what
 
 TEST_CASE("maps of Services double until the rows fit, and never shrink") {
   const Sizes first = sizes_for(32768);
-  CHECK(grown(first, {}) == first);
-  CHECK(grown(first, {.services = 65536, .slots = 131072, .backends = 65536, .source_ranges = 65536}) == first);
-  auto more = grown(first, {.services = 65537, .slots = 300000, .backends = 131073});
+  CHECK(grown(first, ServiceRows{}) == first);
+  CHECK(grown(first, ServiceRows{.services = 65536, .slots = 131072, .backends = 65536, .source_ranges = 65536}) ==
+        first);
+  auto more = grown(first, ServiceRows{.services = 65537, .slots = 300000, .backends = 131073});
   CHECK(more.services == 131072);
   CHECK(more.slots == 524288);
   CHECK(more.backends == 262144);
   CHECK(more.source_ranges == first.source_ranges);
-  CHECK(grown(more, {.services = 1}) == more);
+  CHECK(grown(more, ServiceRows{.services = 1}) == more);
   // What programs remember follows the size of conntrack, within bounds.
   CHECK(sizes_for(512).affinity == 1024);
   CHECK(sizes_for(32768).socket_flows == 8192);

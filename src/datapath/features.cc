@@ -27,9 +27,9 @@ std::string to_string(const Features& features) {
     ports += fmt::format("{}{}-{}", ports.empty() ? "" : ",", range.first, range.last);
   return fmt::format(
       "attach={} ipv4={} ipv6={} overlay={} vxlan_port={} vni={} masquerade={} nat_ports={} track_node_flows={} "
-      "services={} socket_hooks={}",
+      "services={} policy={} socket_hooks={}",
       to_string(features.attach), features.ipv4, features.ipv6, features.overlay, features.vxlan_port, features.vni,
-      features.masquerade, ports, features.track_node_flows, features.services, features.socket_hooks);
+      features.masquerade, ports, features.track_node_flows, features.services, features.policy, features.socket_hooks);
 }
 
 namespace {

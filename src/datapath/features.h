@@ -41,6 +41,7 @@ struct Features {
   // The node's own TCP and UDP flows enter conntrack too; needed when nat_ports overlaps its ephemeral ports.
   bool track_node_flows = false;
   bool services = false;      // the per-packet path of Services
+  bool policy = false;        // policies are enforced: a Pod without a subject is cut off
   bool socket_hooks = false;  // Services at connect() and sendmsg(), for the processes below Options::cgroup
 
   auto operator<=>(const Features&) const = default;

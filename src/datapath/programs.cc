@@ -56,6 +56,7 @@ abi::datapath_config config_of(const Features& features) {
       .vxlan_port = features.vxlan_port,
       .services = features.services,
       .node_netns = features.socket_hooks ? own_netns_cookie() : 0,
+      .policy = features.policy,
   };
   for (size_t i = 0; i < abi::NAT_RANGES_MAX; ++i) {
     config.nat_ports[i] = {.first = 1, .last = 0};

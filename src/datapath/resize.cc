@@ -65,13 +65,27 @@ Result<Sizes> sizes_at_least(const std::string& map_folder, Sizes first) {
   TRY(pinned("source_ranges", first.source_ranges));
   TRY(pinned("affinity", first.affinity));
   TRY(pinned("socket_flows", first.socket_flows));
+  TRY(pinned("policy_addresses", first.policy_addresses));
+  TRY(pinned("policy_sets", first.policy_sets));
+  TRY(pinned("policy_verdicts", first.policy_verdicts));
+  TRY(pinned("policy_flows", first.policy_flows));
   return first;
 }
 
+namespace {
+void take(uint32_t& size, uint32_t wanted) {
+  while (size < wanted && size < kMostRows) size *= 2;
+}
+}  // namespace
+
+Sizes grown(Sizes sizes, const PolicyRows& rows) {
+  take(sizes.policy_addresses, rows.addresses);
+  take(sizes.policy_sets, rows.sets);
+  take(sizes.policy_verdicts, rows.verdicts);
+  return sizes;
+}
+
 Sizes grown(Sizes sizes, const ServiceRows& rows) {
-  auto take = [](uint32_t& size, uint32_t wanted) {
-    while (size < wanted && size < kMostRows) size *= 2;
-  };
   take(sizes.services, rows.services);
   take(sizes.slots, rows.slots);
   take(sizes.backends, rows.backends);

@@ -17,6 +17,7 @@ Result<Sizes> sizes_at_least(const std::string& map_folder, Sizes first);
 
 // The sizes with room for these rows: those that are too small doubled until they suffice.
 Sizes grown(Sizes sizes, const ServiceRows& rows);
+Sizes grown(Sizes sizes, const PolicyRows& rows);
 
 class Growth {
  public:

@@ -7,7 +7,7 @@ namespace causeway::datapath {
 Sizes sizes_for(uint32_t conntrack) {
   // Fewer than 1,024: an LRU map forgets what is in use, as each CPU keeps some rows ready.
   const auto remembered = std::clamp<uint32_t>(conntrack / 4, 1024, abi::AFFINITY_MAX);
-  return {.conntrack = conntrack, .affinity = remembered, .socket_flows = remembered};
+  return {.conntrack = conntrack, .policy_flows = conntrack / 2, .affinity = remembered, .socket_flows = remembered};
 }
 
 std::vector<std::pair<const char*, uint32_t>> by_name(const Sizes& sizes) {
@@ -20,6 +20,10 @@ std::vector<std::pair<const char*, uint32_t>> by_name(const Sizes& sizes) {
       {"source_ranges", sizes.source_ranges},
       {"affinity", sizes.affinity},
       {"socket_flows", sizes.socket_flows},
+      {"policy_addresses", sizes.policy_addresses},
+      {"policy_sets", sizes.policy_sets},
+      {"policy_verdicts", sizes.policy_verdicts},
+      {"policy_flows", sizes.policy_flows},
   };
 }
 

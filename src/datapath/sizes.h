@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "abi/policy.h"
 #include "abi/service.h"
 
 namespace causeway::datapath {
@@ -17,6 +18,11 @@ struct Sizes {
   uint32_t slots = abi::SLOTS_FIRST;
   uint32_t backends = abi::BACKENDS_FIRST;
   uint32_t source_ranges = abi::SOURCE_RANGES_FIRST;
+  // Of policies, likewise.
+  uint32_t policy_addresses = abi::POLICY_ADDRESSES_FIRST;
+  uint32_t policy_sets = abi::POLICY_SETS_FIRST;
+  uint32_t policy_verdicts = abi::POLICY_VERDICTS_FIRST;
+  uint32_t policy_flows = 16384;  // written by the programs
   // Written by the programs, least recently used ones go.
   uint32_t affinity = 8192;
   uint32_t socket_flows = 8192;

@@ -72,9 +72,9 @@ bool is_cooling(const Look& look, const Ip& ip) {
 
 // The Pod of the record's name: itself, or (static Pods are known to their kubelet by another uid than to the API) its
 // mirror, or a successor of the same name.
-const cluster::Pod* pod_of(const Record& record, const Model& model) {
+const cluster::Pod* pod_of(const Look& look, const Record& record, const Model& model) {
   const auto found = model.pods().find(record.pod);
-  return found == model.pods().end() ? nullptr : &found->second;
+  return found == model.pods().end() || found->second.node != look.node ? nullptr : &found->second;
 }
 
 std::string state_of(const Look& look, const Record& record, const Model& model) {
@@ -122,7 +122,7 @@ void compare_api(const Look& look, const Model& model, std::vector<std::string>&
     for (const Ip& ip : record.addresses) by_address[ip] = &record;
   for (const Record& record : look.records) {
     if (record.state != State::Committed || record.pod.name.empty() || record.key.ifname != kPodInterface) continue;
-    const cluster::Pod* pod = pod_of(record, model);
+    const cluster::Pod* pod = pod_of(look, record, model);
     if (!pod)
       out.push_back(fmt::format("{} ({}) has {}, but the API has no such Pod on this node (any more)", name_of(record),
                                 record.key, join(record.addresses)));
@@ -131,7 +131,7 @@ void compare_api(const Look& look, const Model& model, std::vector<std::string>&
           fmt::format("{} has {}, but the API says {}", name_of(record), join(record.addresses), join(pod->addresses)));
   }
   for (const auto& [key, pod] : model.pods()) {
-    if (pod.host_network) continue;
+    if (pod.host_network || pod.node != look.node) continue;
     for (const Ip& ip : pod.addresses)
       if (!by_address.contains(ip) && !is_cooling(look, ip))
         out.push_back(fmt::format("the API says that Pod {} has {}, but no attachment of this node has it", key, ip));

@@ -5,7 +5,7 @@ namespace {
 
 class ApiPods final : public PodSource {
  public:
-  ApiPods(const cluster::Watches& watches, const cluster::Model& model, kube::Client& api)
+  ApiPods(cluster::Watches& watches, const cluster::Model& model, kube::Client& api)
       : watches_(watches), model_(model), api_(api) {}
 
   Task<Result<std::optional<PodNotes>>> find(cluster::PodKey key, std::string uid) override {
@@ -15,7 +15,9 @@ class ApiPods final : public PodSource {
         co_await api_.list<kube::Pod>({.ns = key.ns, .field_selector = "metadata.name=" + key.name}), "Pod {}", key);
     for (const kube::Pod& pod : pods.items) {
       PodNotes found = cluster::notes_of(pod);
-      if (is_pod(found, uid)) co_return found;
+      if (!is_pod(found, uid)) continue;
+      watches_.learn(pod);
+      co_return found;
     }
     co_return std::nullopt;
   }
@@ -26,7 +28,7 @@ class ApiPods final : public PodSource {
   }
 
  private:
-  const cluster::Watches& watches_;
+  cluster::Watches& watches_;
   const cluster::Model& model_;
   kube::Client& api_;
 };
@@ -39,7 +41,7 @@ bool is_pod(const PodNotes& pod, std::string_view uid) {
   return hash != pod.annotations.end() && hash->second == uid;
 }
 
-std::unique_ptr<PodSource> pod_source(const cluster::Watches& watches, const cluster::Model& model, kube::Client& api) {
+std::unique_ptr<PodSource> pod_source(cluster::Watches& watches, const cluster::Model& model, kube::Client& api) {
   return std::make_unique<ApiPods>(watches, model, api);
 }
 

@@ -24,7 +24,7 @@ class PodSource {
 // know it by the hash of its file, the API by the uid of its mirror, which names the hash.
 bool is_pod(const PodNotes& pod, std::string_view uid);
 
-// The watch; what it has not brought yet is asked for once. Borrows all.
-std::unique_ptr<PodSource> pod_source(const cluster::Watches& watches, const cluster::Model& model, kube::Client& api);
+// The watch; what it has not brought yet is asked for once, and the model learns it. Borrows all.
+std::unique_ptr<PodSource> pod_source(cluster::Watches& watches, const cluster::Model& model, kube::Client& api);
 
 }  // namespace causeway::pod

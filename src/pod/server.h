@@ -34,6 +34,8 @@ struct ServerOptions {
   std::string no_foreign_host_ports;
   // What the API says of a Pod: its wishes are then heard. nullptr: those that the runtime passes. Borrowed.
   PodSource* pods = nullptr;
+  // Whether the API has to know the Pod before it is connected: policies judge it by its labels.
+  bool pods_by_labels = false;
   // Addresses that stay a Pod's own. nullptr: a Pod that wants to keep some is refused. Borrowed.
   Reservations* reservations = nullptr;
   // Tells people of a Pod that got no address (its reason in CamelCase, and a sentence).

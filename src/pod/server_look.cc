@@ -8,7 +8,7 @@ Task<CniResult<CniServer::Notes>> CniServer::notes_of(Record wish, NetworkConfig
   // A runtime may pass them along; the API has them in any case, and it alone says whose the Pod is.
   cluster::Labels annotations(config.annotations.begin(), config.annotations.end());
   std::optional<PodNotes> pod;
-  const bool ask = annotations.empty() || annotations.contains(std::string(kKeepAddresses));
+  const bool ask = options_.pods_by_labels || annotations.empty() || annotations.contains(std::string(kKeepAddresses));
   if (ask && options_.pods && !wish.pod.name.empty()) {
     auto found = co_await options_.pods->find(wish.pod, wish.pod_uid);
     // Without its annotations a Pod could get another address than it must have.

@@ -53,18 +53,21 @@ kube::Follower<kube::Node>::Handlers nodes(Feed& feed) {
               }};
 }
 
-kube::Follower<kube::Pod>::Handlers pods(Feed& feed, std::map<PodKey, PodNotes>& notes) {
+// Notes are kept of the Pods of `node`.
+kube::Follower<kube::Pod>::Handlers pods(Feed& feed, const std::string& node, std::map<PodKey, PodNotes>& notes) {
   return {.on_put =
-              [&feed, &notes](const kube::Pod& now) {
+              [&feed, &node, &notes](const kube::Pod& now) {
                 const PodKey key{now.metadata.ns, now.metadata.name};
                 // A finished Pod has given its addresses back.
-                if (kube::is_finished(now)) {
+                const bool finished = kube::is_finished(now);
+                if (finished)
                   feed.model().remove_pod(key);
-                  notes.erase(key);
-                } else {
+                else
                   feed.model().put(project(now));
+                if (finished || now.spec.node_name != node)
+                  notes.erase(key);
+                else
                   notes.insert_or_assign(key, notes_of(now));
-                }
                 feed.touch();
               },
           .on_remove =
@@ -149,6 +152,51 @@ kube::Follower<kube::ServiceCidr>::Handlers service_cidrs(Feed& feed) {
               }};
 }
 
+kube::Follower<kube::Namespace>::Handlers namespaces(Feed& feed) {
+  return {.on_put =
+              [&feed](const kube::Namespace& now) {
+                feed.model().put(project(now));
+                feed.touch();
+              },
+          .on_remove =
+              [&feed](const kube::Ref& gone) {
+                feed.model().remove_namespace(gone.name);
+                feed.touch();
+              },
+          .on_list =
+              [&feed](const std::set<kube::Ref>& all) {
+                Model& model = feed.model();
+                remove_others(model.namespaces(), all, named, [&](const auto& name) { model.remove_namespace(name); });
+                model.set_synced(Source::Namespaces);
+                feed.touch();
+              }};
+}
+
+kube::Follower<kube::NetworkPolicy>::Handlers policies(Feed& feed) {
+  return {.on_put =
+              [&feed](const kube::NetworkPolicy& now) {
+                feed.model().put(project(now));
+                feed.touch();
+              },
+          .on_remove =
+              [&feed](const kube::Ref& gone) {
+                feed.model().remove(PolicyKey{gone.ns, gone.name});
+                feed.touch();
+              },
+          .on_list =
+              [&feed](const std::set<kube::Ref>& all) {
+                Model& model = feed.model();
+                remove_others(
+                    model.policies(), all,
+                    [](const PolicyKey& key) {
+                      return kube::Ref{.ns = std::string(key.ns), .name = std::string(key.name)};
+                    },
+                    [&](const auto& key) { model.remove(key); });
+                model.set_synced(Source::Policies);
+                feed.touch();
+              }};
+}
+
 kube::Follower<kube::AddressReservation>::Handlers reservations(Feed& feed) {
   // The name is made of the address (kube::reservation_name) and never changes.
   auto address_of = [](std::string name) {
@@ -190,9 +238,15 @@ std::string select_services(const std::string& proxy_name) {
 
 Watches::Watches(kube::Client& api, Feed& feed, WatchOptions options)
     : feed_(feed),
+      node_(options.node),
       nodes_(api, nodes(feed)),
-      pods_(api, pods(feed, notes_), {.field_selector = "spec.nodeName=" + options.node}),
+      pods_(api, pods(feed, node_, notes_),
+            {.field_selector = options.policies ? std::string() : "spec.nodeName=" + options.node}),
       reservations_(api, reservations(feed)) {
+  if (options.policies) {
+    namespaces_.emplace(api, namespaces(feed));
+    policies_.emplace(api, policies(feed));
+  }
   if (!options.services) return;
   services_.emplace(api, services(feed), kube::CacheOptions{.label_selector = select_services(options.proxy_name)});
   slices_.emplace(api, slices(feed), kube::CacheOptions{.label_selector = "!service.kubernetes.io/headless"});
@@ -206,6 +260,17 @@ void Watches::start() {
   if (services_) services_->start();
   if (slices_) slices_->start();
   if (service_cidrs_) service_cidrs_->start();
+  if (namespaces_) namespaces_->start();
+  if (policies_) policies_->start();
+}
+
+void Watches::learn(const kube::Pod& pod) {
+  const PodKey key{pod.metadata.ns, pod.metadata.name};
+  if (pod.spec.node_name != node_ || kube::is_finished(pod)) return;
+  if (const PodNotes* known = notes(key); known && known->uid == pod.metadata.uid) return;
+  feed_.model().put(project(pod));
+  notes_.insert_or_assign(key, notes_of(pod));
+  feed_.touch();
 }
 
 const PodNotes* Watches::notes(const PodKey& pod) const {
@@ -223,6 +288,8 @@ std::vector<Watches::State> Watches::states() const {
   if (slices_) out.push_back({"endpointslices", slices_->health(), model.slices().size()});
   // Servers before 1.33 have none.
   if (service_cidrs_) out.push_back({"servicecidrs", service_cidrs_->health(), model.service_cidrs().size(), false});
+  if (namespaces_) out.push_back({"namespaces", namespaces_->health(), model.namespaces().size()});
+  if (policies_) out.push_back({"networkpolicies", policies_->health(), model.policies().size()});
   return out;
 }
 

@@ -6,15 +6,18 @@
 
 #include "cluster/feed/feed.h"
 #include "kube/api/causeway.h"
+#include "kube/api/policy.h"
 #include "kube/client/follower.h"
 
 namespace causeway::cluster {
 
 struct WatchOptions {
-  std::string node;      // our own Node's name; only its Pods are watched
+  std::string node;      // our own Node's name; without `policies` only its Pods are watched
   bool services = true;  // Services, EndpointSlices and ServiceCIDRs too
   // Only Services with this label value `service.kubernetes.io/service-proxy-name`; "": only those without the label.
   std::string proxy_name;
+  // NetworkPolicies and Namespaces, and the Pods of all nodes: they are who policies are about.
+  bool policies = false;
 };
 
 // What the node acts on when it connects a Pod, and no compiler reads.
@@ -35,6 +38,8 @@ class Watches {
   Watches(const Watches&) = delete;
   Watches(kube::Client& api, Feed& feed, WatchOptions options);
   void start();
+  // A Pod of this node that somebody else read, before the watch brought it.
+  void learn(const kube::Pod& pod);
 
   // Why the API server tells us nothing at the moment; "" while it does.
   std::string trouble() const;
@@ -57,6 +62,7 @@ class Watches {
   bool no_reservations() const;
 
   Feed& feed_;
+  const std::string node_;
   std::map<PodKey, PodNotes> notes_;
   kube::Follower<kube::Node> nodes_;
   kube::Follower<kube::Pod> pods_;
@@ -64,6 +70,8 @@ class Watches {
   std::optional<kube::Follower<kube::Service>> services_;
   std::optional<kube::Follower<kube::EndpointSlice>> slices_;
   std::optional<kube::Follower<kube::ServiceCidr>> service_cidrs_;
+  std::optional<kube::Follower<kube::Namespace>> namespaces_;
+  std::optional<kube::Follower<kube::NetworkPolicy>> policies_;
 };
 
 }  // namespace causeway::cluster

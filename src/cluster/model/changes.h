@@ -26,7 +26,8 @@ enum class Source : uint8_t {
   Services,
   EndpointSlices,
   ServiceCidrs,
-  Reservations
+  Reservations,
+  Policies
 };
 std::string_view to_string(Source source);
 

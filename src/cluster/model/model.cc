@@ -14,6 +14,7 @@ std::string_view to_string(Source source) {
     case Source::EndpointSlices: return "endpointslices";
     case Source::ServiceCidrs: return "servicecidrs";
     case Source::Reservations: return "addressreservations";
+    case Source::Policies: return "networkpolicies";
   }
   return "?";
 }

@@ -70,7 +70,7 @@ TEST_CASE("the verifier walks few enough instructions of each program, and its s
       {datapath::Hook::UplinkEgress, {120'000, 512}},
   };
   const Cap socket_cap = {20'000, 512};
-  World world({.services = true});
+  World world({.policy = true, .services = true});
   auto judge = [](std::string_view name, int program, const std::string& stats, const Cap& cap) {
     CAPTURE(name);
     const uint32_t stack = deepest_stack(program, stats);

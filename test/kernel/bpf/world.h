@@ -58,6 +58,7 @@ struct Setup {
   std::vector<datapath::PortRange> nat_ports = {};
   bool track_node_flows = false;
   bool wire = false;               // only a and b, joined by one veth: no bridge, router, outside
+  bool policy = false;             // policies are enforced; nothing passes to Pods that nobody judges
   bool services = false;           // the per-packet path; the tables of Services are the test's
   std::string socket_cgroup = "";  // where the socket hooks of node a attach; "": none
   bool programs = true;  // false: nothing of the bpf plane, and no routes between nodes; Pods' links are of their group

@@ -1,0 +1,27 @@
+// What every plane's applier of policies is to the rest of the agent: a consumer of the model that says what it does.
+#pragma once
+
+#include "cluster/feed/consumer.h"
+#include "policy/desired.h"
+
+namespace causeway::policy {
+
+class Applier : public cluster::Consumer {
+ public:
+  std::string_view name() const override { return "policy"; }
+  // What the kernel shall hold.
+  virtual const Desired& desired() const = 0;
+  // Rows written to the kernel (put or removed) since the start.
+  virtual uint64_t writes() const = 0;
+  // Where the kernel, looked at now, holds something else: one line for each row. Does not repair.
+  virtual Result<std::vector<std::string>> differences() = 0;
+};
+
+// An ADD is answered when its Pod is judged, and fails where that cannot be.
+inline std::vector<cluster::Failure> failures_of(const Desired& desired) {
+  std::vector<cluster::Failure> out;
+  for (const auto& [key, why] : desired.unknown()) out.push_back({object_of(key), Error(Errc::Unavailable, why)});
+  return out;
+}
+
+}  // namespace causeway::policy
