@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
 #include <exception>
 #include <mutex>
@@ -102,20 +103,67 @@ std::string call(const char* command, const Network& network, const Plugin& plug
 
 }  // namespace
 
-// A thread's own namespace is what its descriptor keeps.
+namespace {
+
+// The two ends of the pipes to the keeper, and its number.
+int to_keeper = -1, from_keeper = -1;
+pid_t keeper_pid = 0;
+
+// Reads numbers: kMake is answered with a new namespace's descriptor or -errno, any other is a descriptor to close.
+constexpr int kMake = -1;
+[[noreturn]] void keep(int in, int out) {
+  const int home = ::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+  for (int number; ::read(in, &number, sizeof number) == sizeof number;) {
+    if (number != kMake) {
+      ::close(number);
+      continue;
+    }
+    int answer = -1;
+    if (::unshare(CLONE_NEWNET) != 0 || (answer = ::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)) < 0)
+      answer = -errno;
+    ::setns(home, CLONE_NEWNET);
+    if (::write(out, &answer, sizeof answer) != sizeof answer) break;
+  }
+  ::_exit(0);  // with the last descriptor of its input, also when the runtime was killed
+}
+
+// With the first namespace: a runtime enters its node before. No thread is running then.
+void start_keeper() {
+  int requests[2], answers[2];
+  if (::pipe2(requests, O_CLOEXEC) != 0 || ::pipe2(answers, O_CLOEXEC) != 0) die("make a pipe");
+  if ((keeper_pid = ::fork()) < 0) die("start the keeper of namespaces");
+  if (keeper_pid == 0) {
+    ::close(requests[1]);
+    ::close(answers[0]);
+    keep(requests[0], answers[1]);
+  }
+  ::close(requests[0]);
+  ::close(answers[1]);
+  to_keeper = requests[1];
+  from_keeper = answers[0];
+}
+
+}  // namespace
+
 PodNamespace::PodNamespace() {
-  int error = 0;
-  std::thread([&] {
-    if (::unshare(CLONE_NEWNET) != 0 || (fd_ = ::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)) < 0)
-      error = errno;
-  }).join();
-  errno = error;
-  if (error) die("make a network namespace");
+  if (!keeper_pid) start_keeper();
+  if (::write(to_keeper, &kMake, sizeof kMake) != sizeof kMake ||
+      ::read(from_keeper, &kept_, sizeof kept_) != sizeof kept_)
+    throw std::runtime_error("the keeper of namespaces has ended");
+  errno = -kept_;
+  if (kept_ < 0) die("make a network namespace");
 }
 PodNamespace::~PodNamespace() {
   if (fd_ >= 0) ::close(fd_);
+  if (kept_ >= 0 && ::write(to_keeper, &kept_, sizeof kept_) < 0) std::perror("release a network namespace");
 }
-std::string PodNamespace::path() const { return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(fd_); }
+std::string PodNamespace::path() const {
+  return "/proc/" + std::to_string(keeper_pid) + "/fd/" + std::to_string(kept_);
+}
+int PodNamespace::fd() {
+  if (fd_ < 0 && (fd_ = ::open(path().c_str(), O_RDONLY | O_CLOEXEC)) < 0) die("open " + path());
+  return fd_;
+}
 
 double add(const Network& network, Attachment& attachment) {
   const auto start = Clock::now();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace causeway::bench {
@@ -18,21 +19,23 @@ struct Network {
   std::string path;  // CNI_PATH
 };
 
-// A network namespace without a name: it lives as long as this process.
+// A network namespace without a name: it lives as long as this process. A process of its own has the descriptors that
+// keep them, or starting a plugin would take longer with every Pod: it copies and closes them all.
 class PodNamespace {
  public:
   PodNamespace();
-  PodNamespace(PodNamespace&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
+  PodNamespace(PodNamespace&& other) noexcept
+      : kept_(std::exchange(other.kept_, -1)), fd_(std::exchange(other.fd_, -1)) {}
   ~PodNamespace();
   std::string path() const;  // /proc/PID/fd/N
-  int fd() const { return fd_; }
+  int fd();                  // opened when first asked for
 
  private:
-  int fd_;
+  int kept_, fd_ = -1;
 };
 
 struct Attachment {
-  const PodNamespace* pod;
+  PodNamespace* pod;
   std::string container, ifname;
   int number = 0;      // stands for @NUMBER@ in a configuration: host ports must differ
   std::string result;  // of the last plugin, once added
