@@ -127,8 +127,11 @@ Task<Status> PodRunner::live() {
     co_return ok();
   }
   slow_ = context_.loop.call_after(200ms, [this] { changed(); });
-  while (!wants_end() && !over()) {
+  // Containers that ended with their sandbox start again in the next one, however often that fails to be made.
+  bool remaking = false;
+  while (!wants_end() && ((remaking && failed_reason_.empty()) || !over())) {
     if (sandbox_.pid() == 0) {
+      remaking = true;
       CO_TRY(co_await stop_all(Duration{}));
       CO_TRY(co_await sandbox_.drop());
       network_changed_ = false;
@@ -146,6 +149,7 @@ Task<Status> PodRunner::live() {
         continue;
       }
       sandbox_pause_ = {};
+      remaking = false;
     }
     CO_TRY(co_await start_due());
     if (!std::exchange(said_not_done_, true)) {
