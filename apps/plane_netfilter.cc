@@ -8,7 +8,9 @@
 #include "fabric/apply_nft.h"
 #include "kernel/conntrack/conntrack.h"
 #include "kernel/netns/netns.h"
+#include "kernel/nftables/diff.h"
 #include "pod/hostport/apply_nft.h"
+#include "policy/apply_nft.h"
 #include "service/take_over.h"
 
 namespace causeway::apps {
@@ -40,13 +42,20 @@ class NetfilterPlane final : public NodePlane {
         fabric_(fabric_options(setup.options), {setup.net, *nft_, netns::write_sysctl}),
         host_ports_(*nft_, *conntrack_),
         services_(std::move(services)),
-        freeze_(std::move(freeze)) {}
+        freeze_(std::move(freeze)) {
+    if (setup.options.policy)
+      policy_.emplace(policy::NftOptions{.node = setup.options.node, .ipvs = services_ && mode_ == "ipvs"},
+                      policy::NftDoors{*nft_, *conntrack_});
+  }
 
   fabric::Applier& fabric() override { return fabric_; }
   service::Applier* service() override { return services_ ? &services_->applier() : nullptr; }
+  policy::Applier* policy() override { return policy_ ? &*policy_ : nullptr; }
   // The guard of 127.0.0.0/8 comes with the host ports, before Services switch its routing on.
   std::vector<cluster::Consumer*> consumers() override {
-    std::vector<cluster::Consumer*> all{&fabric_, &host_ports_};
+    std::vector<cluster::Consumer*> all{&fabric_};
+    if (policy_) all.push_back(&*policy_);
+    all.push_back(&host_ports_);
     if (services_) all.push_back(&services_->applier());
     return all;
   }
@@ -59,6 +68,7 @@ class NetfilterPlane final : public NodePlane {
     scope.spawn("nftables", repair(feed));
     if (change_.pending) scope.spawn("plane", take_over_plane(feed));
     scope.spawn("firewalls", look_at_others());
+    if (policy_) scope.spawn("flows", policy_->look_after_flows(loop_));
     if (!services_) return;
     services_->start(scope, feed);
     scope.spawn("leftovers", remove_leftovers(feed));
@@ -74,6 +84,14 @@ class NetfilterPlane final : public NodePlane {
                           observe::MetricKind::Gauge,
                           {{{}, static_cast<double>(others_.size())}}}};
     });
+    if (policy_)
+      endpoint.add([this] {
+        return std::vector{
+            observe::Metric{"causeway_policy_flows_cut_total",
+                            "Open flows that were ended because a policy forbids them now, or their Pod is gone.",
+                            observe::MetricKind::Counter,
+                            {{{}, static_cast<double>(policy_->ended_flows())}}}};
+      });
     endpoint.add_page("/ruleset", [this] { return ruleset_page(); });
     endpoint.add_page("/hostports", [this] { return render(host_ports_.tables()); });
   }
@@ -89,6 +107,8 @@ class NetfilterPlane final : public NodePlane {
   }
 
   Task<Status> take_over_plane(cluster::Feed& feed) {
+    // The other plane has judged Pods until now.
+    while (policy_ && !policy_->enforced()) CO_TRY(co_await loop_.sleep(50ms));
     CO_TRY(co_await take_over_from_bpf(loop_, feed, change_, net_, *freeze_, service()));
     change_.pending = false;
     feed.touch();
@@ -143,7 +163,7 @@ class NetfilterPlane final : public NodePlane {
   // What our sections shall be, as `nft list table inet causeway` prints them.
   std::string ruleset_page() {
     return nftables::render(fabric_.section()) + nftables::render(pod::hostport::section_of(host_ports_.tables())) +
-           (services_ ? services_->rules() : "");
+           (policy_ ? nftables::render(policy_->section()) : "") + (services_ ? services_->rules() : "");
   }
 
   Loop& loop_;
@@ -157,6 +177,7 @@ class NetfilterPlane final : public NodePlane {
   fabric::NftApplier fabric_;
   pod::hostport::Applier host_ports_;
   std::unique_ptr<NetfilterServices> services_;
+  std::optional<policy::NftApplier> policy_;
   std::optional<Freeze> freeze_;  // while the plane changes
 };
 
@@ -166,6 +187,9 @@ Result<std::unique_ptr<NodePlane>> open_netfilter_plane(const PlaneSetup& setup)
   if (setup.options.fabric != fabric::Mode::HostGw) TRY(fabric::probe_vxlan(setup.net));
   auto nft = TRY(nftables::open_nftables(), "plane netfilter needs nf_tables");
   TRY(fabric::probe_nat(*nft));
+  // Else what an agent that enforced policies left would drop every new Pod's packets.
+  if (!setup.options.policy)
+    TRY(nft->apply(nftables::removal(TRY(nft->observe(policy::nft::kSection)))), "remove the rules of policies");
   auto watch = TRY(nftables::open_watch(setup.loop, nft->port()), "watch nf_tables");
   auto conntrack = TRY(conntrack::open_conntrack(), "plane netfilter needs nf_conntrack");
   std::optional<Freeze> freeze;

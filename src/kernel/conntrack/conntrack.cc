@@ -45,8 +45,15 @@ void put_tuple(Writer& out, uint16_t type, uint8_t protocol, const Tuple& tuple)
   out.close(ip);
   const size_t proto = out.open(CTA_TUPLE_PROTO);
   out.u8(CTA_PROTO_NUM, protocol);
-  put_port(out, CTA_PROTO_SRC_PORT, tuple.source.port);
-  put_port(out, CTA_PROTO_DST_PORT, tuple.destination.port);
+  const bool icmp4 = protocol == IPPROTO_ICMP;
+  if (icmp4 || protocol == IPPROTO_ICMPV6) {
+    put_port(out, icmp4 ? CTA_PROTO_ICMP_ID : CTA_PROTO_ICMPV6_ID, tuple.source.port);
+    out.u8(icmp4 ? CTA_PROTO_ICMP_TYPE : CTA_PROTO_ICMPV6_TYPE, uint8_t(tuple.destination.port >> 8));
+    out.u8(icmp4 ? CTA_PROTO_ICMP_CODE : CTA_PROTO_ICMPV6_CODE, uint8_t(tuple.destination.port));
+  } else {
+    put_port(out, CTA_PROTO_SRC_PORT, tuple.source.port);
+    put_port(out, CTA_PROTO_DST_PORT, tuple.destination.port);
+  }
   out.close(proto);
   out.close(nest);
 }
@@ -77,6 +84,20 @@ void put_tcp_state(Writer& out, uint8_t state) {
   out.close(info);
 }
 
+void put_filter(Writer& out, const Filter& filter) {
+  const size_t tuple = out.open(CTA_TUPLE_ORIG);
+  const size_t proto = out.open(CTA_TUPLE_PROTO);
+  out.u8(CTA_PROTO_NUM, filter.protocol);
+  if (filter.port) put_port(out, CTA_PROTO_DST_PORT, filter.port);
+  out.close(proto);
+  out.close(tuple);
+  const size_t flags = out.open(CTA_FILTER);
+  // In host order, unlike all else here.
+  const uint32_t parts = kFilterProtocol | (filter.port ? kFilterDestinationPort : 0);
+  out.bytes(CTA_FILTER_ORIG_FLAGS, {reinterpret_cast<const char*>(&parts), sizeof parts});
+  out.close(flags);
+}
+
 class KernelConntrack final : public Conntrack {
  public:
   explicit KernelConntrack(netlink::Socket socket) : socket_(std::move(socket)) {}
@@ -85,17 +106,7 @@ class KernelConntrack final : public Conntrack {
     Writer out;
     const uint32_t sequence = socket_.next_sequence();
     out.begin(message_type(IPCTNL_MSG_CT_GET), NLM_F_DUMP, sequence, address_family(filter.family), 0);
-    const size_t tuple = out.open(CTA_TUPLE_ORIG);
-    const size_t proto = out.open(CTA_TUPLE_PROTO);
-    out.u8(CTA_PROTO_NUM, filter.protocol);
-    if (filter.port) put_port(out, CTA_PROTO_DST_PORT, filter.port);
-    out.close(proto);
-    out.close(tuple);
-    const size_t flags = out.open(CTA_FILTER);
-    // In host order, unlike all else here.
-    const uint32_t parts = kFilterProtocol | (filter.port ? kFilterDestinationPort : 0);
-    out.bytes(CTA_FILTER_ORIG_FLAGS, {reinterpret_cast<const char*>(&parts), sizeof parts});
-    out.close(flags);
+    if (filter.protocol) put_filter(out, filter);
     out.end();
 
     std::vector<Flow> found;
@@ -103,7 +114,8 @@ class KernelConntrack final : public Conntrack {
     netlink::Socket::Answers answers;
     answers.on_message = [&](const nlmsghdr* message) {
       const auto flow = decode_flow(message);
-      if (flow && flow->protocol == filter.protocol && (!filter.port || flow->original.destination.port == filter.port))
+      if (flow && (!filter.protocol || flow->protocol == filter.protocol) &&
+          (!filter.port || flow->original.destination.port == filter.port))
         found.push_back(*flow);
     };
     answers.on_end = [&](uint32_t, int error, std::string) { failure = error; };

@@ -21,7 +21,9 @@ struct Tuple {
 };
 
 struct Flow {
-  uint8_t protocol = 0;   // IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP
+  // IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP. Of IPPROTO_ICMP and IPPROTO_ICMPV6 the source's port is the id, the
+  // destination's the type and code.
+  uint8_t protocol = 0;
   Tuple original;         // as the first packet came in
   Tuple reply;            // as the answer comes; differs from the original turned round where NAT is at work
   bool replied = false;   // packets of both directions were seen
@@ -34,8 +36,8 @@ std::string to_string(const Flow& flow);  // "udp 10.0.0.9:4711 -> 10.0.0.1:53 a
 // Flows whose first packet went to this port, of one family.
 struct Filter {
   Family family = Family::V4;
-  uint8_t protocol = 0;
-  uint16_t port = 0;  // 0: any
+  uint8_t protocol = 0;  // 0: any that a Flow can be of
+  uint16_t port = 0;     // 0: any
 };
 
 class Conntrack {

@@ -24,8 +24,15 @@ std::optional<Tuple> tuple_of(std::string_view bytes, uint8_t& protocol) {
   const Attributes<CTA_PROTO_MAX + 1> proto(tuple.bytes(CTA_TUPLE_PROTO));
   const auto source = ip_of(ip.bytes(CTA_IP_V4_SRC), ip.bytes(CTA_IP_V6_SRC));
   const auto destination = ip_of(ip.bytes(CTA_IP_V4_DST), ip.bytes(CTA_IP_V6_DST));
-  if (!source || !destination || !proto.has(CTA_PROTO_SRC_PORT) || !proto.has(CTA_PROTO_DST_PORT)) return std::nullopt;
+  if (!source || !destination) return std::nullopt;
   protocol = proto.u8(CTA_PROTO_NUM);
+  const auto icmp = [&](uint16_t id, uint16_t type, uint16_t code) -> std::optional<Tuple> {
+    if (!proto.has(id) || !proto.has(type) || !proto.has(code)) return std::nullopt;
+    return Tuple{{*source, proto.u16(id)}, {*destination, uint16_t(proto.u8(type) << 8 | proto.u8(code))}};
+  };
+  if (protocol == IPPROTO_ICMP) return icmp(CTA_PROTO_ICMP_ID, CTA_PROTO_ICMP_TYPE, CTA_PROTO_ICMP_CODE);
+  if (protocol == IPPROTO_ICMPV6) return icmp(CTA_PROTO_ICMPV6_ID, CTA_PROTO_ICMPV6_TYPE, CTA_PROTO_ICMPV6_CODE);
+  if (!proto.has(CTA_PROTO_SRC_PORT) || !proto.has(CTA_PROTO_DST_PORT)) return std::nullopt;
   return Tuple{{*source, proto.u16(CTA_PROTO_SRC_PORT)}, {*destination, proto.u16(CTA_PROTO_DST_PORT)}};
 }
 
@@ -34,6 +41,8 @@ std::string_view name_of(uint8_t protocol) {
     case IPPROTO_TCP: return "tcp";
     case IPPROTO_UDP: return "udp";
     case IPPROTO_SCTP: return "sctp";
+    case IPPROTO_ICMP: return "icmp";
+    case IPPROTO_ICMPV6: return "icmpv6";
     default: return "other";
   }
 }

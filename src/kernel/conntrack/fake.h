@@ -16,7 +16,8 @@ class FakeConntrack final : public Conntrack {
     ++listings;
     std::vector<Flow> found;
     for (const Flow& flow : all)
-      if (flow.protocol == filter.protocol && (!filter.port || flow.original.destination.port == filter.port) &&
+      if ((!filter.protocol || flow.protocol == filter.protocol) &&
+          (!filter.port || flow.original.destination.port == filter.port) &&
           flow.original.destination.ip.family() == filter.family)
         found.push_back(flow);
     return found;
