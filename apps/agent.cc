@@ -296,9 +296,6 @@ class Agent {
           "Node {} has no spec.podCIDRs yet: node IPAM gives them (causeway controller, or "
           "kube-controller-manager --allocate-node-cidrs)",
           options_.node);
-    if (policy::Applier* policies = ground_.plane->policy(); policies && !policies->desired().complete())
-      return "the API server has not told the NetworkPolicies, Namespaces and Pods yet" +
-             (watches_.trouble().empty() ? "" : ": " + watches_.trouble());
     if (!feed_.applied_once()) return "the first tables are being applied";
     for (const auto& consumer : feed_.consumers()) {
       if (!consumer.error.empty()) return consumer.name + ": " + consumer.error;

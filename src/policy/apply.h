@@ -17,6 +17,12 @@ class Applier : public cluster::Consumer {
   virtual Result<std::vector<std::string>> differences() = 0;
 };
 
+// An ADD waits until the API server has told all, and fails with this reason if that takes too long.
+inline Status may_acknowledge(const Desired& desired) {
+  if (!desired.waits()) return ok();
+  return fail(Errc::Unavailable, "the API server has not told the NetworkPolicies, Namespaces and Pods yet");
+}
+
 // An ADD is answered when its Pod is judged, and fails where that cannot be.
 inline std::vector<cluster::Failure> failures_of(const Desired& desired) {
   std::vector<cluster::Failure> out;

@@ -257,6 +257,7 @@ Status BpfApplier::write() {
 }
 
 Task<Result<std::vector<Failure>>> BpfApplier::apply() {
+  CO_TRY(may_acknowledge(desired_));
   if (!desired_.complete()) co_return std::vector<Failure>();
   if (std::exchange(audit_, false) && !whole_) {
     CO_TRY(co_await doors_.loop.sleep(Duration(0)));

@@ -14,7 +14,18 @@ bool complete(const cluster::Model& model) {
 }
 
 void Desired::update(const cluster::ChangeSet& changes, const cluster::Model& model) {
-  if (!complete_ && !policy::complete(model)) return;
+  if (!complete_ && !policy::complete(model)) {
+    if (restored_)
+      for (const auto& [key, before] : changes.attachments) {
+        if (model.attachment(key))
+          waiting_.insert(key);
+        else
+          waiting_.erase(key);
+      }
+    restored_ = model.synced(Source::Attachments);
+    return;
+  }
+  waiting_.clear();
   const bool first = !std::exchange(complete_, true);
   rules.update(changes, model);
 

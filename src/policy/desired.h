@@ -28,6 +28,8 @@ class Desired {
   // An address of a local Pod without a row: what judges it is not known, so nothing passes. A container that is no Pod
   // of the API (no name) is open; so stays a Pod that no policy selected when the API lost it.
   Table<Ip, LocalPod> locals;
+  // Attached since the start, while the model is not complete: nobody may be told that they are connected.
+  bool waits() const { return !waiting_.empty(); }
   // Attached, but what judges them is not known; why.
   const std::map<cluster::AttachmentKey, std::string>& unknown() const { return unknown_; }
   void clean();
@@ -36,6 +38,8 @@ class Desired {
   void place(const Ip& ip, const cluster::Model& model);
 
   bool complete_ = false;
+  bool restored_ = false;  // what the journal had was in the model
+  std::set<cluster::AttachmentKey> waiting_;
   std::map<cluster::AttachmentKey, std::pair<PodKey, std::vector<Ip>>> attached_;
   std::set<std::pair<PodKey, cluster::AttachmentKey>> by_pod_;
   std::map<cluster::AttachmentKey, std::string> unknown_;

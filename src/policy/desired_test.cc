@@ -63,6 +63,21 @@ TEST_CASE("nothing is compiled before the API server told everything and the jou
   CHECK(node.desired.complete());
 }
 
+TEST_CASE("who is attached before the API server told everything waits; what the journal had does not") {
+  Node node;
+  node.attach("old", "x/a", "10.0.0.1");
+  node.world.model.set_synced(Source::Attachments);
+  CHECK(node.changes() == "");
+  CHECK(!node.desired.waits());
+  node.attach("new", "x/b", "10.0.0.2", 2);
+  CHECK(node.changes() == "");
+  CHECK(node.desired.waits());
+  node.world.ns("x").pod("x/a", {}).pod("x/b", {});
+  node.sync();
+  CHECK(node.changes() == "10.0.0.1 x/a dev 11 open/open\n10.0.0.2 x/b dev 12 open/open\n");
+  CHECK(!node.desired.waits());
+}
+
 TEST_CASE("an attached Pod that the API has not is unknown until it comes; a container without a Pod is open") {
   Node node;
   node.sync().attach("c1", "x/a", "10.0.0.1").attach("c2", "", "10.0.0.2", 2);

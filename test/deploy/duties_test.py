@@ -73,7 +73,7 @@ def test_a_configuration_of_before_the_reboot_goes():
 
 def test_two_pods_of_one_name_are_two():
     """A StatefulSet's Pod made again: its DEL comes after the ADD of its successor."""
-    with agent():
+    with agent(CAUSEWAY_NETWORK_POLICY='false'):  # the API has no such Pod: policies would let nothing pass
         wait_ready()
         netns = {}
         for name in ('old', 'new'):
@@ -102,7 +102,7 @@ def test_an_api_server_that_is_away_for_a_restart_of_the_agent_stops_nothing():
         program.says('resumed')
         assert CONFLIST.exists() and cni('STATUS')[0] == 0
         api.start()
-        until('the watch works again', 90, lambda: page('/feed')[1].count('watching') == 2, lambda: page('/feed')[1])
+        until('the watch works again', 90, lambda: page('/feed')[1].count('watching') >= 2, lambda: page('/feed')[1])
 
 
 def test_a_token_is_read_again_when_it_is_renewed():
