@@ -74,6 +74,7 @@ Status NftApplier::apply_dirty() {
 
 Task<Result<std::vector<Failure>>> NftApplier::apply() {
   // Until all is known, what the former agent left stays as it is.
+  CO_TRY(may_acknowledge(desired_));
   if (!desired_.complete()) co_return std::vector<Failure>{};
   CO_TRY(look(), "nf_tables");
   if (observed_)
