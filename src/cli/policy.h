@@ -1,5 +1,5 @@
-// `causeway policy`: what policies say, from the tables that a node would be given. Nothing enforces them yet, and
-// every answer says so. Exit status 2: the question or the input cannot be.
+// `causeway policy`: what policies say, from the tables that a node is given. Exit status 2: the question or the input
+// cannot be.
 #pragma once
 
 #include "cli/policy_input.h"
