@@ -40,8 +40,10 @@ constexpr Duration kAuditEvery = 60s;  // somebody else may change routes, maps 
 constexpr Duration kSettle = 200ms;    // links change in bursts
 constexpr Duration kLookAgain = 5s;    // while something is missing
 constexpr Duration kTrimAfter = 2s;
-constexpr Duration kPodPatience = 3s;  // for what an ADD asks the API server
-constexpr size_t kWorkers = 2;         // blocking calls of the Pods' wiring
+constexpr Duration kTrimEvery = 5s;
+constexpr uint64_t kTrimWrites = 5000;  // rows of Services
+constexpr Duration kPodPatience = 3s;   // for what an ADD asks the API server
+constexpr size_t kWorkers = 2;          // blocking calls of the Pods' wiring
 
 // One agent for each node: the lock goes with the process, however it ends.
 Result<Fd> lock_run_folder(const std::string& run) {
@@ -339,7 +341,8 @@ class Agent {
     }
   }
 
-  // The first lists and tables took far more memory than what is kept of them: once, it goes back to the node.
+  // The first lists and tables, and every change of many Services, took far more memory than what is kept of them: it
+  // goes back to the node.
   Task<Status> trim() {
     const auto synced = [&] {
       return feed_.applied_once() &&
@@ -347,8 +350,13 @@ class Agent {
     };
     do CO_TRY(co_await loop_.sleep(kTrimAfter));
     while (!synced());
-    ::malloc_trim(0);
-    co_return ok();
+    const service::Applier* services = ground_.plane->service();
+    for (uint64_t written = 0;; CO_TRY(co_await loop_.sleep(kTrimEvery))) {
+      const uint64_t now = services ? services->writes() : 0;
+      if (written && now - written < kTrimWrites) continue;
+      written = std::max<uint64_t>(now, 1);
+      ::malloc_trim(0);
+    }
   }
 
   // What kube-proxy's own server shows: its metrics, and the process's.

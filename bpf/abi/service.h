@@ -75,7 +75,7 @@ enum service_flags {
 /* Whose packets: of Pods of this node and of the node itself (inside), or of anybody else (outside). */
 struct service_side {
   __u32 pool;      /* 0: none */
-  __u32 epoch;     /* of the pool's slots */
+  __u32 epoch;     /* of the pool's slots; with SLOTS_RUN: the first backend */
   __u32 slots;     /* how many: indices 0 .. slots - 1 */
   __u8 verdict;    /* enum service_verdict */
   __u8 masquerade; /* 1: the endpoint sees an address of this node */
@@ -113,6 +113,10 @@ struct slot_key {
 #endif
 };
 ABI_LAYOUT(struct slot_key, 12);
+
+/* An epoch with this bit: the pool has no rows in `slots`, its backends follow one another from (epoch without it) on.
+ * So it is while a Service has the endpoints that it began with. */
+enum { SLOTS_RUN = 1u << 31 };
 
 /* Map `backends` (array): an endpoint of one Service's port, by its number; 0 is none.
  * Who remembers a backend remembers its generation too: a number that was given to another endpoint, or whose endpoint

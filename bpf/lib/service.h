@@ -84,6 +84,7 @@ static __always_inline void take_backend(struct service_choice* choice, __u32 ba
 }
 
 static __always_inline __u32 slot_at(__u32 pool, __u32 epoch, __u32 index) {
+  if (epoch & SLOTS_RUN) return (epoch & ~SLOTS_RUN) + index;
   struct slot_key key = {.pool = pool, .epoch = epoch, .index = index};
   __u32* backend = bpf_map_lookup_elem(&slots, &key);
   return backend ? *backend : 0;

@@ -21,7 +21,7 @@ void Name::release() noexcept {
 Name Names::one(const Name& name) {
   if (name.empty()) return name;
   if (known_.size() >= sweep_at_) {
-    std::erase_if(known_, [](const Name& known) { return known.alone(); });
+    known_.erase_if([](const Name& known) { return known.alone(); });
     sweep_at_ = std::max<size_t>(1024, 2 * known_.size());
   }
   return *known_.insert(name).first;

@@ -8,10 +8,12 @@
 #include <compare>
 #include <concepts>
 #include <cstdint>
-#include <set>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include "base/sorted_chunks.h"
 
 namespace causeway {
 
@@ -79,7 +81,7 @@ class Names {
   Name one(const Name& name);
 
  private:
-  std::set<Name> known_;
+  SortedChunks<Name, std::less<>> known_;
   size_t sweep_at_ = 1024;
 };
 

@@ -30,7 +30,7 @@ Task<Result<std::vector<Failure>>> BpfApplier::audit() {
     if (intact) continue;
     log::warning("service: somebody else changed the maps of Services; they are brought back");
     maps_.forget();
-    co_return maps_.apply(complete_, ranges_);
+    co_return co_await maps_.apply_in_turns(complete_, ranges_);
   }
   std::vector<Failure> failures;
   if (auto attached = maps_.repair_hooks(); !attached) failures.push_back({"self", std::move(attached.error())});
@@ -40,7 +40,7 @@ Task<Result<std::vector<Failure>>> BpfApplier::audit() {
 Task<Result<std::vector<Failure>>> BpfApplier::apply() {
   const bool audited = std::exchange(audit_, false);
   if (audited && !(complete_ && ranges_)) maps_.forget();
-  auto failures = CO_TRY(maps_.apply(complete_, ranges_));
+  auto failures = CO_TRY(co_await maps_.apply_in_turns(complete_, ranges_));
   if (audited && failures.empty() && maps_.settled()) failures = CO_TRY(co_await audit());
   // An attachment without its host port must not look as if it had been applied.
   for (const auto& [object, row] : desired_.refused.rows())

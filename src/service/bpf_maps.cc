@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/log.h"
 #include "datapath/rows.h"
@@ -67,6 +68,20 @@ BpfMaps::PortState& BpfMaps::state_of(const PortId& id) {
   return it->second;
 }
 
+std::vector<uint32_t> BpfMaps::PortState::slots_now(Pool pool) const {
+  const PoolHeader& now = header.pool(pool);
+  const auto& rows = pool == Pool::Cluster ? cluster : local;
+  if (!now.is_run()) return {rows.begin(), rows.end()};
+  std::vector<uint32_t> slots(now.slots);
+  std::iota(slots.begin(), slots.end(), now.epoch & ~abi::SLOTS_RUN);
+  return slots;
+}
+
+Endpoint BpfMaps::at(uint32_t number) const {
+  const abi::backend_value& row = numbers_.row(number);
+  return {datapath::from_abi(row.addr), ntohs(row.port)};
+}
+
 // The numbers that the port had before a restart, by any of its rows; else new ones.
 void BpfMaps::adopt(PortState& port) {
   uint32_t& id = port.header.id;
@@ -83,11 +98,8 @@ void BpfMaps::adopt(PortState& port) {
     id = ++last_id_;
     return;
   }
-  for (const auto& [service, number] : kernel_->backends_of(id)) {
-    const abi::backend_value& row = numbers_.row(number);
-    port.members.push_back({{datapath::from_abi(row.addr), ntohs(row.port)}, number});
-  }
-  std::ranges::sort(port.members, {}, &Member::at);
+  for (const auto& [service, number] : kernel_->backends_of(id)) port.members.push_back(number);
+  std::ranges::sort(port.members, {}, [this](uint32_t number) { return at(number); });
   adopt_slots(port, Pool::Cluster, rows);
   adopt_slots(port, Pool::Local, rows);
 }
@@ -99,13 +111,18 @@ void BpfMaps::adopt_slots(PortState& port, Pool pool, const std::vector<const ab
   for (const abi::service_value* row : rows)
     for (const abi::service_side& side : {row->inside, row->outside})
       if (side.pool == number && side.epoch >= header.epoch) header = {side.epoch, side.slots};
-  std::vector<uint32_t>& slots = port.slots(pool);
+  CompactVector<uint32_t>& slots = port.slots(pool);
   for (const KernelSlot& slot : kernel_->slots_of(number)) {
     port.epoch(pool) = std::max(port.epoch(pool), slot.epoch);
     if (slot.epoch == header.epoch && slot.index == slots.size() && slots.size() < header.slots)
       slots.push_back(slot.backend);
     else
       retire({.pool = slot.pool, .epoch = slot.epoch, .index = slot.index});
+  }
+  if (header.is_run()) {
+    const uint64_t end = uint64_t{header.epoch & ~abi::SLOTS_RUN} + header.slots;
+    if (end > numbers_.end()) header = {};
+    return;
   }
   if (slots.size() == header.slots) return;
   for (uint32_t index = 0; index < slots.size(); ++index)  // somebody took slots away: all anew
@@ -153,8 +170,7 @@ std::string BpfMaps::name_of(uint32_t backend) const {
   const abi::backend_value& row = numbers_.row(backend);
   if (row.state == abi::BACKEND_GONE) return "";
   for (const auto& [id, port] : ports_)
-    if (port.header.id == row.service)
-      return fmt::format("{} -> {}", id, Endpoint{datapath::from_abi(row.addr), ntohs(row.port)});
+    if (port.header.id == row.service) return fmt::format("{} -> {}", id, at(backend));
   return "";
 }
 
@@ -171,11 +187,11 @@ bool BpfMaps::counts_connections() const {
 Status BpfMaps::count_connections(const std::map<uint32_t, uint32_t>& open) {
   for (const auto& [id, port] : ports_) {
     if (port.header.algorithm != Algorithm::LeastConnections) continue;
-    for (const Member& member : port.members) {
-      auto counted = open.find(member.number);
+    for (const uint32_t number : port.members) {
+      auto counted = open.find(number);
       const uint32_t now = counted == open.end() ? 0 : counted->second;
-      if (TRY(doors_.connections.get(member.number)).value_or(0) == now) continue;
-      TRY(doors_.connections.put(member.number, now), "correct the connections of {}", member.at);
+      if (TRY(doors_.connections.get(number)).value_or(0) == now) continue;
+      TRY(doors_.connections.put(number, now), "correct the connections of {}", at(number));
     }
   }
   return ok();

@@ -56,6 +56,8 @@ class BpfMaps {
   // node knows by itself is written (host ports, clients, its addresses), and nothing is removed. `ranges`: the
   // ServiceCIDRs are known too; until then a range of a former life stays.
   Result<std::vector<cluster::Failure>> apply(bool complete, bool ranges = true);
+  // The same; others get their turn in between where it takes long. `desired` must not change meanwhile.
+  Task<Result<std::vector<cluster::Failure>>> apply_in_turns(bool complete, bool ranges = true);
   // The next apply() reads the maps again.
   void forget() { observed_ = false; }
   // Whether all that was wanted has been written, nothing has failed, and intact() may be asked.
@@ -81,25 +83,40 @@ class BpfMaps {
 
  private:
   struct Pass;
+  struct PortState;
 
   struct Member {
     Endpoint at;
     uint32_t number = 0;
   };
+  struct RowOf {
+    FrontendKey key;
+    PortState* port;
+  };
+  struct ByKey {
+    static const FrontendKey& of(const RowOf& row) { return row.key; }
+    static const FrontendKey& of(const FrontendKey& key) { return key; }
+    bool operator()(const auto& a, const auto& b) const { return of(a) < of(b); }
+  };
   // One port as the kernel has it.
   struct PortState {
-    const PortId* id = nullptr;          // its key
-    std::vector<FrontendKey> frontends;  // sorted
+    const PortId* id = nullptr;            // its key
+    CompactVector<FrontendKey> frontends;  // sorted
     PortHeader header;
     bool flipped = false;                         // its rows carry `header`
-    std::vector<uint32_t> cluster, local;         // slots
     uint32_t cluster_epoch = 0, local_epoch = 0;  // the last one used
-    std::vector<Member> members;                  // sorted by address
+    CompactVector<uint32_t> cluster, local;       // rows of slots; none where the pool is a run
+    CompactVector<uint32_t> members;              // numbers of backends, sorted by their addresses
 
-    std::vector<uint32_t>& slots(Pool pool) { return pool == Pool::Cluster ? cluster : local; }
+    CompactVector<uint32_t>& slots(Pool pool) { return pool == Pool::Cluster ? cluster : local; }
+    // The backend of each slot, whether or not there are rows of them.
+    std::vector<uint32_t> slots_now(Pool pool) const;
     uint32_t& epoch(Pool pool) { return pool == Pool::Cluster ? cluster_epoch : local_epoch; }
   };
 
+  static constexpr size_t kAtOnce = 2000;  // dirty rows that need no turns
+
+  Status look();
   Status observe();
   Result<bool> services_intact() const;
   Result<bool> slots_intact() const;
@@ -108,6 +125,7 @@ class BpfMaps {
   Result<bool> small_intact() const;
   Status observe_small();  // the tables whose rows need no numbers
   PortState& state_of(const PortId& id);
+  Endpoint at(uint32_t number) const;  // of a backend that was written
   void adopt(PortState& port);
   void adopt_slots(PortState& port, Pool pool, const std::vector<const abi::service_value*>& rows);
   void retire(const abi::slot_key& key) { retired_[key] = doors_.loop.now() + kRest; }
@@ -119,8 +137,8 @@ class BpfMaps {
   bool observed_ = false;
   uint64_t writes_ = 0;
 
-  std::map<PortId, PortState> ports_;
-  std::map<FrontendKey, PortState*> port_of_;
+  StableMap<PortId, PortState> ports_;
+  SortedChunks<RowOf, ByKey> port_of_;
   std::map<uint32_t, std::set<abi::source_key>> sources_;  // by id, as the kernel has them
   BackendNumbers numbers_;
   uint32_t last_id_ = 0;

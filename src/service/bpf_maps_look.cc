@@ -46,13 +46,13 @@ Result<std::vector<std::string>> BpfMaps::differences() {
 
   for (const auto& [id, port] : ports_) {
     names.emplace(port.header.id, id);
-    auto pool = [&](Pool which, const std::vector<uint32_t>& of) {
+    auto pool = [&](Pool which, const CompactVector<uint32_t>& of) {
       for (uint32_t i = 0; i < of.size(); ++i)
         slots[{.pool = pool_number(port.header.id, which), .epoch = port.header.pool(which).epoch, .index = i}] = of[i];
     };
     pool(Pool::Cluster, port.cluster);
     pool(Pool::Local, port.local);
-    for (const Member& member : port.members) backends.emplace(member.number, numbers_.row(member.number));
+    for (const uint32_t number : port.members) backends.emplace(number, numbers_.row(number));
   }
   for (const KernelSlot& slot : actual.slots) {
     const abi::slot_key key{.pool = slot.pool, .epoch = slot.epoch, .index = slot.index};

@@ -40,6 +40,10 @@ void BpfMaps::Pass::remove_rows() {
   }
 }
 
+void BpfMaps::Pass::hooks() {
+  if (auto attached = self.repair_hooks(); !attached) fail_object("self", std::move(attached.error()));
+}
+
 void BpfMaps::Pass::clients(bool puts) {
   sync(
       "client", self.desired_.clients, puts, puts || complete, self.doors_.clients,
@@ -133,45 +137,86 @@ void BpfMaps::Pass::finish() {
   self.rest_and_clean();
 }
 
-void BpfMaps::Pass::run() {
-  assign();
-  for (Work& work : works) plan(work);
-  make_room();
-  // What rows refer to comes first.
-  clients(true);
-  node_addresses(true);
-  put("backend", self.doors_.backends, backends);
-  for (const auto& [number, value] : backends.rows) self.numbers_.wrote(number, value);
-  put("count of connections", self.doors_.connections, connections);
-  put("slot", self.doors_.slots, slots);
-  self.slot_rows_ += new_slots;
-  put("source range", self.doors_.sources, sources);
-  for (const auto& [key, one] : sources.rows) self.source_rows_ += self.sources_[key.service].insert(key).second;
-  write_rows();
-  addresses(true);
-  ranges(true);
-  // And the other way round.
-  ranges(false);
-  remove_rows();
-  addresses(false);
-  lower();
-  node_addresses(false);
-  clients(false);
-  finish();
+// What rows refer to comes first; then the other way round.
+bool BpfMaps::Pass::step() {
+  constexpr size_t kPorts = 1000;  // some ms
+  switch (at_++) {
+    case 0: assign(); return true;
+    case 1:
+      for (size_t i = 0; i < kPorts && planned_ < works.size(); ++i) plan(works[planned_++]);
+      if (planned_ < works.size()) --at_;
+      return true;
+    case 2: make_room(); return true;
+    case 3:
+      clients(true);
+      node_addresses(true);
+      put("backend", self.doors_.backends, backends);
+      for (const auto& [number, value] : backends.rows) self.numbers_.wrote(number, value);
+      put("count of connections", self.doors_.connections, connections);
+      return true;
+    case 4:
+      put("slot", self.doors_.slots, slots);
+      self.slot_rows_ += new_slots;
+      put("source range", self.doors_.sources, sources);
+      for (const auto& [key, one] : sources.rows) self.source_rows_ += self.sources_[key.service].insert(key).second;
+      return true;
+    case 5: write_rows(); return true;
+    case 6:
+      addresses(true);
+      ranges(true);
+      return true;
+    case 7:
+      ranges(false);
+      remove_rows();
+      addresses(false);
+      return true;
+    case 8:
+      lower();
+      node_addresses(false);
+      clients(false);
+      finish();
+      return true;
+    default: return false;
+  }
+}
+
+Status BpfMaps::look() {
+  if (!observed_) TRY(observe(), "read the maps of Services");
+  // A row that appears while not all is known may be one of a former life.
+  if (kernel_) TRY(observe_small());
+  return ok();
+}
+
+std::vector<Failure> BpfMaps::Pass::result() {
+  if (no_room && !failures.empty())
+    for (Failure& failure : failures) failure.error = std::move(failure.error).with("{}", no_room->message());
+  return std::move(failures);
 }
 
 Result<std::vector<Failure>> BpfMaps::apply(bool complete, bool ranges) {
-  const bool look = !observed_;
-  if (look) TRY(observe(), "read the maps of Services");
-  // A row that appears while not all is known may be one of a former life.
-  if (kernel_) TRY(observe_small());
+  const bool first = !observed_;
+  TRY(look());
   Pass pass(*this, complete, ranges);
-  if (look && doors_.repair_hooks)
-    if (auto attached = doors_.repair_hooks(); !attached) pass.fail_object("self", std::move(attached.error()));
-  pass.run();
-  if (pass.no_room && !pass.failures.empty())
-    for (Failure& failure : pass.failures) failure.error = std::move(failure.error).with("{}", pass.no_room->message());
-  return std::move(pass.failures);
+  if (first) pass.hooks();
+  while (pass.step()) continue;
+  return pass.result();
+}
+
+Task<Result<std::vector<Failure>>> BpfMaps::apply_in_turns(bool complete, bool ranges) {
+  const bool first = !observed_;
+  CO_TRY(look());
+  Pass pass(*this, complete, ranges);
+  if (first) pass.hooks();
+  // What a handful of changes costs is not worth a turn.
+  const bool many = desired_.frontends.dirty().size() + desired_.ports.dirty().size() > kAtOnce;
+  while (pass.step()) {
+    if (!many) continue;
+    if (auto turn = co_await doors_.loop.sleep(Duration(0)); !turn) {  // cancelled: half of it is written
+      observed_ = false;
+      co_return fail(std::move(turn.error()));
+    }
+  }
+  co_return pass.result();
 }
 
 }  // namespace causeway::service

@@ -141,8 +141,8 @@ struct BpfMaps::Pass {
   // --- what to do ---
   void assign();
   void plan(Work& work);
-  void plan_members(Work& work, const Port& wanted);
-  PoolHeader plan_pool(Work& work, const Port& wanted, Pool pool, bool used);
+  std::vector<Member> plan_members(Work& work, const Port& wanted);
+  PoolHeader plan_pool(Work& work, const Port& wanted, const std::vector<Member>& members, Pool pool, bool used);
   void plan_sources(Work& work, const std::set<abi::source_key>& wanted);
   void make_room();
 
@@ -156,7 +156,15 @@ struct BpfMaps::Pass {
   void lower();
   void lower_leftovers(Batch<uint32_t, abi::backend_value>& batch, std::vector<abi::source_key>& old_sources);
   void finish();
-  void run();
+
+  void hooks();  // with a look at the maps
+  // The pass is so many steps; false: there was none left.
+  bool step();
+  std::vector<Failure> result();
+
+ private:
+  int at_ = 0;
+  size_t planned_ = 0;
 };
 
 }  // namespace causeway::service

@@ -140,35 +140,68 @@ TEST_CASE("a number is given again only with another generation, and only after 
 TEST_CASE("a Service for which there is no room is named, the others are served") {
   Kernel kernel;
   Agent agent(kernel);
-  kernel.slots.room = 2;
-  agent.desired.replace(web, web_tables({backend("10.1.0.1"), backend("10.1.0.2")}));
+  kernel.slots.room = 4;
+  agent.desired.replace(web, web_tables({backend("10.1.0.1"), backend("10.1.0.2", 3)}));
   CHECK(agent.apply() == "");
   const std::string before = render(kernel);
   Tables other = web_tables({backend("10.1.0.8")});
   const PortId port{"default", "other", "http"};
   Tables second;
   second.frontends[{ip("10.96.0.2"), 80}] = {.port = port, .inside = kCluster, .outside = kCluster};
-  second.ports[port] = {.backends = {backend("10.1.0.8")}};
+  second.ports[port] = {.backends = {backend("10.1.0.8"), backend("10.1.0.9", 3)}};
   agent.desired.replace(cluster::ServiceKey{"default", "other"}, second);
   CHECK(agent.apply() == "service default/other: slot of default/other:http: map full\n");
-  CHECK(kernel.asked.slots == 3);
+  CHECK(kernel.asked.slots == 8);
   CHECK(render(kernel) == before);
   kernel.slots.room = 100;
   CHECK(agent.apply() == "");
   CHECK(agent.differences() == "");
-  CHECK(kernel.serving() == 3);
+  CHECK(kernel.serving() == 4);
+}
+
+TEST_CASE("a Service whose endpoints are those that it began with has no rows of slots") {
+  Kernel kernel;
+  Agent agent(kernel);
+  std::vector<Backend> backends = {backend("10.1.0.1"), backend("10.1.0.2"), backend("10.1.0.3"), backend("10.1.0.4")};
+  const auto apply = [&] {
+    agent.desired.replace(web, web_tables(backends));
+    CHECK(agent.apply() == "");
+    agent.loop.advance(1s);
+    CHECK(agent.differences() == "");
+    return render(kernel);
+  };
+  CHECK(apply().find("in: 10.1.0.1:80x1 10.1.0.2:80x1 10.1.0.3:80x1 10.1.0.4:80x1 out") != std::string::npos);
+  CHECK(kernel.slots.rows.empty());
+  CHECK(kernel.asked.slots == 0);
+
+  Agent second(kernel);  // a restart finds them
+  second.desired.replace(web, web_tables(backends));
+  CHECK(second.apply() == "");
+  CHECK(second.maps.writes() == 0);
+
+  backends.pop_back();  // who goes from the end leaves the others as they are
+  CHECK(apply().find("in: 10.1.0.1:80x1 10.1.0.2:80x1 10.1.0.3:80x1 out") != std::string::npos);
+  CHECK(kernel.slots.rows.empty());
+  backends[1] = backend("10.1.0.9");
+  CHECK(apply().find("in: 10.1.0.1:80x1 10.1.0.3:80x1 10.1.0.9:80x1 out") != std::string::npos);
+  CHECK(kernel.slots.rows.size() == 3);
+  agent.desired.replace(web, web_tables({}));
+  CHECK(agent.apply() == "");
+  agent.loop.advance(1s);
+  CHECK(kernel.slots.rows.empty());
+  CHECK(agent.differences() == "");
 }
 
 TEST_CASE("rows that are there already need no more room when the maps are looked at again") {
   Kernel kernel;
   Agent agent(kernel);
-  agent.desired.replace(web, web_tables({backend("10.1.0.1"), backend("10.1.0.2")}));
+  agent.desired.replace(web, web_tables({backend("10.1.0.1"), backend("10.1.0.2", 3)}));
   CHECK(agent.apply() == "");
   CHECK(kernel.asked.services == 3);  // two frontends, one address
   agent.maps.forget();
   CHECK(agent.apply() == "");
   CHECK(kernel.asked.services == 3);
-  CHECK(kernel.asked.slots == 2);
+  CHECK(kernel.asked.slots == 4);
   Agent second(kernel);  // a Service that went and one that came while nobody looked: both at once
   Tables other;
   other.frontends[{ip("10.96.0.2"), 80}] = {.port = {"default", "other", "http"}};
@@ -254,7 +287,7 @@ TEST_CASE(
 TEST_CASE("what somebody else did to the maps is named, then repaired") {
   Kernel kernel;
   Agent agent(kernel);
-  agent.desired.replace(web, web_tables({backend("10.1.0.1")}));
+  agent.desired.replace(web, web_tables({backend("10.1.0.1"), backend("10.1.0.2", 2)}));
   agent.apply();
   const std::string before = render(kernel);
   kernel.services.rows.erase(encode(FrontendKey{ip("10.96.0.1"), 80}));
@@ -263,6 +296,8 @@ TEST_CASE("what somebody else did to the maps is named, then repaired") {
   CHECK(agent.differences() ==
         "row 10.96.0.1:80/tcp: missing\n"
         "slot 0 of default/web:http, epoch 1: missing\n"
+        "slot 1 of default/web:http, epoch 1: missing\n"
+        "slot 2 of default/web:http, epoch 1: missing\n"
         "backend 1 of default/web:http, 10.1.0.1:80: missing\n");
   agent.maps.forget();
   CHECK(agent.apply() == "");
@@ -379,13 +414,14 @@ TEST_CASE("an audit writes nothing where all is well, and brings back what someb
   model.put(std::move(service));
   cluster::EndpointSlice slice{.key = {"default", "web-1"}, .service = "web"};
   slice.ports = {{.port = 8080}};
-  slice.endpoints = {{.ip = ip("10.1.0.1"), .ready = true, .serving = true}};
+  slice.endpoints = {{.ip = ip("10.1.0.1"), .ready = true, .serving = true},
+                     {.ip = ip("10.1.0.2"), .ready = true, .serving = true, .weight = 2}};
   model.put(std::move(slice));
   applier.changed(model.take_changes(), model);
   CHECK(apply() == 0);
   const uint64_t writes = applier.writes();
   const auto slots = kernel.slots.rows;
-  REQUIRE(slots.size() == 1);
+  REQUIRE(slots.size() == 3);
   applier.forget();
   CHECK(apply() == 0);
   CHECK(applier.writes() == writes);
@@ -395,6 +431,6 @@ TEST_CASE("an audit writes nothing where all is well, and brings back what someb
   CHECK(kernel.slots.rows.empty());
   applier.forget();
   CHECK(apply() == 0);
-  CHECK(kernel.slots.rows.size() == 1);
+  CHECK(kernel.slots.rows.size() == 3);
   CHECK(applier.differences().value().empty());
 }

@@ -15,7 +15,9 @@ using cluster::ServiceClaim;
 using cluster::ServicePort;
 using cluster::ServiceType;
 
-bool has(const std::vector<Ip>& addresses, const Ip& ip) { return std::ranges::find(addresses, ip) != addresses.end(); }
+bool has(const CompactVector<Ip>& addresses, const Ip& ip) {
+  return std::ranges::find(addresses, ip) != addresses.end();
+}
 
 // Whether this agent balances the Service at all. Headless ones and ExternalNames are for DNS.
 bool is_ours(const Service& service, const Options& options) {

@@ -10,6 +10,7 @@ namespace causeway::service {
 struct PoolHeader {
   uint32_t epoch = 0;
   uint32_t slots = 0;  // 0: no endpoint
+  bool is_run() const { return epoch & abi::SLOTS_RUN; }
   bool operator==(const PoolHeader&) const = default;
 };
 

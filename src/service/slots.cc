@@ -79,6 +79,11 @@ std::vector<uint32_t> repetitions(const std::vector<Share>& shares) {
   return counts;
 }
 
+bool follow_one_another(const std::vector<uint32_t>& slots) {
+  const auto gap = [](uint32_t a, uint32_t b) { return b != a + 1; };
+  return !slots.empty() && slots.front() != 0 && std::ranges::adjacent_find(slots, gap) == slots.end();
+}
+
 SlotPlan plan_slots(Algorithm algorithm, const std::vector<Share>& shares, const std::vector<uint32_t>& now) {
   SlotPlan plan;
   if (algorithm == Algorithm::SourceHash) {

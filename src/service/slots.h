@@ -10,6 +10,9 @@ namespace causeway::service {
 // most 1024 slots or 8 for each endpoint, whichever is more. None is left out.
 std::vector<uint32_t> repetitions(const std::vector<Share>& shares);
 
+// Whether each is the one before + 1: a row that says the first and how many says it all.
+bool follow_one_another(const std::vector<uint32_t>& slots);
+
 struct SlotPlan {
   std::vector<uint32_t> slots;    // the backend of each slot; empty where there is no endpoint
   std::vector<uint32_t> changed;  // slots that differ from what is there, new ones among them

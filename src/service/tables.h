@@ -69,9 +69,9 @@ std::string to_string(const FrontendKey& key);  // 10.96.0.1:443/tcp
 struct Frontend {
   PortId port;
   Kind kind = Kind::ClusterIp;
-  Side inside;                // for the Pods of this node and the node itself
-  Side outside;               // for everybody else
-  std::vector<Cidr> sources;  // loadBalancerSourceRanges of this family: who may; empty: all
+  Side inside;                  // for the Pods of this node and the node itself
+  Side outside;                 // for everybody else
+  CompactVector<Cidr> sources;  // loadBalancerSourceRanges of this family: who may; empty: all
   bool operator==(const Frontend&) const = default;
 };
 
@@ -97,7 +97,7 @@ struct Port {
   bool retry = false;     // a connect() that one endpoint refuses or ignores goes to another
   Name scheduler;         // of IPVS, by annotation; "": the agent's. Only backend ipvs reads it
   // Every endpoint that serves, by address, each once; one in no pool keeps its flows and gets no new ones.
-  std::vector<Backend> backends;
+  CompactVector<Backend> backends;
   bool operator==(const Port&) const = default;
 };
 

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <set>
+#include <tuple>
 
 #include "cluster/model/changes.h"
 #include "cluster/model/cidr_index.h"
+#include "cluster/model/shared_objects.h"
 
 namespace causeway::cluster {
 
@@ -100,14 +102,32 @@ class Model {
   std::map<Ip, std::set<AttachmentKey>> attachments_by_ip_;
   std::map<HostPortClaim, std::set<AttachmentKey>> attachments_by_claim_;
   std::map<uint64_t, std::set<AttachmentKey>> attachments_by_netns_;
-  std::map<ServiceKey, std::shared_ptr<const Service>> services_;
-  std::map<SliceKey, std::shared_ptr<const EndpointSlice>> slices_;
+  SharedObjects<Service> services_;
+  SharedObjects<EndpointSlice> slices_;
   std::map<PolicyKey, std::shared_ptr<const Policy>> policies_;
   std::map<std::string, ServiceCidr> service_cidrs_;
   std::map<Ip, Reservation> reservations_;
   std::map<PodKey, std::set<Ip>> reservations_by_pod_;
-  std::set<std::pair<ServiceClaim, ServiceKey>> services_by_claim_;
-  std::set<std::pair<ServiceKey, Name>> slices_by_service_;  // name of the slice
+  struct Claimed {
+    ServiceClaim claim;
+    const Service* service;
+  };
+  struct ByClaim {
+    bool operator()(const Claimed& a, const Claimed& b) const {
+      return std::tie(a.claim, a.service->key) < std::tie(b.claim, b.service->key);
+    }
+    bool operator()(const Claimed& a, const ServiceClaim& claim) const { return a.claim < claim; }
+  };
+  struct ByService {
+    bool operator()(const EndpointSlice* a, const EndpointSlice* b) const {
+      return std::tie(a->key.ns, a->service, a->key.name) < std::tie(b->key.ns, b->service, b->key.name);
+    }
+    bool operator()(const EndpointSlice* a, const ServiceKey& key) const {
+      return std::tie(a->key.ns, a->service) < std::tie(key.ns, key.name);
+    }
+  };
+  SortedChunks<Claimed, ByClaim> services_by_claim_;
+  SortedChunks<const EndpointSlice*, ByService> slices_by_service_;
   std::set<ServiceKey> services_of_nodes_;
   std::map<ServiceKey, std::set<Endpoint>> unhealthy_;
   Names names_;

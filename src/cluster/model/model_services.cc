@@ -13,28 +13,20 @@ void update(Set& set, Element element, bool add) {
 }
 }  // namespace
 
-const Service* Model::service(const ServiceKey& key) const {
-  const auto* found = find(services_, key);
-  return found ? found->get() : nullptr;
-}
-const EndpointSlice* Model::slice(const SliceKey& key) const {
-  const auto* found = find(slices_, key);
-  return found ? found->get() : nullptr;
-}
+const Service* Model::service(const ServiceKey& key) const { return services_.find(key); }
+const EndpointSlice* Model::slice(const SliceKey& key) const { return slices_.find(key); }
 
 std::vector<const EndpointSlice*> Model::slices_of(const ServiceKey& key) const {
   std::vector<const EndpointSlice*> out;
-  for (auto it = slices_by_service_.lower_bound({key, Name()}); it != slices_by_service_.end() && it->first == key;
-       ++it)
-    out.push_back(slice({key.ns, it->second}));
+  for (auto it = slices_by_service_.lower_bound(key); it != slices_by_service_.end() && (*it)->owner() == key; ++it)
+    out.push_back(*it);
   return out;
 }
 
 std::vector<const Service*> Model::services_claiming(const ServiceClaim& claim) const {
   std::vector<const Service*> out;
-  for (auto it = services_by_claim_.lower_bound({claim, {}}); it != services_by_claim_.end() && it->first == claim;
-       ++it)
-    out.push_back(service(it->second));
+  for (auto it = services_by_claim_.lower_bound(claim); it != services_by_claim_.end() && it->claim == claim; ++it)
+    out.push_back(it->service);
   return out;
 }
 
@@ -45,20 +37,22 @@ const std::set<Endpoint>& Model::unhealthy(const ServiceKey& key) const {
 }
 
 void Model::index(const Service& service, bool add) {
-  for (const ServiceClaim& claim : claims(service)) update(services_by_claim_, std::pair(claim, service.key), add);
+  for (const ServiceClaim& claim : claims(service)) update(services_by_claim_, Claimed{claim, &service}, add);
   if (!service.annotations.empty() || service.restricted) update(services_of_nodes_, service.key, add);
 }
 void Model::index(const EndpointSlice& slice, bool add) {
-  if (!slice.service.empty()) update(slices_by_service_, std::pair(slice.owner(), slice.key.name), add);
+  if (!slice.service.empty()) update(slices_by_service_, &slice, add);
 }
 
 Generation Model::put(Service service) {
   service.key = {names_.one(service.key.ns), names_.one(service.key.name)};
   for (ServicePort& port : service.ports) port.name = names_.one(port.name);
   const ServiceKey key = service.key;
-  const auto* old = find(services_, key);
-  if (old && **old == service) return generation_;
-  if (old) index(**old, false);
+  for (auto* list : {&service.cluster_ips, &service.external_ips, &service.load_balancer_ips}) list->shrink_to_fit();
+  service.ports.shrink_to_fit();
+  const Service* old = this->service(key);
+  if (old && *old == service) return generation_;
+  if (old) index(*old, false);
   auto shared = std::make_shared<const Service>(std::move(service));
   write_shared(services_, changes_.services, key, shared);
   index(*shared, true);
@@ -79,9 +73,11 @@ Generation Model::put(EndpointSlice slice) {
   for (SlicePort& port : slice.ports) port.name = names_.one(port.name);
   for (SliceEndpoint& endpoint : slice.endpoints) endpoint.node = names_.one(endpoint.node);
   const SliceKey key = slice.key;
-  const auto* old = find(slices_, key);
-  if (old && **old == slice) return generation_;
-  if (old) index(**old, false);
+  slice.ports.shrink_to_fit();
+  slice.endpoints.shrink_to_fit();
+  const EndpointSlice* old = this->slice(key);
+  if (old && *old == slice) return generation_;
+  if (old) index(*old, false);
   auto shared = std::make_shared<const EndpointSlice>(std::move(slice));
   write_shared(slices_, changes_.slices, key, shared);
   index(*shared, true);

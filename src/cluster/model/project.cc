@@ -60,9 +60,15 @@ Result<Cidr> parse_stored_cidr(std::string_view text) {
   int prefix = -1;
   const auto [end, error] = std::from_chars(length.data(), length.data() + length.size(), prefix);
   auto ip = parse_stored_ip(text.substr(0, slash));
-  if (!ip || error != std::errc() || end != length.data() + length.size() || prefix < 0 || prefix > ip->bits())
-    return strict;
-  return Cidr(*ip, prefix);
+  const bool mapped = ip && ip->is_v4() && text.find(':') != text.npos;
+  const int longest = !ip ? -1 : mapped ? 128 : ip->bits();
+  if (error != std::errc() || end != length.data() + length.size() || prefix < 0 || prefix > longest) return strict;
+  if (!mapped) return Cidr(*ip, prefix);
+  if (prefix >= 96) return Cidr(*ip, prefix - 96);
+  std::array<uint8_t, 16> bytes{};
+  bytes[10] = bytes[11] = 0xff;
+  std::ranges::copy(ip->bytes(), bytes.begin() + 12);
+  return Cidr(Ip::v6(bytes), prefix);
 }
 
 Node project(const kube::Node& node) {

@@ -20,7 +20,8 @@ ServiceCidr project(const kube::ServiceCidr& cidr);
 Result<Reservation> project(const kube::AddressReservation& reservation);
 
 // Addresses and prefixes as objects of older clusters may hold them: leading zeros, IPv4-mapped IPv6, host bits
-// (KEP-4858: writers are strict, readers accept what is stored, and read it as decimal).
+// (KEP-4858: writers are strict, readers accept what is stored, and read it as decimal). An IPv4-mapped prefix of 96
+// bits or more is the IPv4 prefix that is 96 shorter (Go's net.IPNet); a shorter one is of IPv6 and contains no IPv4.
 Result<Ip> parse_stored_ip(std::string_view text);
 Result<Cidr> parse_stored_cidr(std::string_view text);
 

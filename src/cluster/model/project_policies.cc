@@ -1,8 +1,6 @@
 // NetworkPolicy to the model's policies. What upstream's validation refuses when it is new may still be stored: CIDRs
 // are then read as upstream reads them (KEP-4858), and what cannot be read at all admits nobody.
 #include <algorithm>
-#include <array>
-#include <charconv>
 
 #include "cluster/model/project.h"
 
@@ -22,26 +20,6 @@ std::optional<Protocol> protocol_of(const std::optional<std::string>& text) {
   return std::nullopt;
 }
 
-// As upstream's readers do: host bits are cleared, leading zeros are decimal, and an IPv4-mapped prefix of 96 bits or
-// more is the IPv4 prefix that is 96 shorter (Go's net.IPNet); a shorter one is of IPv6 and contains no IPv4.
-Result<Cidr> parse_block(std::string_view text) {
-  const auto slash = text.rfind('/');
-  auto stored = parse_stored_cidr(text);
-  if (slash == text.npos || text.find(':') == text.npos) return stored;
-  auto ip = parse_stored_ip(text.substr(0, slash));
-  if (!ip || ip->is_v6()) return stored;
-  const std::string_view digits = text.substr(slash + 1);
-  int prefix = -1;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), prefix);
-  if (error != std::errc() || end != digits.data() + digits.size() || prefix < 0 || prefix > 128)
-    return fail(Errc::Invalid, "\"{}\" is no prefix", text);
-  if (prefix >= 96) return Cidr(*ip, prefix - 96);
-  std::array<uint8_t, 16> mapped{};
-  mapped[10] = mapped[11] = 0xff;
-  std::ranges::copy(ip->bytes(), mapped.begin() + 12);
-  return Cidr(Ip::v6(mapped), prefix);
-}
-
 struct Reader {
   Name ns;
   std::string& problem;
@@ -55,11 +33,11 @@ struct Reader {
   }
 
   void block(const kube::IpBlock& source, const std::string& at, PolicyRule& rule) {
-    auto cidr = parse_block(source.cidr);
+    auto cidr = parse_stored_cidr(source.cidr);
     if (!cidr) return add_problem(problem, fmt::format("{}.cidr: {}; it admits nobody", at, cidr.error().message()));
     PolicyBlock out{.cidr = *cidr};
     for (const std::string& text : source.except) {
-      auto except = parse_block(text);
+      auto except = parse_stored_cidr(text);
       // Without its exception the block would admit more than it says.
       if (!except)
         return add_problem(problem,

@@ -52,7 +52,7 @@ std::optional<Protocol> parse_protocol(std::string_view text) {
 }
 
 // Addresses that a packet for a Service can have; the rest is said.
-void add_address(std::vector<Ip>& into, std::string_view field, const std::string& text, Problem& problem) {
+void add_address(CompactVector<Ip>& into, std::string_view field, const std::string& text, Problem& problem) {
   auto ip = parse_stored_ip(text);
   if (!ip)
     problem.add(fmt::format("{}: {}", field, ip.error().message()));
@@ -67,7 +67,7 @@ void add_cluster_ips(Service& out, const kube::ServiceSpec& spec, Problem& probl
   if (texts.empty() && !spec.cluster_ip.empty()) texts.push_back(spec.cluster_ip);
   for (const std::string& text : texts) {
     if (text.empty() || text == "None") continue;
-    std::vector<Ip> one;
+    CompactVector<Ip> one;
     add_address(one, "spec.clusterIPs", text, problem);
     if (one.empty()) continue;
     if (out.cluster_ip(one[0].family()))

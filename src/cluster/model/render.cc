@@ -6,9 +6,9 @@ namespace causeway::cluster {
 
 namespace {
 template <class T>
-std::string list(const std::vector<T>& values) {
+std::string list(const T& values) {
   std::string text;
-  for (const T& value : values) text += (text.empty() ? "" : ",") + std::string(to_string(value));
+  for (const auto& value : values) text += (text.empty() ? "" : ",") + std::string(to_string(value));
   return text.empty() ? "-" : text;
 }
 std::string_view or_dash(std::string_view text) { return text.empty() ? "-" : text; }

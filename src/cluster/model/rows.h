@@ -1,12 +1,14 @@
 // One table between compiler and kernel: the rows that shall be, whose they are, and which of them the kernel may hold
-// differently (dirty). Work is proportional to what changed. There may be 100,000 rows on every node: an owner is kept
-// once, and what is dirty for a moment leaves no holes in the heap.
+// differently (dirty). Work is proportional to what changed. There may be 100,000 rows on every node: they take little
+// beside themselves, and what is dirty for a moment leaves no holes in the heap.
 #pragma once
 
 #include <map>
 #include <memory_resource>
 #include <set>
 #include <vector>
+
+#include "base/stable_map.h"
 
 namespace causeway::cluster {
 
@@ -16,11 +18,11 @@ class Rows {
   class Row {
    public:
     V value;
-    const Owner& owner() const { return *owner_; }
+    const Owner& owner() const { return owner_; }
 
    private:
     friend Rows;
-    const Owner* owner_ = nullptr;             // a key of of_
+    Owner owner_;
     std::pair<const K, Row>* next_ = nullptr;  // of the same owner
   };
 
@@ -30,30 +32,33 @@ class Rows {
 
   // Replaces all rows of the owner. A row that is another's becomes the owner's.
   void replace(const Owner& owner, std::map<K, V> now) {
-    auto of = of_.find(owner);
-    Entry* old = of == of_.end() ? nullptr : std::exchange(of->second, nullptr);
-    if (!now.empty() && of == of_.end()) of = of_.emplace(owner, nullptr).first;
+    Entry* old = nullptr;
+    if (const auto of = of_.find(owner); of != of_.end()) {
+      old = *of;
+      of_.erase(of);
+    }
+    Entry* first = nullptr;
     while (old) {
       Entry* next = old->second.next_;
       if (now.contains(old->first)) {
-        link(*old, of);
+        old->second.next_ = std::exchange(first, old);
       } else {
         dirty_.insert(old->first);
-        rows_.erase(rows_.find(old->first));
+        rows_.erase(old->first);
       }
       old = next;
-    }
-    if (now.empty()) {
-      if (of != of_.end()) of_.erase(of);
-      return;
     }
     for (auto& [key, value] : now) {
       auto [row, fresh] = rows_.try_emplace(key);
       if (fresh || !(row->second.value == value)) dirty_.insert(key);
-      if (!fresh && row->second.owner_ != &of->first) unlink(*row);
-      if (row->second.owner_ != &of->first) link(*row, of);
+      if (fresh || !(row->second.owner_ == owner)) {
+        if (!fresh) unlink(*row);
+        row->second.owner_ = owner;
+        row->second.next_ = std::exchange(first, &*row);
+      }
       row->second.value = std::move(value);
     }
+    if (first) of_.insert(first);
   }
 
   // After looking at the kernel: dirty is what differs, in either direction.
@@ -75,7 +80,7 @@ class Rows {
     auto it = rows_.find(key);
     return it == rows_.end() ? nullptr : &it->second;
   }
-  const std::map<K, Row>& rows() const { return rows_; }
+  const StableMap<K, Row>& rows() const { return rows_; }
   const std::pmr::set<K>& dirty() const { return dirty_; }
   void clean(const K& key) {
     dirty_.erase(key);
@@ -94,22 +99,27 @@ class Rows {
 
  private:
   using Entry = std::pair<const K, Row>;
-  using Of = std::map<Owner, Entry*>;  // the first of each owner's rows
+  struct ByOwner {
+    static const Owner& of(const Entry* row) { return row->second.owner_; }
+    static const Owner& of(const Owner& owner) { return owner; }
+    bool operator()(const auto& a, const auto& b) const { return of(a) < of(b); }
+  };
 
-  static void link(Entry& row, typename Of::iterator of) {
-    row.second.owner_ = &of->first;
-    row.second.next_ = std::exchange(of->second, &row);
-  }
   void unlink(Entry& row) {
-    auto of = of_.find(*row.second.owner_);
-    Entry** at = &of->second;
-    while (*at != &row) at = &(*at)->second.next_;
-    *at = row.second.next_;
-    if (!of->second) of_.erase(of);
+    const auto of = of_.find(row.second.owner_);
+    Entry* const first = *of;
+    if (first == &row) {
+      of_.erase(of);
+      if (row.second.next_) of_.insert(row.second.next_);
+      return;
+    }
+    Entry* at = first;
+    while (at->second.next_ != &row) at = at->second.next_;
+    at->second.next_ = row.second.next_;
   }
 
-  std::map<K, Row> rows_;
-  Of of_;
+  StableMap<K, Row> rows_;
+  SortedChunks<Entry*, ByOwner> of_;             // the first of each owner's rows
   std::pmr::unsynchronized_pool_resource room_;  // of dirty_
   std::pmr::set<K> dirty_{&room_};
 };

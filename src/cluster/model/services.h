@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "base/compact_vector.h"
 #include "base/name.h"
 #include "cluster/model/objects.h"
 
@@ -36,14 +37,14 @@ struct Service {
   bool external_local = false;  // externalTrafficPolicy
   bool restricted = false;      // spec.loadBalancerSourceRanges says who may, even where none of it can be read
   uint16_t health_check_node_port = 0;
-  uint32_t affinity = 0;        // ClientIP: seconds; 0: none
-  std::vector<Ip> cluster_ips;  // one for each family at most; empty: headless
-  std::vector<Ip> external_ips;
-  std::vector<Ip> load_balancer_ips;  // status addresses that the node captures (ipMode VIP)
-  std::vector<Cidr> source_ranges;    // both families
-  std::vector<ServicePort> ports;
-  std::vector<std::pair<Name, Name>> annotations;  // those for us (kServiceAnnotations), sorted
-  std::string problem;                             // fields that cannot be read or served, and why; "" if all is well
+  uint32_t affinity = 0;          // ClientIP: seconds; 0: none
+  CompactVector<Ip> cluster_ips;  // one for each family at most; empty: headless
+  CompactVector<Ip> external_ips;
+  CompactVector<Ip> load_balancer_ips;  // status addresses that the node captures (ipMode VIP)
+  CompactVector<Cidr> source_ranges;    // both families
+  CompactVector<ServicePort> ports;
+  CompactVector<std::pair<Name, Name>> annotations;  // those for us (kServiceAnnotations), sorted
+  Name problem;                                      // fields that cannot be read or served, and why; "" if all is well
   bool operator==(const Service&) const = default;
 
   // Its address of the family; a Service is served in the families that it has one of.
@@ -106,10 +107,10 @@ struct EndpointSlice {
   SliceKey key;
   Name service;  // in the same namespace; "": nobody's
   Family family = Family::V4;
-  int64_t triggered = 0;         // last-change-trigger-time, nanoseconds since 1970; 0: none
-  std::vector<SlicePort> ports;  // those with a name and a number
-  std::vector<SliceEndpoint> endpoints;
-  std::string problem;  // endpoints that cannot be read, and why
+  int64_t triggered = 0;           // last-change-trigger-time, nanoseconds since 1970; 0: none
+  CompactVector<SlicePort> ports;  // those with a name and a number
+  CompactVector<SliceEndpoint> endpoints;
+  Name problem;  // endpoints that cannot be read, and why
   bool operator==(const EndpointSlice&) const = default;
 
   ServiceKey owner() const { return {key.ns, service}; }

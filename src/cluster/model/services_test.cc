@@ -48,6 +48,15 @@ TEST_CASE("stored addresses of a Service are read in all old forms, leading zero
   CHECK(read.source_ranges == std::vector{Cidr(ip("192.168.0.0"), 24), Cidr(ip("10.0.0.0"), 8)});
 }
 
+TEST_CASE("a stored range of IPv4-mapped addresses is the one that upstream reads: of IPv4 from 96 bits on") {
+  kube::Service service = web();
+  service.spec.type = "LoadBalancer";
+  service.spec.load_balancer_source_ranges = {"::ffff:10.0.0.0/104", "::ffff:10.0.0.0/24", "::ffff:10.0.0.7/128"};
+  const Service read = project(service);
+  CHECK(read.problem == "");
+  CHECK(read.source_ranges == std::vector{Cidr(ip("10.0.0.0"), 8), Cidr(ip("::"), 24), Cidr(ip("10.0.0.7"), 32)});
+}
+
 TEST_CASE("what of a Service cannot be served is named, and the rest is kept") {
   kube::Service service = web();
   service.spec.type = "NodePort";

@@ -51,20 +51,39 @@ void merge_before(Map& into, const Map& later) {
 
 // The same for objects that the model shares.
 template <class Key, class Value>
-bool write_shared(std::map<Key, std::shared_ptr<const Value>>& objects, SharedBefore<Key, Value>& before,
-                  const Key& key, std::shared_ptr<const Value> value) {
+std::shared_ptr<const Value> shared_at(const std::map<Key, std::shared_ptr<const Value>>& objects, const Key& key) {
   auto it = objects.find(key);
-  const std::shared_ptr<const Value> old = it == objects.end() ? nullptr : it->second;
+  return it == objects.end() ? nullptr : it->second;
+}
+template <class Key, class Value>
+void set_shared(std::map<Key, std::shared_ptr<const Value>>& objects, const Key& key,
+                std::shared_ptr<const Value> value) {
+  if (value)
+    objects.insert_or_assign(key, std::move(value));
+  else
+    objects.erase(key);
+}
+template <class Value>
+auto shared_at(const SharedObjects<Value>& objects, const typename SharedObjects<Value>::key_type& key) {
+  return objects.get(key);
+}
+template <class Value>
+void set_shared(SharedObjects<Value>& objects, const typename SharedObjects<Value>::key_type& key,
+                std::shared_ptr<const Value> value) {
+  objects.set(key, std::move(value));
+}
+
+template <class Objects, class Key, class Value>
+bool write_shared(Objects& objects, SharedBefore<Key, Value>& before, const Key& key,
+                  std::shared_ptr<const Value> value) {
+  const std::shared_ptr<const Value> old = shared_at(objects, key);
   const auto same = [](const Value* a, const Value* b) { return a == b || (a && b && *a == *b); };
   if (same(old.get(), value.get())) return false;
   if (auto seen = before.find(key); seen == before.end())
     before.emplace(key, old);
   else if (same(seen->second.get(), value.get()))
     before.erase(seen);
-  if (value)
-    objects.insert_or_assign(key, std::move(value));
-  else
-    objects.erase(it);
+  set_shared(objects, key, std::move(value));
   return true;
 }
 

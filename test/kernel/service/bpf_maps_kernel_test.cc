@@ -99,11 +99,11 @@ TEST_CASE("10,000 Services of 2 endpoints; then one changes; then the agent is a
 TEST_CASE("250,000 endpoints: the maps grow with them") {
   Maps kernel;
   Agent agent(*kernel.datapath);
-  for (uint32_t n = 0; n < 5000; ++n) agent.desired.replace(key_of(n), tables_of(n, 50));
+  for (uint32_t n = 0; n < 1250; ++n) agent.desired.replace(key_of(n), tables_of(n, 200));
   MESSAGE("cold, growing: ", agent.apply(), " ms");
   CHECK(kernel.datapath->slots().dump()->size() == 250000);
   CHECK(agent.maps.differences().value().empty());
-  agent.desired.replace(key_of(1), tables_of(1, 50, 1));
+  agent.desired.replace(key_of(1), tables_of(1, 200, 1));
   MESSAGE("one endpoint changed: ", agent.apply(), " ms");
   agent.maps.forget();
   const uint64_t writes = agent.maps.writes();
