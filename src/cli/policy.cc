@@ -14,8 +14,6 @@ int refuse(const Error& error) { return complain(error) + 1; }
 
 void say_notes(const std::vector<std::string>& notes) {
   for (const std::string& note : notes) fmt::print("note: {}\n", note);
-  fmt::print(
-      "note: this version of Causeway does not enforce policies yet: this is what they say, not what packets do\n");
 }
 
 namespace {
