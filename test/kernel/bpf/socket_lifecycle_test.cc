@@ -197,7 +197,7 @@ TEST_CASE("growth whose swap failed is finished by the next call, and leaves con
   REQUIRE(bpf::pin(other.get(), path));
   const auto failed = plane.reserve_services({.slots = 6001});
   REQUIRE_FALSE(failed);
-  CHECK(failed.error().message().starts_with("bring programs to the larger maps of Services: "));
+  CHECK(failed.error().message().starts_with("make room for Services: bring programs to the larger maps: "));
   CHECK(plane.swap_pending());
   CHECK_FALSE(plane.reserve_services({.slots = 6001}));  // nothing more to grow, and still not done
   CHECK(plane.swap_pending());
