@@ -257,6 +257,7 @@ Status Datapath::set_features(Features features) {
 }
 
 Status Datapath::attach_pod(IfIndex host_side) {
+  if (impl_->mode_of(Hook::FromPod) == Attach::Clsact && TRY(impl_->share(host_side))) return ok();  // both at once
   TRY(impl_->attach(Hook::FromPod, host_side));
   return impl_->attach(Hook::ToPod, host_side);
 }
