@@ -1,12 +1,14 @@
 """What is measured, each stage by itself: takes the figures to add to and the sizes to use."""
 import contextlib
 import statistics
+import time
 
 import node
 from moving import replaced
 from node import BenchError, Ours, Reference
 
 MS, RATE = 'ms', '/s'
+SETTLE = 0.5  # seconds: the kernel takes the namespaces of the former turn down in the background, under the lock that all need
 MTU, HEADERS, FRAME = 1500, 52, 14  # IPv4 and TCP with timestamps; Ethernet
 
 
@@ -59,6 +61,7 @@ def round_of(samples, who, runtime, networks, sizes, number):
             if not count:
                 continue
             pods = f'{network}-{kind}-{number}'
+            time.sleep(SETTLE)
             runtime.pods(pods, count)
             if kind == 'one':
                 samples.one_by_one(who, runtime, network, pods)
