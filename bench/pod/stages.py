@@ -8,7 +8,7 @@ from moving import replaced
 from node import BenchError, Ours, Reference
 
 MS, RATE = 'ms', '/s'
-SETTLE = 0.5  # seconds: the kernel takes the namespaces of the former turn down in the background, under the lock that all need
+SETTLE = 2  # seconds: the kernel takes the namespaces of the former turn down in the background, under the lock that all need
 MTU, HEADERS, FRAME = 1500, 52, 14  # IPv4 and TCP with timestamps; Ethernet
 
 
