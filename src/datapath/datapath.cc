@@ -8,6 +8,7 @@
 
 #include "datapath/attachments.h"
 #include "datapath/conntrack.h"
+#include "datapath/open_map.h"
 #include "datapath/pods.h"
 #include "datapath/policy_tables.h"
 #include "datapath/program_set.h"
@@ -21,12 +22,6 @@
 namespace causeway::datapath {
 
 namespace {
-
-template <class K, class V>
-Result<bpf::Map<K, V>> open_map(const std::string& pins, std::string name) {
-  Fd fd = TRY(bpf::open_pin(maps_of(pins) + "/" + name));
-  return bpf::Map<K, V>::open(bpf::RawMap(std::move(fd), std::move(name)));
-}
 
 // Tcx or Clsact, for each hook.
 using Modes = std::array<Attach, std::size(kHooks)>;
@@ -95,16 +90,16 @@ struct Datapath::Impl {
   // Once: the sweep of conntrack uses its handles on another thread, so only those of Services and policies are ever
   // replaced.
   Status open_maps() {
-    pods.emplace(TRY(PodTable::open(TRY((open_map<abi::pod_key, abi::pod_value>(options.pins, "pods"))))));
+    pods.emplace(TRY(PodTable::open(TRY((open_map<abi::pod_key, abi::pod_value>(maps_of(options.pins), "pods"))))));
     subjects.emplace(*pods);
-    flows = TRY((open_map<abi::ct_key, abi::policy_flow>(options.pins, "policy_flows")));
+    flows = TRY((open_map<abi::ct_key, abi::policy_flow>(maps_of(options.pins), "policy_flows")));
     policy = TRY(PolicyMaps::open(maps_of(options.pins)));
-    auto rows = TRY((open_map<abi::route_key, abi::route_value>(options.pins, "routes")));
-    auto lengths = TRY((open_map<uint32_t, abi::route_lengths>(options.pins, "route_lengths")));
+    auto rows = TRY((open_map<abi::route_key, abi::route_value>(maps_of(options.pins), "routes")));
+    auto lengths = TRY((open_map<uint32_t, abi::route_lengths>(maps_of(options.pins), "route_lengths")));
     routes = TRY(RouteTable::open(std::move(rows), std::move(lengths)));
-    peers = TRY((open_map<abi::peer_key, abi::peer_value>(options.pins, "peers")));
-    uplinks = TRY((open_map<uint32_t, abi::uplink_value>(options.pins, "uplinks")));
-    conntrack = TRY((open_map<abi::ct_key, abi::ct_value>(options.pins, "conntrack")));
+    peers = TRY((open_map<abi::peer_key, abi::peer_value>(maps_of(options.pins), "peers")));
+    uplinks = TRY((open_map<uint32_t, abi::uplink_value>(maps_of(options.pins), "uplinks")));
+    conntrack = TRY((open_map<abi::ct_key, abi::ct_value>(maps_of(options.pins), "conntrack")));
     counters = bpf::RawMap(TRY(bpf::open_pin(maps_of(options.pins) + "/counters")), "counters");
     services = TRY(ServiceTables::open(maps_of(options.pins)));
     return ok();

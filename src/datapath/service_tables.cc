@@ -1,17 +1,8 @@
 #include "datapath/service_tables.h"
 
-#include "kernel/bpf/pins.h"
+#include "datapath/open_map.h"
 
 namespace causeway::datapath {
-
-namespace {
-
-template <class K, class V>
-Result<bpf::Map<K, V>> open_map(const std::string& folder, const char* name) {
-  return bpf::Map<K, V>::open(bpf::RawMap(TRY(bpf::open_pin(folder + "/" + name)), name));
-}
-
-}  // namespace
 
 Result<ServiceTables> ServiceTables::open(const std::string& folder) {
   return ServiceTables{

@@ -140,23 +140,7 @@ Task<Result<std::vector<Failure>>> NftApplier::apply() {
 
 Result<std::vector<std::string>> NftApplier::differences() {
   const Observed actual = TRY(doors_.nft.observe(nft::kSection), "read table inet causeway");
-  std::vector<std::string> lines;
-  for (const Change& change : diff(actual, rows_.section())) {
-    const auto each = [&](const auto& elements_change) {
-      for (const auto& element : elements_change.elements) {
-        auto one = elements_change;
-        one.elements = {element};
-        lines.push_back(nftables::to_string(Change(std::move(one))));
-      }
-    };
-    if (const auto* added = std::get_if<AddElements>(&change))
-      each(*added);
-    else if (const auto* removed = std::get_if<DeleteElements>(&change))
-      each(*removed);
-    else
-      lines.push_back(nftables::to_string(change));
-  }
-  return lines;
+  return lines_of(diff(actual, rows_.section()));
 }
 
 }  // namespace causeway::service

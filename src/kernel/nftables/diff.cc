@@ -154,4 +154,24 @@ uint64_t rows_of(const Transaction& transaction) {
   return rows;
 }
 
+std::vector<std::string> lines_of(const Transaction& transaction) {
+  std::vector<std::string> lines;
+  for (const Change& change : transaction) {
+    const auto each = [&](const auto& elements_change) {
+      for (const auto& element : elements_change.elements) {
+        auto one = elements_change;
+        one.elements = {element};
+        lines.push_back(to_string(Change(std::move(one))));
+      }
+    };
+    if (const auto* added = std::get_if<AddElements>(&change))
+      each(*added);
+    else if (const auto* removed = std::get_if<DeleteElements>(&change))
+      each(*removed);
+    else
+      lines.push_back(to_string(change));
+  }
+  return lines;
+}
+
 }  // namespace causeway::nftables

@@ -10,6 +10,9 @@ namespace causeway::nftables {
 // with the same declaration keep their elements but for those that differ. Elements of dynamic sets that packets put
 // there are left alone.
 Transaction diff(const Observed& actual, const Section& desired);
+
+// The same for people: a line for each change, and for each element of one.
+std::vector<std::string> lines_of(const Transaction& transaction);
 // What observe() answers once the section is applied. Rules that cannot be lowered are left out.
 Observed observed_of(const Section& section);
 // Removes all of it.

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "address.h"
 #include "async/scope.h"
 
 namespace causeway::test {
@@ -47,27 +48,6 @@ uint16_t next_port() {
   static uint16_t port = 40000;
   return ++port;
 }
-
-struct Address {
-  sockaddr_storage storage{};
-  socklen_t length = 0;
-  Address(Ip ip, uint16_t port) {
-    if (ip.is_v4()) {
-      auto& in = reinterpret_cast<sockaddr_in&>(storage);
-      in.sin_family = AF_INET;
-      in.sin_port = htons(port);
-      std::memcpy(&in.sin_addr, ip.bytes().data(), 4);
-      length = sizeof(in);
-    } else {
-      auto& in = reinterpret_cast<sockaddr_in6&>(storage);
-      in.sin6_family = AF_INET6;
-      in.sin6_port = htons(port);
-      std::memcpy(&in.sin6_addr, ip.bytes().data(), 16);
-      length = sizeof(in);
-    }
-  }
-  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
-};
 
 Ip any(Family family) { return family == Family::V4 ? Ip() : Ip::parse("::").value(); }
 
