@@ -5,9 +5,11 @@ import pathlib
 import subprocess
 import sys
 import threading
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import calm  # noqa: E402
 import cost  # noqa: E402
 import figures  # noqa: E402
 import kube  # noqa: E402
@@ -38,6 +40,14 @@ class Computing(unittest.TestCase):
         self.assertEqual([(r['figure'], r['met'], r['goal']) for r in rows.rows],
                          [('fast', True, '<= 0.333 x'), ('slow', False, '<= 0.333 x'), ('shown', None, None), ('few', True, '<= 2'),
                           ('lost', False, '<= 2 MB')])
+
+    def test_slow_moments_are_told_by_the_fast_ones(self):
+        self.assertEqual(calm.slow([]), 0)
+        self.assertEqual(calm.slow([10] * 19 + [1]), 0, 'one that is too fast counts for nothing')
+        self.assertEqual(calm.slow([10, 11, 12, 21]), 0.25)
+        meter = calm.Meter()
+        time.sleep(0.3)
+        self.assertLessEqual(meter.stop(), 100)
 
     def test_a_pod_is_ready_by_its_condition(self):
         ready = {'status': {'conditions': [{'type': 'Ready', 'status': 'True'}]}}
