@@ -42,6 +42,8 @@ enum ct_flags {
   CT_F_RETRY = 1u << 11,     /* while unanswered it may go to another backend; CT_TRIES_SHIFT: how often it did */
   CT_F_AGAIN = 1u << 12,     /* `backend` refused: the client's next SYN goes to another one; no twin */
   CT_F_ABANDONED = 1u << 13, /* a backend that was left: what it still says is dropped; no twin */
+  /* SCTP: the opener spoke again after an answer, as its COOKIE ECHO does (RFC 9260 section 5.1). */
+  CT_F_CONFIRMED = 1u << 14,
 };
 
 enum { CT_TRIES_SHIFT = 24, CT_TRIES_MAX = 8 };
@@ -56,6 +58,8 @@ enum {
   CT_UDP_UNREPLIED = 30,
   CT_UDP_REPLIED = 120,
   CT_ICMP = 30,
+  CT_SCTP_OPENING = 10, /* until it is confirmed: an INIT costs its sender nothing, nor is its answer a sign of life */
+  CT_SCTP_ESTABLISHED = 210,
   CT_OTHER = 600,
 };
 

@@ -51,10 +51,22 @@ static __always_inline __u32 ct_lifetime(__u8 proto, __u32 flags) {
     return flags & CT_F_SEEN_REPLY ? CT_TCP_ESTABLISHED : CT_TCP_OPENING;
   }
   if (proto == IPPROTO_UDP) return flags & CT_F_SEEN_REPLY ? CT_UDP_REPLIED : CT_UDP_UNREPLIED;
+  if (proto == IPPROTO_SCTP) return flags & CT_F_CONFIRMED ? CT_SCTP_ESTABLISHED : CT_SCTP_OPENING;
   return is_icmp(proto) ? CT_ICMP : CT_OTHER;
 }
 
-enum { CT_STATE_FLAGS = CT_F_SEEN_REPLY | CT_F_FIN_FORWARD | CT_F_FIN_REPLY | CT_F_RESET };
+enum { CT_STATE_FLAGS = CT_F_SEEN_REPLY | CT_F_FIN_FORWARD | CT_F_FIN_REPLY | CT_F_RESET | CT_F_CONFIRMED };
+
+/* The state after a packet, whatever it says. */
+static __always_inline __u32 ct_heard(__u32 state, __u8 proto, bool reply) {
+  if (reply) return state | CT_F_SEEN_REPLY;
+  return proto == IPPROTO_SCTP && state & CT_F_SEEN_REPLY ? state | CT_F_CONFIRMED : state;
+}
+
+/* Both sides take part; before that a flow makes room for others. */
+static __always_inline bool ct_is_answered(__u8 proto, __u32 flags) {
+  return flags & (proto == IPPROTO_SCTP ? CT_F_CONFIRMED : CT_F_SEEN_REPLY);
+}
 
 /* Both rows tell one state; it changes a few times in a flow's life. */
 cold void ct_set_state(const struct ct_key* key, struct ct_value* value, __u32 state, __u32 expires) {
@@ -68,9 +80,9 @@ cold void ct_set_state(const struct ct_key* key, struct ct_value* value, __u32 s
 
 /* A packet of the flow passed: moves its state, renews its life. */
 static __always_inline void ct_touch(struct ct_value* value, const struct flow* flow, __u32 now) {
-  __u32 flags = value->flags, state = flags & CT_STATE_FLAGS;
+  __u32 flags = value->flags;
   bool reply = flags & CT_F_REPLY;
-  if (reply) state |= CT_F_SEEN_REPLY;
+  __u32 state = ct_heard(flags & CT_STATE_FLAGS, flow->key.proto, reply);
   if (flow->key.proto == IPPROTO_TCP && flow->kind == FLOW_PORTS) {
     bool closed = ct_is_closed(state);
     if (flow->tcp_flags & TCP_FIN) state |= reply ? CT_F_FIN_REPLY : CT_F_FIN_FORWARD;
@@ -122,7 +134,7 @@ static __attribute__((unused)) long evict_one(void* map, struct ct_key* key, str
                                               struct evict_walk* walk) {
   bool dead = value->expires <= walk->now && !ct_pair_alive(key, value, walk->now);
   bool closing = ct_is_closed(value->flags);
-  bool unanswered = !(value->flags & (CT_F_SEEN_REPLY | CT_F_INBOUND | CT_F_NODE));
+  bool unanswered = !ct_is_answered(key->proto, value->flags) && !(value->flags & (CT_F_INBOUND | CT_F_NODE));
   if (!dead && !closing && !unanswered) return 0;
   ct_remove_pair(key, value);
   return ++walk->evicted >= EVICT_ROWS;

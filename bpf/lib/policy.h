@@ -32,8 +32,7 @@ cold void policy_order(struct policy_work* w) {
 
 /* As ct_touch(): liberal about what a TCP peer sends. */
 static __always_inline void policy_touch(struct policy_flow* row, const struct policy_work* w, bool reply, __u32 now) {
-  __u32 state = row->flags & CT_STATE_FLAGS;
-  if (reply) state |= CT_F_SEEN_REPLY;
+  __u32 state = ct_heard(row->flags & CT_STATE_FLAGS, w->key.proto, reply);
   if (w->key.proto == IPPROTO_TCP && w->flow.kind == FLOW_PORTS) {
     bool closed = ct_is_closed(state);
     if (w->flow.tcp_flags & TCP_FIN) state |= reply ? CT_F_FIN_REPLY : CT_F_FIN_FORWARD;
@@ -53,7 +52,7 @@ __u64 policy_evict_last; /* nanoseconds of CLOCK_MONOTONIC */
 
 static __attribute__((unused)) long policy_evict_one(void* map, struct ct_key* key, struct policy_flow* row,
                                                      struct evict_walk* walk) {
-  if (row->expires > walk->now && !ct_is_closed(row->flags) && row->flags & CT_F_SEEN_REPLY) return 0;
+  if (row->expires > walk->now && !ct_is_closed(row->flags) && ct_is_answered(key->proto, row->flags)) return 0;
   struct ct_key own = *key;
   bpf_map_delete_elem(&policy_flows, &own);
   return ++walk->evicted >= EVICT_ROWS;

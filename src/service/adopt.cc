@@ -18,6 +18,8 @@ using datapath::to_abi;
 // Where the flow is in its life, as our flags say it. nf_conntrack does not tell which side has sent the first FIN, so
 // a half closed connection is one that has yet to close; it lives no longer than the kernel would let it.
 uint32_t state_of(const Flow& flow) {
+  // Nothing says how far SCTP is; too early to be idle for long and still in its handshake, it is taken for open.
+  if (flow.protocol == IPPROTO_SCTP && flow.replied) return abi::CT_F_SEEN_REPLY | abi::CT_F_CONFIRMED;
   if (flow.protocol != IPPROTO_TCP) return flow.replied ? uint32_t{abi::CT_F_SEEN_REPLY} : 0;
   switch (flow.tcp_state) {
     case TCP_CONNTRACK_NONE:
@@ -40,6 +42,7 @@ bool has_ended(const Flow& flow) {
 // As bpf/lib/ct.h has it, for the states above.
 uint32_t lifetime_of(uint8_t protocol, uint32_t state) {
   if (protocol == IPPROTO_UDP) return state ? abi::CT_UDP_REPLIED : abi::CT_UDP_UNREPLIED;
+  if (protocol == IPPROTO_SCTP) return state ? abi::CT_SCTP_ESTABLISHED : abi::CT_SCTP_OPENING;
   if (protocol != IPPROTO_TCP) return abi::CT_OTHER;
   if (state & abi::CT_F_RESET) return abi::CT_TCP_RESET;
   if (state & abi::CT_F_FIN_REPLY) return abi::CT_TCP_CLOSED;

@@ -12,6 +12,9 @@ What upstream's suites say of Causeway, and of the reference stack beside it. `.
 last run of its kind. How the suites are run is in [test/conformance](../test/conformance/README.md).
 
 A run without a focus accounts for every spec of the suite: passed, failed, or skipped by one line of the skip list.
+
+`policy-cyclonus` and `policy-netpol` are others' NetworkPolicy cases as data, sent as packets between Pods of a lab, to Pod addresses and
+cluster IPs (`./dev conformance policy-data`, [how](../test/conformance/policy/README.md)).
 """
 
 

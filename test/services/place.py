@@ -6,7 +6,9 @@ import threading
 
 import lab as ground
 
-REMOTE = (pathlib.Path(__file__).parent / 'remote.py').read_text()
+HERE = pathlib.Path(__file__).resolve().parent
+SCTP_PACKETS = (HERE.parent / 'lab/sctp_packets.py').read_text()
+REMOTE = SCTP_PACKETS + (HERE / 'remote.py').read_text()
 
 
 class Refused(Exception):
@@ -14,9 +16,9 @@ class Refused(Exception):
 
 
 class Place:
-    def __init__(self, causeway, lab, target):
+    def __init__(self, causeway, lab, target, program=REMOTE):
         self.target = target
-        self.process = subprocess.Popen([causeway, 'lab', 'exec', '--name', lab, target, '--', 'python3', '-c', REMOTE], text=True,
+        self.process = subprocess.Popen([causeway, 'lab', 'exec', '--name', lab, target, '--', 'python3', '-c', program], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=1)
         self.lock, self.waiting, self.count = threading.Lock(), {}, 0
         self.ready = self._expect(0)

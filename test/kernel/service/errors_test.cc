@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "balancer.h"
+#include "datapath/conntrack.h"
 #include "frame.h"
 #include "talk.h"
 #include "world.h"
@@ -67,6 +68,13 @@ std::optional<Received> receive_sctp(const Fd& fd, Family family) {
 
 unsigned port_at(const std::string& packet, size_t at) {
   return static_cast<unsigned>(static_cast<uint8_t>(packet[at])) << 8 | static_cast<uint8_t>(packet[at + 1]);
+}
+
+// Seconds that the row of the client's direction still lives.
+uint32_t seconds_left(World& world, unsigned from) {
+  for (const auto& [key, row] : world.a.plane->conntrack().dump().value())
+    if (ntohs(key.sport) == from && !(row.flags & abi::CT_F_REPLY)) return row.expires - datapath::monotonic_seconds();
+  return 0;
 }
 
 }  // namespace
@@ -224,6 +232,30 @@ TEST_CASE("SCTP: addresses and ports change, and the checksum follows, whatever 
           }
       }
     }
+}
+
+// Anybody gets an answer to an INIT: flows that are only that must not fill conntrack.
+TEST_CASE("SCTP: an association that its opener never confirms is forgotten soon, one that he does lives on") {
+  for (auto family : kFamilies) {
+    CAPTURE(to_string(family));
+    World world({.services = true});
+    Balancer balancer(world.a);
+    balancer.endpoints(1, {{world.a2().ip(family), 8080}}, IPPROTO_SCTP);
+    balancer.serve(1, cluster_ip(family), 80, IPPROTO_SCTP);
+    Fd server = raw_sctp(world.a2().ns, family), client = raw_sctp(world.a1().ns, family);
+    auto ask = [&] { return send_udp(client, cluster_ip(family), 0, sctp(50000, 80, "cccc")); };
+    REQUIRE(ask());
+    auto got = receive_sctp(server, family);
+    REQUIRE(got);
+    CHECK(seconds_left(world, 50000) <= abi::CT_SCTP_OPENING);
+    REQUIRE(send_udp(server, got->from, 0, sctp(8080, 50000, "ssss")));
+    REQUIRE(receive_sctp(client, family));
+    CHECK(seconds_left(world, 50000) <= abi::CT_SCTP_OPENING);
+    CHECK(seconds_left(world, 50000) > 0);
+    REQUIRE(ask());
+    REQUIRE(receive_sctp(server, family));
+    CHECK(seconds_left(world, 50000) > abi::CT_SCTP_OPENING);
+  }
 }
 
 }  // namespace causeway::test
