@@ -250,17 +250,19 @@ class Soak:
         if status != 0:
             assert answer.get('code') in (11, 100, 101, 5), f'ADD of {one.name}: {answer}'
             return False
-        addresses = [entry['address'].split('/')[0] for entry in answer['ips']]
+        addresses, wrong = [entry['address'].split('/')[0] for entry in answer['ips']], []
         with self.lock:
             for ip in addresses:
                 other = self.owner.get(ip)
                 if other not in (None, one.name):
-                    self.broken.append(f'{ip} was given to {one.name}, while {other} has it')
+                    wrong.append(f'{ip} was given to {one.name}, while {other} has it')
                 self.owner[ip] = one.name
             if one.addresses and one.addresses != addresses:
-                self.broken.append(f'{one.name} had {one.addresses}, a repeated ADD gave it {addresses}')
+                wrong.append(f'{one.name} had {one.addresses}, a repeated ADD gave it {addresses}')
             one.result, one.addresses = answer, addresses
             self.live[one.name] = one
+        for what in wrong:
+            self.differ(what)
         return True
 
     def delete(self, one, dice):
