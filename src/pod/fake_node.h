@@ -141,8 +141,9 @@ class FakeWiring final : public Wiring {
 class FakePlane final : public Plane {
  public:
   FakePlane(Loop& loop, FakeNode& node) : loop_(loop), node_(node) {}
-  Duration delay{};     // until the appliers have it
-  std::string failure;  // not empty: attach fails with it
+  Duration delay{};       // until the appliers have it
+  std::string failure;    // not empty: attach fails with it
+  bool starting = false;  // nothing is known yet
 
   void restore(std::vector<cluster::Attachment> attachments) override {
     node_.data_path.clear();
@@ -167,6 +168,7 @@ class FakePlane final : public Plane {
     co_return ok();
   }
   Status check(const cluster::AttachmentKey& key) const override {
+    if (starting) return fail(Errc::Unavailable, "the API server has not told the policies yet");
     if (node_.data_path.contains(key)) return ok();
     return fail(Errc::NotFound, "packets of {} do not pass", key);
   }

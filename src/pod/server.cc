@@ -158,6 +158,8 @@ Task<CniResult<Reply>> CniServer::add(Call call) {
   if (!ipam_ || !network_.not_ready.empty())
     co_return refuse(CniCode::TryAgainLater, "no Pod can be connected now",
                      ipam_ ? network_.not_ready : "the agent is starting");
+  // As it is now: it may go away while the Pod is asked for, and a repeated ADD would seem to ask for something else.
+  const NodeNetwork network = network_;
   if (auto good = check_host_ports(*config); !good) co_return std::unexpected(std::move(good.error()));
   auto netns = wiring_.open_namespace(call.netns, *path);
   if (!netns)
@@ -189,15 +191,15 @@ Task<CniResult<Reply>> CniServer::add(Call call) {
   auto asked = wanted(wish, *config, *notes);
   if (!asked) co_return std::unexpected(std::move(asked.error()));
   wish.asked = !asked->addresses.empty();
-  wish.mtu = config->mtu.value_or(network_.mtu);
+  wish.mtu = config->mtu.value_or(network.mtu);
   bool has_v6 = false;
-  for (const auto& cidr : network_.pod_cidrs) {
+  for (const auto& cidr : network.pod_cidrs) {
     has_v6 = has_v6 || cidr.family() == Family::V6;
     if (cidr.family() == Family::V6 && wish.mtu < kMinMtuV6)
       co_return refuse(CniCode::InvalidConfig, fmt::format("mtu {} is below {}, which the IPv6 of Pod CIDR {} needs",
                                                            wish.mtu, kMinMtuV6, cidr));
   }
-  const auto own_mtu = mtu_wish(notes->annotations, {.own = wish.mtu, .fabric = network_.mtu}, has_v6);
+  const auto own_mtu = mtu_wish(notes->annotations, {.own = wish.mtu, .fabric = network.mtu}, has_v6);
   if (!own_mtu) {
     if (options_.tell) options_.tell(wish, "InvalidMtuAnnotation", own_mtu.error().message);
     co_return std::unexpected(own_mtu.error());
@@ -235,6 +237,11 @@ Task<Result<AddResult>> CniServer::connect(WireRequest request, std::string dns,
       CO_TRY(co_await plane_.attach(std::move(*attachment)), "data path");
       co_return result_of(known, dns);
     }
+    log::info("{} is connected anew: {}", name_of(known),
+              !attachment                         ? "its link is gone"
+              : !same_wish(known, request.record) ? "this ADD asks for something else than the one that made it"
+              : !same_networks(known, networks)   ? "it asks for other networks"
+                                                  : "it asks for other addresses");
     CO_TRY(co_await disconnect(key));
   }
   CO_TRY(co_await reaper_.cleared(place_of(request.record)));

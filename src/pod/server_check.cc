@@ -58,7 +58,7 @@ Task<CniResult<Reply>> CniServer::check(Call call) {
   if (!*kernel)
     co_return refuse(CniCode::Failed, fmt::format("{} is not as it was made", *key), kernel->error().message());
   if (auto plane = plane_.check(*key); !plane)
-    co_return refuse(CniCode::Failed, fmt::format("packets of {} may not pass", *key), plane.error().message());
+    co_return std::unexpected(to_cni(std::move(plane.error()), fmt::format("packets of {} may not pass", *key)));
   co_return empty_reply();
 }
 

@@ -16,7 +16,9 @@ inline Task<Status> answer_into(CniServer& server, Call call, std::optional<Repl
 struct FakePods final : PodSource {
   std::map<std::string, PodNotes> pods;
   bool away = false;
+  std::function<Task<Status>()> wait;  // before an answer
   Task<Result<std::optional<PodNotes>>> find(cluster::PodKey, std::string uid) override {
+    if (wait) CO_TRY(co_await wait());
     if (away) co_return fail(Errc::Timeout, "no answer in 3 s");
     const auto found = pods.find(uid);
     co_return found == pods.end() ? std::optional<PodNotes>() : std::optional(found->second);
@@ -105,13 +107,14 @@ struct Agent {
                         .not_ready = ""});
     return node.storage.steps > 0;
   }
-  void begin(const std::string& command, const std::string& container, std::optional<Reply>& reply) {
+  void begin(const std::string& command, const std::string& container, std::optional<Reply>& reply,
+             const std::string& config = R"({"cniVersion":"1.1.0","name":"causeway"})") {
     Call call;
     call.request.field[wire::kCommand] = command;
     call.request.field[wire::kContainer] = container;
     call.request.field[wire::kNetns] = "/netns/" + container;
     call.request.field[wire::kIfname] = "eth0";
-    call.request.field[wire::kConfig] = R"({"cniVersion":"1.1.0","name":"causeway"})";
+    call.request.field[wire::kConfig] = config;
     if (!port_mappings.empty())
       call.request.field[wire::kConfig] =
           R"({"cniVersion":"1.1.0","name":"causeway","runtimeConfig":{"portMappings":)" + port_mappings + "}}";

@@ -86,6 +86,44 @@ TEST_CASE("before the node has a network every ADD is told to come back, and STA
   CHECK(agent.call("DEL", "a").success);
 }
 
+TEST_CASE("a repeated ADD gets the same addresses though the node's network goes away while the Pod is looked up") {
+  log::set_level(log::Level::Error);
+  FakeNode node;
+  VirtualLoop loop;
+  Agent agent(node, loop);
+  REQUIRE(agent.start());
+  node.make_namespace("/netns/a");
+  agent.uid = "u1";
+  agent.pods.pods["u1"] = {"u1", {}, {}};
+  const auto first = agent.call("ADD", "a").output;
+  REQUIRE(first.find("\"mtu\":1450") != std::string::npos);
+  agent.pods.wait = [&]() -> Task<Status> {
+    agent.server.set_network({.not_ready = "waiting: policy"});
+    co_return ok();
+  };
+  CHECK(agent.call("ADD", "a").output == first);
+  CHECK(agent.addresses("a").size() == 2);
+}
+
+TEST_CASE("a CHECK that comes before the data path knows anything is told to come back") {
+  log::set_level(log::Level::Error);
+  FakeNode node;
+  VirtualLoop loop;
+  Agent agent(node, loop);
+  REQUIRE(agent.start());
+  node.make_namespace("/netns/a");
+  const auto result = agent.call("ADD", "a").output;
+  const auto check = [&] {
+    std::optional<Reply> reply;
+    agent.begin("CHECK", "a", reply, R"({"cniVersion":"1.1.0","name":"causeway","prevResult":)" + result + "}");
+    loop.advance(10ms);
+    return reply.value().output;
+  };
+  CHECK(check().find("\"code\"") == std::string::npos);
+  agent.plane.starting = true;
+  CHECK(check().find("\"code\":11") != std::string::npos);
+}
+
 TEST_CASE("host ports reach the data path, also after a restart, and other ones make a new attachment") {
   FakeNode node;
   VirtualLoop loop;
