@@ -49,7 +49,8 @@ ABI_BEGIN
   X(DROP_POLICY_EGRESS, "dropped: no policy lets the Pod send it")                             \
   X(DROP_POLICY_CUT, "dropped: of a flow that a change of policies forbade")                   \
   X(DROP_POLICY_UNKNOWN, "dropped: which policies judge the Pod is not known yet")             \
-  X(DROP_POLICY_FULL, "dropped: no room to remember a flow that policies admit")
+  X(DROP_POLICY_FULL, "dropped: no room to remember a flow that policies admit")               \
+  X(COUNT_EVENT_LOST, "event lost: too many at once, or nobody reads them")
 
 #define COUNTER_ENUM(name, text) name,
 enum counter_reason { COUNTER_REASONS(COUNTER_ENUM) COUNTER_REASON_COUNT };
@@ -66,17 +67,78 @@ struct counter_value {
 };
 ABI_LAYOUT(struct counter_value, 16);
 
-/* The one ring of events: every record begins with this; `type` says what follows. Types come with their features. */
+/* The one ring of events: every record begins with this; `type` says what follows. Types come with their features.
+ * Nobody is woken: the agent looks ten times a second. */
 enum { EVENTS_BYTES = 262144 };
 struct event_header {
-  __u64 time; /* nanoseconds of CLOCK_MONOTONIC */
-  __u32 type;
+  __u64 time;   /* nanoseconds of CLOCK_MONOTONIC */
+  __u32 type;   /* enum event_type */
   __u32 length; /* of the whole record */
 #ifdef __cplusplus
   ABI_COMPARE(event_header);
 #endif
 };
 ABI_LAYOUT(struct event_header, 16);
+
+enum event_type { EVENT_FLOW = 1 };
+
+/* What policies made of a flow: of those alone that they judge. */
+enum flow_verdict {
+  FLOW_ALLOWED = 1, /* its first packet passed, or a change admits it again */
+  FLOW_DENIED,      /* a packet that opens it was dropped; the same flow is told once in EVENT_QUIET_NS */
+  FLOW_CUT,         /* it was open, and a change forbids it */
+  FLOW_CLOSED,      /* TCP: both ends have said that they are done, or one has reset it */
+};
+
+struct flow_event {
+  struct event_header header;
+  struct ip_addr src; /* who opened it */
+  struct ip_addr dst; /* behind a Service's address: the endpoint */
+  __be16 sport;
+  __be16 dport;
+  __u8 proto;
+  __u8 verdict; /* enum flow_verdict */
+  __u8 node;    /* 1: opened by the node itself */
+  __u8 reserved;
+  __u32 reason; /* enum counter_reason of what was dropped; else 0 */
+  /* What was asked at both ends (abi/policy.h); a set of 0: that end is no Pod of this node, or nothing judges it. */
+  __u32 bank;
+  __u32 egress_set;
+  __u32 egress_rule;
+  __u32 ingress_set;
+  __u32 ingress_rule;
+#ifdef __cplusplus
+  ABI_COMPARE(flow_event);
+#endif
+};
+ABI_LAYOUT(struct flow_event, 80);
+
+/* No flood of packets becomes one of events: so many on each CPU in a window, and a denied flow once in a while. */
+enum {
+  EVENT_WINDOW_SHIFT = 27, /* 134 ms, as a power of two of nanoseconds */
+  EVENTS_PER_WINDOW = 256,
+  EVENTS_RECENT = 1024, /* denied flows that are remembered, on each CPU */
+};
+#define EVENT_QUIET_NS 10000000000ull
+
+/* Maps `event_gates` and `event_recent`, per CPU; written by the programs. */
+struct event_gate {
+  __u64 window; /* time >> EVENT_WINDOW_SHIFT */
+  __u64 used;   /* events in it */
+#ifdef __cplusplus
+  ABI_COMPARE(event_gate);
+#endif
+};
+ABI_LAYOUT(struct event_gate, 16);
+
+struct event_recent {
+  __u64 flow; /* hash of what was told */
+  __u64 time; /* when */
+#ifdef __cplusplus
+  ABI_COMPARE(event_recent);
+#endif
+};
+ABI_LAYOUT(struct event_recent, 16);
 
 ABI_END
 #endif

@@ -4,7 +4,7 @@
 #ifndef CAUSEWAY_LIB_POLICY_H
 #define CAUSEWAY_LIB_POLICY_H
 
-#include "lib/policy_judge.h"
+#include "lib/policy_tell.h"
 
 enum policy_origin { POLICY_FROM_OTHERS = 0, POLICY_FROM_NODE = 1 };
 
@@ -89,10 +89,12 @@ cold int policy_first(struct policy_work* w, __u32 origin, __u32 epoch, __u32 no
   const struct ct_key* key = &w->key;
   bool node = origin == POLICY_FROM_NODE, turned = w->turned;
   __u32 guess = policy_guess_of(w);
+  w->backward = 0;
   if (guess != GUESS_RECEIVER) {
     if (!policy_judge(w, &key->src, &key->dst, key->dport, node)) return w->reason;
   }
   if (guess != GUESS_SENDER) {
+    w->backward = 1;
     if (!policy_judge(w, &key->dst, &key->src, key->sport, false)) return w->reason;
     if (guess == GUESS_RECEIVER) turned = !turned;
     node = false;
@@ -100,6 +102,18 @@ cold int policy_first(struct policy_work* w, __u32 origin, __u32 epoch, __u32 no
   if (!w->opens) return 0;
   __u32 flags = (turned ? POLICY_FLOW_TURNED : 0) | (node ? POLICY_FLOW_NODE : 0);
   return policy_remember(w, flags, epoch, now);
+}
+
+/* Of a flow that is remembered, and of which something changed. */
+cold void policy_again(struct policy_work* w, struct policy_flow* row, __u32 epoch) {
+  const struct ct_key* key = &w->key;
+  bool node = row->flags & POLICY_FLOW_NODE, was = !(row->flags & POLICY_FLOW_DENIED);
+  bool admitted = w->backward ? policy_judge(w, &key->dst, &key->src, key->sport, node)
+                              : policy_judge(w, &key->src, &key->dst, key->dport, node);
+  row->flags = admitted ? row->flags & ~POLICY_FLOW_DENIED : row->flags | POLICY_FLOW_DENIED;
+  row->rule = w->rule;
+  row->epoch = epoch;
+  if (admitted != was) tell_flow(admitted ? FLOW_ALLOWED : FLOW_CUT, admitted ? 0 : w->reason);
 }
 
 /* w->key and what goes with it are filled. 0: it passes; else why not. By itself: the verifier walks it once. */
@@ -113,21 +127,19 @@ global int policy_pass(struct __sk_buff* ctx, __u32 origin) {
   w->length = CTX_READ(ctx, len);
   policy_order(w);
   struct policy_flow* row = bpf_map_lookup_elem(&policy_flows, &w->both);
-  if (!row || row->expires <= now) return policy_first(w, origin, epoch, now);
-  bool reply = !!(row->flags & POLICY_FLOW_TURNED) != w->turned;
-  /* The other side opens a connection with the ports of an old one. */
-  if (reply && w->syn) return policy_first(w, origin, epoch, now);
-  if (unlikely(row->epoch != epoch)) {
-    const struct ct_key* key = &w->key;
-    bool node = row->flags & POLICY_FLOW_NODE;
-    bool admitted = reply ? policy_judge(w, &key->dst, &key->src, key->sport, node)
-                          : policy_judge(w, &key->src, &key->dst, key->dport, node);
-    row->flags = admitted ? row->flags & ~POLICY_FLOW_DENIED : row->flags | POLICY_FLOW_DENIED;
-    row->rule = w->rule;
-    row->epoch = epoch;
+  bool reply = row && !!(row->flags & POLICY_FLOW_TURNED) != w->turned;
+  /* A reply that is none: the other side opens a connection with the ports of an old one. */
+  if (!row || row->expires <= now || (reply && w->syn)) {
+    int reason = policy_first(w, origin, epoch, now);
+    if (w->opens) tell_flow(reason ? FLOW_DENIED : FLOW_ALLOWED, reason);
+    return reason;
   }
+  w->backward = reply;
+  if (unlikely(row->epoch != epoch)) policy_again(w, row, epoch);
   if (row->flags & POLICY_FLOW_DENIED) return DROP_POLICY_CUT;
+  bool closed = ct_is_closed(row->flags);
   policy_touch(row, w, reply, now);
+  if (unlikely(!closed && ct_is_closed(row->flags))) tell_closed(w, row->flags);
   return 0;
 }
 

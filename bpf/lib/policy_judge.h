@@ -15,9 +15,17 @@ struct policy_work {
   __u32 length; /* of the packet, for the counters */
   __u32 rule;
   __u32 reason; /* why not */
-  __u8 turned;  /* the packet's source is the greater end */
-  __u8 syn;     /* opens a TCP connection, without doubt */
-  __u8 opens;   /* may leave a row */
+  /* What was asked, for events. */
+  __u32 bank;
+  __u32 egress_set;
+  __u32 egress_rule;
+  __u32 ingress_set;
+  __u32 ingress_rule;
+  __u8 turned;   /* the packet's source is the greater end */
+  __u8 syn;      /* opens a TCP connection, without doubt */
+  __u8 opens;    /* may leave a row */
+  __u8 backward; /* the packet goes to who opened the flow */
+  __u8 node;     /* opened by the node itself */
 };
 
 /* Who opened the flow of a packet whose first packets nobody saw. */
@@ -79,19 +87,33 @@ cold bool policy_admits(struct policy_work* w, __u32 bank, __u32 set, const stru
 cold bool policy_judge(struct policy_work* w, const struct ip_addr* from, const struct ip_addr* to, __be16 port,
                        bool node) {
   w->rule = 0;
+  w->bank = w->egress_set = w->egress_rule = w->ingress_set = w->ingress_rule = 0;
+  w->node = node;
   w->reason = DROP_POLICY_UNKNOWN;
   struct pod_value* pod = find_pod(NET_THIS_CLUSTER, from);
   if (pod && !(pod->flags & POD_F_OPEN)) {
     if (!pod->policy_bank) return false;
     w->reason = DROP_POLICY_EGRESS;
-    if (pod->egress_set && !policy_admits(w, pod->policy_bank, pod->egress_set, to, port)) return false;
+    w->bank = pod->policy_bank;
+    w->egress_set = pod->egress_set;
+    if (pod->egress_set && !policy_admits(w, pod->policy_bank, pod->egress_set, to, port)) {
+      w->egress_rule = w->rule;
+      return false;
+    }
+    w->egress_rule = w->rule;
   }
   w->reason = DROP_POLICY_UNKNOWN;
   pod = find_pod(NET_THIS_CLUSTER, to);
   if (pod && !(pod->flags & POD_F_OPEN)) {
     if (!pod->policy_bank) return false;
     w->reason = DROP_POLICY_INGRESS;
-    if (!node && pod->ingress_set && !policy_admits(w, pod->policy_bank, pod->ingress_set, from, port)) return false;
+    if (!node && pod->ingress_set) {
+      w->bank = pod->policy_bank;
+      w->ingress_set = pod->ingress_set;
+      bool admitted = policy_admits(w, pod->policy_bank, pod->ingress_set, from, port);
+      w->ingress_rule = w->rule;
+      return admitted;
+    }
   }
   return true;
 }

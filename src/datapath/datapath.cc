@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <optional>
 
 #include "datapath/attachments.h"
@@ -18,6 +19,7 @@
 #include "kernel/bpf/attach.h"
 #include "kernel/bpf/map.h"
 #include "kernel/bpf/pins.h"
+#include "kernel/bpf/ring.h"
 
 namespace causeway::datapath {
 
@@ -81,6 +83,7 @@ struct Datapath::Impl {
   std::optional<ServiceTables> services;
   std::optional<PolicyMaps> policy;
   bpf::RawMap counters;
+  std::optional<bpf::Ring> events;
   Sizes sizes;
   bool policy_wanted = false;
   bool swap_pending = false;  // something that is attached may still be an older program
@@ -101,6 +104,7 @@ struct Datapath::Impl {
     uplinks = TRY((open_map<uint32_t, abi::uplink_value>(maps_of(options.pins), "uplinks")));
     conntrack = TRY((open_map<abi::ct_key, abi::ct_value>(maps_of(options.pins), "conntrack")));
     counters = bpf::RawMap(TRY(bpf::open_pin(maps_of(options.pins) + "/counters")), "counters");
+    events = TRY(bpf::Ring::open(TRY(bpf::open_pin(maps_of(options.pins) + "/events")), "events"));
     services = TRY(ServiceTables::open(maps_of(options.pins)));
     return ok();
   }
@@ -331,6 +335,16 @@ Result<std::map<abi::counter_reason, Counter>> Datapath::counters() const {
   for (uint32_t reason = 0; reason < abi::COUNTER_REASON_COUNT; ++reason)
     result[static_cast<abi::counter_reason>(reason)] = {.packets = sums[reason][0], .bytes = sums[reason][1]};
   return result;
+}
+
+Status Datapath::read_events(const std::function<void(const abi::flow_event&)>& event) {
+  TRY(impl_->events->drain([&](std::span<const std::byte> record) {
+    abi::flow_event flow;
+    if (record.size() < sizeof(flow)) return;
+    std::memcpy(&flow, record.data(), sizeof(flow));
+    if (flow.header.type == abi::EVENT_FLOW) event(flow);  // others are of programs that know more
+  }));
+  return ok();
 }
 
 Result<std::map<uint32_t, uint32_t>> Datapath::open_connections() const {

@@ -8,6 +8,7 @@
 // microseconds. Not thread-safe: one owner.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -179,6 +180,9 @@ class Datapath {
   PolicyFlows& policy_flows();
   // All reasons, summed over CPUs; those never counted are 0.
   Result<std::map<abi::counter_reason, Counter>> counters() const;
+  // Gives each event about a flow that waits to `event`, in the order in which they happened on each CPU. What programs
+  // could not tell is counted as COUNT_EVENT_LOST. Never blocks.
+  Status read_events(const std::function<void(const abi::flow_event&)>& event);
   // Removes expired pairs of conntrack and flows of policies; the number of rows removed. Correctness does not need it
   // (expiry is lazy), room does. May run on another thread than the rest: it takes 0.1 s for 512k rows.
   Result<size_t> sweep_conntrack();

@@ -15,6 +15,13 @@ class Applier : public cluster::Consumer {
   virtual uint64_t writes() const = 0;
   // Where the kernel, looked at now, holds something else: one line for each row. Does not repair.
   virtual Result<std::vector<std::string>> differences() = 0;
+  // What the kernel's own rows, looked at now, say of a first packet of the Pod of this node that has `own`; absent:
+  // the kernel knows no such Pod.
+  struct Held {
+    bool allowed = false;
+    std::optional<RuleId> rule;  // absent: this plane's rows name none
+  };
+  virtual Result<std::optional<Held>> held(Direction direction, const Ip& own, const Packet& packet) = 0;
 };
 
 // An ADD waits until the API server has told all, and fails with this reason if that takes too long.

@@ -36,8 +36,12 @@ class BpfApplier final : public Applier {
   const Desired& desired() const override { return desired_; }
   uint64_t writes() const override { return writes_; }
   Result<std::vector<std::string>> differences() override;
+  Result<std::optional<Held>> held(Direction direction, const Ip& own, const Packet& packet) override;
   // Whether the kernel judges by our rows.
   bool enforced() const { return enforced_; }
+
+  // Of the rows that count now; 0: none of ours do.
+  uint32_t bank() const { return bank_; }
 
   // Packets that each set denied, since it has its present number.
   struct Denied {

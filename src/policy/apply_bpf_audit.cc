@@ -1,4 +1,6 @@
 // What the kernel holds beside what it should.
+#include <arpa/inet.h>
+
 #include "datapath/rows.h"
 #include "policy/apply_bpf.h"
 #include "policy/bpf_rows.h"
@@ -87,6 +89,39 @@ Result<std::vector<std::string>> BpfApplier::differences() {
       out.push_back(fmt::format("Pod's row {} differs", datapath::from_abi(key.addr)));
   }
   return out;
+}
+
+// The steps of bpf/lib/policy_judge.h, from the same maps.
+Result<std::optional<Applier::Held>> BpfApplier::held(Direction direction, const Ip& own, const Packet& packet) {
+  const datapath::PolicyTables& maps = doors_.maps;
+  const auto subject = TRY(maps.subjects.get(datapath::pod_key(own)));
+  if (!subject) return std::optional<Held>();
+  const uint32_t bank = subject->bank,
+                 set = direction == Direction::Ingress ? subject->ingress_set : subject->egress_set;
+  if (!set) return std::optional(Held{.allowed = true, .rule = RuleId::None});
+  const auto row = TRY(maps.sets.get({.bank = bank, .set = set}));
+  if (!row) return std::optional(Held{.allowed = false, .rule = RuleId::None});
+  auto peer = TRY(maps.addresses.get(address_key(bank, packet.peer)));
+  if (!peer) peer = TRY(maps.blocks.get(block_key(bank, Cidr(packet.peer, packet.peer.bits()))));
+  std::optional<uint32_t> atom;
+  if (row->ports && packet.protocol)
+    atom = TRY(maps.ports.get({.prefixlen = abi::POLICY_PORT_BITS + 16,
+                               .bank = bank,
+                               .ports = row->ports,
+                               .proto = static_cast<uint8_t>(*packet.protocol),
+                               .port = htons(packet.port)}));
+  const uint32_t of = peer.value_or(0), port = atom.value_or(0);
+  std::optional<abi::policy_verdict_value> verdict;
+  const auto ask = [&](uint32_t one, uint32_t shape) -> Status {
+    if (!verdict && (one || shape))
+      verdict = TRY(maps.verdicts.get({.bank = bank, .set = set, .peer = one, .atom = shape}));
+    return ok();
+  };
+  if (of && port) TRY(ask(of, port));
+  TRY(ask(of, 0));
+  TRY(ask(0, port));
+  const uint32_t action = verdict ? verdict->action : row->action, rule = verdict ? verdict->rule : row->rule;
+  return std::optional(Held{.allowed = action == abi::POLICY_ALLOW, .rule = static_cast<RuleId>(rule)});
 }
 
 Result<std::vector<BpfApplier::Denied>> BpfApplier::denied() const {

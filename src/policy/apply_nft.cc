@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "kernel/nftables/diff.h"
+#include "policy/nft_judge.h"
 
 namespace causeway::policy {
 
@@ -101,6 +102,12 @@ Task<Status> NftApplier::look_after_flows(Loop& loop) {
     else
       log::warning("policy: flows of Pods that are gone: {}", ended.error().message());
   }
+}
+
+Result<std::optional<Applier::Held>> NftApplier::held(Direction direction, const Ip& own, const Packet& packet) {
+  const Observed actual = TRY(doors_.nft.observe(nft::kSection), "read table inet causeway");
+  const auto allowed = nft::judge(actual, direction, own, packet);
+  return allowed ? std::optional(Held{.allowed = *allowed, .rule = std::nullopt}) : std::optional<Held>();
 }
 
 Result<std::vector<std::string>> NftApplier::differences() {

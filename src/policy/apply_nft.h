@@ -30,6 +30,7 @@ class NftApplier final : public Applier {
   const Desired& desired() const override { return desired_; }
   uint64_t writes() const override { return writes_; }
   Result<std::vector<std::string>> differences() override;
+  Result<std::optional<Held>> held(Direction direction, const Ip& own, const Packet& packet) override;
 
   // Endless: looks at flows with Pods that are gone, before others have their addresses.
   Task<Status> look_after_flows(Loop& loop);

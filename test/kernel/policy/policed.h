@@ -6,6 +6,7 @@
 #include "async/loop.h"
 #include "policy/apply_bpf.h"
 #include "policy/policy_world.h"
+#include "policy/seen.h"
 #include "talk.h"
 #include "world.h"
 
