@@ -12,6 +12,7 @@
 #include <filesystem>
 
 #include "apps/agent_pages.h"
+#include "apps/flow_ring.h"
 #include "apps/load.h"
 #include "apps/plane.h"
 #include "apps/policy_pages.h"
@@ -136,6 +137,7 @@ class Agent {
       face_ = make_proxy_face(loop_, *services, model_, events_, options_, [this] { return proxy_metrics(); });
     for (cluster::Consumer* consumer : ground_.plane->consumers())
       feed_.add(consumer == services && face_ ? face_->consumer() : *consumer);
+    keep_flows();
     if (services) reporter_.emplace(api_, events_, model_, services->desired());
     feed_.add(snapshot_);
     const AgentParts parts{model_, feed_, watches_, ground_.plane->fabric(), options_.plane, cni_};
@@ -147,7 +149,11 @@ class Agent {
         endpoint->add(observe::Check{"proxy-servers", [this] { return face_->trouble(); }});
       }
       if (services) describe_services(*endpoint, *services, model_, options_.plane);
-      if (policy::Applier* policies = ground_.plane->policy()) describe_policies(*endpoint, *policies);
+      if (policy::Applier* policies = ground_.plane->policy()) describe_policies(*endpoint, *policies, options_.node);
+      if (flows_)
+        flows_->describe(*endpoint);
+      else if (ground_.plane->policy())
+        endpoint->add_page("/flows", [](const observe::Endpoint::Query&) { return no_flows(); });
       endpoint->add(observe::Check{"node", [this] { return waiting_for_; }});
       endpoint->add(observe::Check{"cni-configuration", [this] { return announcer_.trouble(); }});
       endpoint->add(observe::Check{"node-condition", [this] { return announcer_.condition_trouble(); }});
@@ -179,6 +185,7 @@ class Agent {
     scope_.spawn("trim", trim());
     if (reporter_) scope_.spawn("report Services", reporter_->run());
     ground_.plane->start(scope_, feed_);
+    if (flows_) scope_.spawn("flow log", flows_->run());
     if (const service::Applier* services = ground_.plane->service()) {
       load_.emplace(loop_, load_doors(api_, options_.node, *services));
       scope_.spawn("load", load_->run());
@@ -187,6 +194,23 @@ class Agent {
   }
 
  private:
+  static Result<std::string> no_flows() {
+    return fail(
+        Errc::Unavailable,
+        "this agent keeps no flows: on plane netfilter the kernel tells none (what it drops is counted: nft list "
+        "chain inet causeway policy-drop), on plane bpf the agent's log says why");
+  }
+  // Without a log the network works on.
+  void keep_flows() {
+    policy::FlowSource* source = ground_.plane->flows();
+    if (!source) return;
+    auto log = observe::FlowLog::open(options_.run + "/flows",
+                                      {.age = options_.flow_age, .bytes = uint64_t{options_.flow_mebibytes} << 20});
+    if (log)
+      flows_.emplace(loop_, options_.node, *source, *ground_.plane->policy(), std::move(*log));
+    else
+      log::warning("no flows are kept: {}", log.error().message());
+  }
   pod::ServerOptions cni_options() {
     pod::ServerOptions options = ground_.cni;
     options.networks = networks_.get();
@@ -404,6 +428,7 @@ class Agent {
   pod::CniServer cni_;
   kube::EventRecorder events_;
   pod::Announcer announcer_;
+  std::optional<FlowRing> flows_;
   std::optional<service::Reporter> reporter_;
   std::unique_ptr<pod::Listener> listener_;
   observe::Endpoint public_, private_;

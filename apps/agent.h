@@ -45,6 +45,8 @@ struct AgentOptions {
   uint32_t vni = 1;
   uint32_t conntrack_entries = 32768;
   std::string observe = "127.0.0.1:9470";  // "" is off
+  Duration flow_age = 10min;               // of flows that the node keeps in its log ...
+  uint32_t flow_mebibytes = 16;            // ... and how much of them
   bool verbose = false;
 
   // Where things are; production's, the same in a lab, which gives each node mounts of its own.

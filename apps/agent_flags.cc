@@ -3,6 +3,7 @@
 #include "apps/agent.h"
 #include "apps/environment.h"
 #include "apps/flags.h"
+#include "observe/flow.h"
 
 namespace causeway::apps {
 
@@ -60,6 +61,12 @@ CLI::App* add_agent_command(CLI::App& program, AgentOptions& options) {
       ->check(CLI::Range(1024u, 16u << 20));
   app->add_option("--observe", options.observe, "address of /metrics, /healthz and /readyz; empty is off")
       ->capture_default_str();
+  parsed(app, "--flow-age", options.flow_age, observe::parse_age,
+         "how long the node keeps the flows that policies judged: 90s, 10m, 2h")
+      ->default_str("10m");
+  app->add_option("--flow-size", options.flow_mebibytes, "how much of them, in MiB, under the run folder")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, 4096u));
   app->add_option("--run-dir", options.run, "sockets, address journal, snapshot; on tmpfs")->capture_default_str();
   app->add_option("--pin-dir", options.pins, "maps and programs that outlive the agent; on bpffs")
       ->capture_default_str();

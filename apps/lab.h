@@ -19,6 +19,8 @@ void add_service_command(CLI::App& program, std::function<int()>& chosen);
 void add_pod_command(CLI::App& program, std::function<int()>& chosen);
 // `causeway policy`: what policies say, of a cluster or of manifests.
 void add_policy_command(CLI::App& program, std::function<int()>& chosen);
+// `causeway observe`: flows that policies judged.
+void add_observe_command(CLI::App& program, std::function<int()>& chosen);
 
 // `causeway workload ...` is the program causeway-workload beside this one: it must start in a millisecond, hence
 // before any flag is parsed. Returns only when it cannot be started.

@@ -35,6 +35,7 @@ int main(int argc, char** argv) {
   apps::add_service_command(program, run_lab);
   apps::add_pod_command(program, run_lab);
   apps::add_policy_command(program, run_lab);
+  apps::add_observe_command(program, run_lab);
   // Only so that --help names it: it is handled above.
   program.add_subcommand("workload", "what runs in a lab's Pods, and its client: causeway workload connect");
   program.set_version_flag("--version", "causeway " CAUSEWAY_VERSION);

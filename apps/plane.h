@@ -10,6 +10,7 @@
 #include "kernel/netlink/rtnetlink.h"
 #include "observe/endpoint.h"
 #include "policy/apply.h"
+#include "policy/seen.h"
 #include "service/apply.h"
 
 namespace causeway::apps {
@@ -23,6 +24,8 @@ class NodePlane {
   virtual service::Applier* service() { return nullptr; }
   // nullptr: this agent enforces no policies.
   virtual policy::Applier* policy() { return nullptr; }
+  // What the kernel tells of flows that policies judge; nullptr: nothing.
+  virtual policy::FlowSource* flows() { return nullptr; }
   // Everything that is fed from the model; the fabric first.
   virtual std::vector<cluster::Consumer*> consumers() = 0;
   // Why Pods cannot have ports of this node (hostPort); "" when they can.

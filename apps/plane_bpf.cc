@@ -1,3 +1,5 @@
+#include <time.h>
+
 #include "apps/plane.h"
 #include "apps/plane_adopt.h"
 #include "async/worker_pool.h"
@@ -37,6 +39,30 @@ Result<datapath::Features> features_of(const AgentOptions& options) {
   return features;
 }
 
+// The ring of events.
+class BpfFlows final : public policy::FlowSource {
+ public:
+  BpfFlows(Loop& loop, datapath::Datapath& datapath, const policy::BpfApplier& policies)
+      : loop_(loop), datapath_(datapath), policies_(policies) {}
+
+  Status read(const std::function<void(const policy::Seen&)>& each) override {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    const WallTime boot = loop_.wall_now() - std::chrono::seconds(now.tv_sec) - std::chrono::nanoseconds(now.tv_nsec);
+    return datapath_.read_events(
+        [&](const abi::flow_event& event) { each(policy::seen(event, policies_.bank(), boot)); });
+  }
+  uint64_t lost() override {
+    const auto counters = datapath_.counters();
+    return counters ? counters->at(abi::COUNT_EVENT_LOST).packets : 0;
+  }
+
+ private:
+  Loop& loop_;
+  datapath::Datapath& datapath_;
+  const policy::BpfApplier& policies_;
+};
+
 class BpfPlane final : public NodePlane {
  public:
   BpfPlane(const PlaneSetup& setup, std::unique_ptr<datapath::Datapath> datapath)
@@ -48,13 +74,17 @@ class BpfPlane final : public NodePlane {
         fabric_(fabric_options(setup.options), {datapath_->pods(), datapath_->routes(), datapath_->peers(),
                                                 datapath_->uplinks(), *hooks_, setup.net}) {
     if (setup.options.services) service_.emplace(service_options(setup.options), service_doors(), &prober_);
-    if (setup.options.policy) policy_.emplace(setup.options.node, policy_doors());
+    if (setup.options.policy) {
+      policy_.emplace(setup.options.node, policy_doors());
+      flows_.emplace(loop_, *datapath_, *policy_);
+    }
     if (change_.pending) fabric_.hold();
   }
 
   fabric::Applier& fabric() override { return fabric_; }
   service::Applier* service() override { return service_ ? &*service_ : nullptr; }
   policy::Applier* policy() override { return policy_ ? &*policy_ : nullptr; }
+  policy::FlowSource* flows() override { return flows_ ? &*flows_ : nullptr; }
   std::vector<cluster::Consumer*> consumers() override {
     std::vector<cluster::Consumer*> all{&fabric_};
     if (policy_) all.push_back(&*policy_);
@@ -224,6 +254,7 @@ class BpfPlane final : public NodePlane {
                             found_unhealthy(of, std::move(unhealthy));
                           }};
   std::optional<policy::BpfApplier> policy_;    // none: --no-network-policy
+  std::optional<BpfFlows> flows_;               // likewise
   std::optional<service::BpfApplier> service_;  // none: --no-services
   WorkerPool sweeper_{loop_, 1};                // a large conntrack takes longer than an ADD may wait
 };

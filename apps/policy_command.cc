@@ -34,8 +34,7 @@ std::shared_ptr<Options> add(CLI::App* policy, const char* name, const char* hel
 }  // namespace
 
 void add_policy_command(CLI::App& program, std::function<int()>& chosen) {
-  CLI::App* policy =
-      program.add_subcommand("policy", "what NetworkPolicies say (this version does not enforce them yet)");
+  CLI::App* policy = program.add_subcommand("policy", "what NetworkPolicies say: who reaches whom, and why");
   policy->require_subcommand(1);
   CLI::App* app = nullptr;
 
@@ -44,6 +43,9 @@ void add_policy_command(CLI::App& program, std::function<int()>& chosen) {
   app->add_option("from", explain->from, "[NAMESPACE/]POD or an address")->required();
   app->add_option("to", explain->to, "[NAMESPACE/]POD:PORT[/tcp|udp|sctp], POD:NAME-OF-PORT, POD:icmp or ADDRESS:PORT")
       ->required();
+  app->add_flag("--probe", explain->probe,
+                "send a packet from the Pod and report it (exit status 3) if that is not what the tables say");
+  app->add_option("--run-dir", explain->run, "of this machine's agent")->capture_default_str();
 
   auto matrix = add(policy, "matrix", "who may open what to whom", chosen, cli::policy_matrix, app);
   app->add_option("--by", matrix->by, "pod, namespace or label:KEY")->capture_default_str();
@@ -61,6 +63,23 @@ void add_policy_command(CLI::App& program, std::function<int()>& chosen) {
                   "[NAMESPACE/]NAME of a NetworkPolicy that would be deleted; may be repeated")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+
+  auto replay = add(policy, "replay", "which recorded connections a change of policies would cut or open", chosen,
+                    cli::policy_replay, app);
+  app->add_option("-f,--filename", replay->files, "manifests that would be applied; may be repeated")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app->add_option("--delete", replay->remove,
+                  "[NAMESPACE/]NAME of a NetworkPolicy that would be deleted; may be repeated")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app->add_option("--since", replay->since, "how far back: 90s, 10m, 2h; nodes keep 10m unless told otherwise")
+      ->capture_default_str();
+  app->add_option("--flows", replay->flows,
+                  "recorded flows, as `causeway observe -o json` writes them, instead of asking nodes; may be repeated")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app->add_option("--run-dir", replay->run, "of this machine's agent")->capture_default_str();
 
   auto test = add(policy, "test", "whether policies do what a file of expectations says (docs/policy.md)", chosen,
                   cli::policy_test, app);

@@ -1,5 +1,8 @@
 #include "apps/policy_pages.h"
 
+#include <boost/json.hpp>
+#include <charconv>
+
 namespace causeway::apps {
 
 namespace {
@@ -42,9 +45,63 @@ std::vector<Metric> metrics(const policy::Applier& applier) {
            {{{}, static_cast<double>(applier.desired().unknown().size())}}}};
 }
 
+struct Asked {
+  policy::Direction direction{};
+  Ip own;
+  policy::Packet packet;
+};
+Result<Asked> parse_asked(const observe::Endpoint::Query& query) {
+  Asked out;
+  const std::string_view direction = query("direction"), protocol = query("protocol"), port = query("port");
+  if (direction != "ingress" && direction != "egress")
+    return fail(Errc::Invalid, "direction: \"{}\" is neither ingress nor egress", direction);
+  out.direction = direction == "ingress" ? policy::Direction::Ingress : policy::Direction::Egress;
+  out.own = TRY(Ip::parse(query("own")), "own");
+  out.packet.peer = TRY(Ip::parse(query("peer")), "peer");
+  if (out.own.family() != out.packet.peer.family()) return fail(Errc::Invalid, "own and peer are of two families");
+  if (protocol == "icmp") return out;
+  for (auto one : {policy::Protocol::Tcp, policy::Protocol::Udp, policy::Protocol::Sctp})
+    if (protocol == to_string(one)) out.packet.protocol = one;
+  if (!out.packet.protocol) return fail(Errc::Invalid, "protocol: \"{}\" is none of tcp, udp, sctp and icmp", protocol);
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), out.packet.port);
+  if (error != std::errc() || end != port.data() + port.size() || !out.packet.port)
+    return fail(Errc::Invalid, "port: \"{}\" is no port: 1-65535", port);
+  return out;
+}
+
+std::string named(const policy::Compiler& rules, policy::RuleId id) {
+  const policy::Rule* rule = rules.rules.find(id);
+  return rule ? to_string(*rule) : id == policy::RuleId::None ? "" : "a rule that is gone";
+}
+
+// What one end's kernel holds for one packet, and what it should, as JSON.
+Result<std::string> held_page(policy::Applier& applier, const std::string& node,
+                              const observe::Endpoint::Query& query) {
+  const Asked asked = TRY(parse_asked(query));
+  const policy::Desired& desired = applier.desired();
+  if (!desired.complete()) return fail(Errc::Unavailable, "the agent waits for the API server's policies");
+  boost::json::object out{{"node", node}};
+  const auto side = [&](bool allowed, const std::string& rule) {
+    boost::json::object one{{"allowed", allowed}};
+    if (!rule.empty()) one["rule"] = rule;
+    return one;
+  };
+  if (auto held = TRY(applier.held(asked.direction, asked.own, asked.packet)))
+    out["kernel"] = side(held->allowed, held->rule ? named(desired.rules, *held->rule) : "");
+  if (const policy::LocalPod* local = desired.locals.find(asked.own)) {
+    const policy::Tables tables = desired.rules.tables();
+    const auto decided = judge(tables, local->pod, asked.direction, asked.packet);
+    out["compiled"] = side(decided.allowed, named(desired.rules, decided.rule));
+  }
+  return boost::json::serialize(out) + "\n";
+}
+
 }  // namespace
 
-void describe_policies(observe::Endpoint& endpoint, policy::Applier& applier) {
+void describe_policies(observe::Endpoint& endpoint, policy::Applier& applier, const std::string& node) {
+  endpoint.add_page("/policy/held", [&applier, node](const observe::Endpoint::Query& query) {
+    return held_page(applier, node, query);
+  });
   endpoint.add([&applier] { return metrics(applier); });
   endpoint.add_page("/policy", [&applier] { return page(applier); });
 }

@@ -7,6 +7,6 @@
 namespace causeway::apps {
 
 // Borrows the applier.
-void describe_policies(observe::Endpoint& endpoint, policy::Applier& applier);
+void describe_policies(observe::Endpoint& endpoint, policy::Applier& applier, const std::string& node);
 
 }  // namespace causeway::apps

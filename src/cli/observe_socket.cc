@@ -55,6 +55,17 @@ Result<std::string> ask(const std::string& path, const std::string& target) {
 
 }  // namespace
 
+Result<std::vector<AgentPlace>> places_of(const AgentPlace& asked) {
+  if (asked.lab.empty() || !asked.node.empty()) return std::vector{asked};
+  std::vector<AgentPlace> all;
+  for (const auto& node : TRY(lab::observe(asked.lab)).nodes) {
+    AgentPlace one = asked;
+    one.node = node.name;
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
 Result<std::string> fetch_page(const AgentPlace& place, const std::string& target) {
   const std::string path = TRY(socket_of(place));
   const std::string answer = TRY(ask(path, target));
@@ -71,8 +82,10 @@ Result<std::string> fetch_page(const AgentPlace& place, const std::string& targe
                       std::move(message)));
   }
   if (!answer.starts_with("HTTP/1.1 200"))
-    return fail(Errc::NotFound, "the agent has no page {}: it balances no Services (--no-services), or is an older one",
-                target);
+    return fail(
+        Errc::NotFound,
+        "the agent has no page {}: that part of it is off (--no-services, --no-network-policy), or it is an older one",
+        target);
   return answer.substr(body + 4);
 }
 

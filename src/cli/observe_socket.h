@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -13,6 +14,8 @@ struct AgentPlace {
   std::string node;                   // of the lab; "": its first
   std::string run = "/run/causeway";  // of the agent
 };
+// The place itself, or every node of a lab of which none is named.
+Result<std::vector<AgentPlace>> places_of(const AgentPlace& place);
 // The text of a page ("/services"). Blocks for 10 s at most. Errors: Invalid and NotFound as the page says it of what
 // it was asked; Unavailable (no agent, or it cannot tell yet).
 Result<std::string> fetch_page(const AgentPlace& place, const std::string& target);

@@ -3,22 +3,10 @@
 #include <cstdio>
 
 #include "cli/output.h"
-#include "lab/lifecycle.h"
 
 namespace causeway::cli {
 
 namespace {
-
-Result<std::vector<AgentPlace>> places_of(const AgentPlace& asked) {
-  if (asked.lab.empty() || !asked.node.empty()) return std::vector{asked};
-  std::vector<AgentPlace> all;
-  for (const auto& node : TRY(lab::observe(asked.lab)).nodes) {
-    AgentPlace one = asked;
-    one.node = node.name;
-    all.push_back(std::move(one));
-  }
-  return all;
-}
 
 // Several nodes as JSON are a list; one is the object itself.
 int print(const AddressOptions& options, const std::string& page) {

@@ -2,7 +2,6 @@
 
 #include "cli/output.h"
 #include "policy/compile.h"
-#include "policy/explain.h"
 #include "policy/reach.h"
 
 namespace causeway::cli {
@@ -16,9 +15,6 @@ void say_notes(const std::vector<std::string>& notes) {
   for (const std::string& note : notes) fmt::print("note: {}\n", note);
 }
 
-namespace {
-
-// "shop/db:5432/tcp", "10.0.0.1:80", "[2001:db8::1]:80"
 Result<std::pair<std::string, std::string>> split_target(const std::string& text) {
   if (!text.empty() && text[0] == '[') {
     const auto end = text.find("]:");
@@ -33,21 +29,7 @@ Result<std::pair<std::string, std::string>> split_target(const std::string& text
   return std::pair(text.substr(0, colon), text.substr(colon + 1));
 }
 
-Result<bool> explain(const ExplainOptions& options) {
-  const auto [target, port_text] = TRY(split_target(options.to));
-  const PolicyWorld world = TRY(load_policy_world(options.source));
-  const policy::Party from = TRY(policy::find_party(world.model, options.from));
-  const policy::Party to = TRY(policy::find_party(world.model, target));
-  const policy::Port port = TRY(policy::parse_port(port_text, to));
-  std::set<cluster::PodKey> subjects;
-  for (const policy::Party* party : {&from, &to})
-    if (party->pod) subjects.insert(party->pod->key);
-  const policy::Tables tables = policy::compile(world.model, {.pods = std::move(subjects)});
-  const policy::Explanation answer = TRY(policy::explain(world.model, tables, from, to, port));
-  fmt::print("{}", answer.text);
-  say_notes(world.notes);
-  return answer.allowed;
-}
+namespace {
 
 Result<policy::Grouping> parse_grouping(const std::string& text) {
   using By = policy::Grouping::By;
@@ -86,16 +68,7 @@ Result<bool> diff(const DiffOptions& options) {
   if (options.files.empty() && options.remove.empty())
     return fail(Errc::Invalid, "no change is named: -f FILE or --delete NAMESPACE/NAME");
   const PolicyWorld before = TRY(load_policy_world(options.source));
-  PolicyWorld after = before;
-  TRY(add_manifests(options.files, after));
-  for (const std::string& name : options.remove) {
-    const auto slash = name.find('/');
-    const cluster::PolicyKey key = slash == std::string::npos
-                                       ? cluster::PolicyKey{"default", name}
-                                       : cluster::PolicyKey{name.substr(0, slash), name.substr(slash + 1)};
-    if (!after.model.policy(key)) return fail(Errc::NotFound, "--delete {}: there is no such NetworkPolicy", name);
-    after.model.remove(key);
-  }
+  const PolicyWorld after = TRY(with_change(before, options.files, options.remove));
   const auto changes =
       policy::changes(before.model, policy::compile(before.model), after.model, policy::compile(after.model));
   for (const policy::Change& change : changes) fmt::print("{}\n", to_string(change));
@@ -104,11 +77,29 @@ Result<bool> diff(const DiffOptions& options) {
   return changes.empty();
 }
 
+}  // namespace
+
+Result<PolicyWorld> with_change(const PolicyWorld& before, const std::vector<std::string>& files,
+                                const std::vector<std::string>& remove) {
+  PolicyWorld after = before;
+  TRY(add_manifests(files, after));
+  for (const std::string& name : remove) {
+    const auto slash = name.find('/');
+    const cluster::PolicyKey key = slash == std::string::npos
+                                       ? cluster::PolicyKey{"default", name}
+                                       : cluster::PolicyKey{name.substr(0, slash), name.substr(slash + 1)};
+    if (!after.model.policy(key)) return fail(Errc::NotFound, "--delete {}: there is no such NetworkPolicy", name);
+    after.model.remove(key);
+  }
+  return after;
+}
+
+namespace {
+
 int status(const Result<bool>& good) { return good ? (*good ? 0 : 1) : refuse(good.error()); }
 
 }  // namespace
 
-int policy_explain(const ExplainOptions& options) { return status(explain(options)); }
 int policy_matrix(const MatrixOptions& options) {
   const auto done = matrix(options);
   return done ? 0 : refuse(done.error());

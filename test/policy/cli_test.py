@@ -50,6 +50,38 @@ def new_policy(spec, name='new', extra=''):
             f'metadata: {{name: {name}, namespace: shop}}\nspec: {spec}\n{extra}')
 
 
+def recorded(number, source, destination, verdict='allowed', protocol='tcp'):
+    return json.dumps({'number': number, 'time': f'2026-11-22T16:20:01.{number:06}Z', 'node': 'n1', 'verdict': verdict, 'protocol': protocol,
+                       'source': source, 'destination': destination}) + '\n'
+
+
+def test_replay(folder):
+    frontend, outside = {'address': '10.1.0.1', 'pod': 'shop/frontend', 'port': 41000}, {'address': '192.0.2.5', 'port': 42000}
+    backend = {'address': '10.1.0.2', 'pod': 'shop/backend', 'port': 80}
+    flows = written(folder, 'flows.jsonl', recorded(1, frontend, backend) + recorded(2, frontend, backend) + recorded(3, frontend, backend, 'closed')
+                    + recorded(4, outside, backend, 'dropped') + recorded(5, {'address': '10.1.0.77', 'pod': 'shop/gone'}, backend))
+    deny = written(folder, 'deny.yaml', new_policy('{podSelector: {matchLabels: {app: backend}}, ingress: [{from: [{ipBlock: {cidr: 192.0.2.0/24}}]}]}',
+                                                   name='backend'))
+    text = answer(1, 'replay', '-f', deny, '--flows', flows)
+    assert 'would cut: shop/frontend -> shop/backend:80/tcp (2 times), denied by ' in text, text
+    assert 'would open: 192.0.2.5 -> shop/backend:80/tcp, denied now by ' in text, text
+    assert '4 recorded flows, 2 different connections: 1 would be cut, 1 would open' in text, text
+    assert 'note: 1 connections of Pods that are no more were not judged' in text, text
+    harmless = written(folder, 'harmless.yaml', new_policy('{podSelector: {matchLabels: {app: nobody}}}'))
+    assert '0 would be cut, 0 would open' in answer(0, 'replay', '-f', harmless, '--flows', flows)
+    assert 'note: nothing is recorded' in answer(0, 'replay', '-f', deny, '--flows', written(folder, 'none.jsonl', ''))
+    assert 'no change is named' in refused('replay', '--flows', flows)
+    assert 'it cannot be read' in refused('replay', '-f', deny, '--flows', folder + '/nothing')
+    broken = written(folder, 'broken.jsonl', recorded(1, frontend, backend) + '{"number": 2}\n')
+    assert 'broken.jsonl:2: ' in refused('replay', '-f', deny, '--flows', broken)
+    assert '--since: "soon" is no time' in refused('replay', '-f', deny, '--since', 'soon')
+    assert 'no agent answers at' in refused('replay', '-f', deny, '--run-dir', folder)
+
+
+def test_a_probe_needs_a_cluster(folder):
+    assert '--probe asks a running cluster' in refused('explain', 'shop/frontend', 'shop/backend:80', '--probe')
+
+
 def test_explain(folder):
     assert 'allowed: NetworkPolicy shop/backend ingress[0]' in answer(0, 'explain', 'shop/frontend', 'shop/backend:80')
     text = answer(1, 'explain', 'shop/frontend', 'shop/backend:9100')
