@@ -195,10 +195,7 @@ class Agent {
 
  private:
   static Result<std::string> no_flows() {
-    return fail(
-        Errc::Unavailable,
-        "this agent keeps no flows: on plane netfilter the kernel tells none (what it drops is counted: nft list "
-        "chain inet causeway policy-drop), on plane bpf the agent's log says why");
+    return fail(Errc::Unavailable, "this agent keeps no flows, as their folder could not be made: its log says why");
   }
   // Without a log the network works on.
   void keep_flows() {

@@ -9,8 +9,10 @@
 #include "kernel/conntrack/conntrack.h"
 #include "kernel/netns/netns.h"
 #include "kernel/nftables/diff.h"
+#include "kernel/nftables/listing.h"
 #include "pod/hostport/apply_nft.h"
 #include "policy/apply_nft.h"
+#include "policy/seen_nft.h"
 #include "service/take_over.h"
 
 namespace causeway::apps {
@@ -43,14 +45,16 @@ class NetfilterPlane final : public NodePlane {
         host_ports_(*nft_, *conntrack_),
         services_(std::move(services)),
         freeze_(std::move(freeze)) {
-    if (setup.options.policy)
-      policy_.emplace(policy::NftOptions{.node = setup.options.node, .ipvs = services_ && mode_ == "ipvs"},
-                      policy::NftDoors{*nft_, *conntrack_});
+    if (!setup.options.policy) return;
+    policy_.emplace(policy::NftOptions{.node = setup.options.node, .ipvs = services_ && mode_ == "ipvs"},
+                    policy::NftDoors{*nft_, *conntrack_});
+    flows_.emplace(loop_, *policy_, nftables::list_elements);
   }
 
   fabric::Applier& fabric() override { return fabric_; }
   service::Applier* service() override { return services_ ? &services_->applier() : nullptr; }
   policy::Applier* policy() override { return policy_ ? &*policy_ : nullptr; }
+  policy::FlowSource* flows() override { return flows_ ? &*flows_ : nullptr; }
   // The guard of 127.0.0.0/8 comes with the host ports, before Services switch its routing on.
   std::vector<cluster::Consumer*> consumers() override {
     std::vector<cluster::Consumer*> all{&fabric_};
@@ -178,6 +182,7 @@ class NetfilterPlane final : public NodePlane {
   pod::hostport::Applier host_ports_;
   std::unique_ptr<NetfilterServices> services_;
   std::optional<policy::NftApplier> policy_;
+  std::optional<policy::NftFlows> flows_;
   std::optional<Freeze> freeze_;  // while the plane changes
 };
 

@@ -41,6 +41,8 @@ class NftApplier final : public Applier {
   bool enforced() const { return observed_; }
   // Open flows that were ended since the start.
   uint64_t ended_flows() const { return ended_flows_; }
+  // Those since the last call, 1,000 at most.
+  std::vector<conntrack::Flow> take_cut() { return cut_.take_ended(); }
 
  private:
   Status look();

@@ -8,6 +8,7 @@
 #include "kernel/conntrack/fake.h"
 #include "kernel/nftables/diff.h"
 #include "kernel/nftables/fake.h"
+#include "policy/nft_judge.h"
 #include "policy/policy_chaos.h"
 
 using namespace causeway;
@@ -78,6 +79,8 @@ conntrack::Flow flow(uint8_t protocol, const Endpoint& from, const Endpoint& ask
 // Numbers differ from one compiler to the next, so both are asked.
 void same_judgement(const nft::NftRows& rows, const Compiler& rules, const std::map<Ip, PodKey>& own) {
   const Tables tables = rules.tables();
+  nftables::Observed held{.section = nft::kSection};
+  for (const auto& [name, elements] : rows.section().elements) held.sets[name].elements = elements;
   for (const auto& [address, pod] : own)
     for (std::string_view text : {"10.0.0.1", "10.0.0.2", "10.0.0.5", "10.0.0.8", "10.0.0.99", "192.0.2.7",
                                   "203.0.113.1", "fd00::1", "fd00::3", "fd00::99", "2001:db8::1"})
@@ -89,12 +92,17 @@ void same_judgement(const nft::NftRows& rows, const Compiler& rules, const std::
             if (other == address) continue;
             const bool is = rows.allows(direction, address, other, protocol, port);
             const bool wanted = judge(tables, pod, direction, {other, protocol, port}).allowed;
-            if (is != wanted) {
+            // The kernel's maps are of one family each, as packets are.
+            std::optional<bool> in_kernel = wanted;
+            if (other.family() == address.family())
+              in_kernel = nft::judge(held, direction, address, {other, protocol, port});
+            if (is != wanted || in_kernel != wanted) {
               CAPTURE(to_string(pod));
               CAPTURE(text);
               CAPTURE(port);
               CAPTURE(to_string(direction));
               REQUIRE(is == wanted);
+              REQUIRE(in_kernel == wanted);
             }
           }
 }

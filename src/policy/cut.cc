@@ -12,6 +12,8 @@ using conntrack::Flow;
 
 namespace {
 
+constexpr size_t kMostEnded = 1000;  // that wait to be told
+
 std::optional<Protocol> protocol_of(const Flow& flow) {
   switch (flow.protocol) {
     case IPPROTO_TCP: return Protocol::Tcp;
@@ -74,6 +76,7 @@ Result<size_t> Cut::end(conntrack::Conntrack& conntrack, nftables::Nftables& nft
     for (const Flow& flow : forbidden_flows) {
       log::debug("policies forbid {} from now on: cut", flow);
       TRY(conntrack.remove(flow));
+      if (ended_.size() < kMostEnded) ended_.push_back(flow);
       ++ended;
     }
     TRY(std::move(named), "flows that are cut");

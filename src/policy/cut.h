@@ -21,6 +21,8 @@ class Cut {
   // Whether flows are to be judged now; or within seconds.
   bool urgent() const { return suspects_.urgent(); }
   bool pending() const { return !suspects_.empty(); }
+  // What was ended since the last call, 1,000 at most.
+  std::vector<conntrack::Flow> take_ended() { return std::exchange(ended_, {}); }
   // Lists what is tracked (about 1 us for each), ends what is forbidden; returns how many. After an error all is still
   // noted.
   Result<size_t> end(conntrack::Conntrack& conntrack, nftables::Nftables& nft, const nft::NftRows& rows);
@@ -31,6 +33,7 @@ class Cut {
 
  private:
   nft::Suspects suspects_;
+  std::vector<conntrack::Flow> ended_;
   std::set<Ip> node_;
 };
 

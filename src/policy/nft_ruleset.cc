@@ -19,6 +19,8 @@ constexpr int32_t kBehindIpvs = kSrcnat + 10;
 constexpr const char* kFromPod = "policy-from-pod";
 constexpr const char* kToPod = "policy-to-pod";
 constexpr const char* kNeighbours = "policy-neighbours";
+constexpr const char* kPassed = "policy-passed";
+constexpr const char* kWithPorts = "policy-with-ports";
 
 constexpr Family kFamilies[] = {Family::V4, Family::V6};
 constexpr Direction kDirections[] = {Direction::Ingress, Direction::Egress};
@@ -33,6 +35,12 @@ Rule wipe() {
   return {
       {masked(Field::Priority, kScratch, kScratch), SetMark{.target = SetMark::Target::Priority, .to = uint32_t{0}}},
       {}};
+}
+// A first packet, for those who tell of flows. Where the set is full the packet goes on untold.
+Rule remember(Family family, const std::string& set) {
+  return {{Lookup{{Field::L4Proto}, kWithPorts},
+           Update{{saddr_of(family), Field::L4Proto, Field::ThSport, daddr_of(family), Field::ThDport}, set}},
+          {}};
 }
 Rule pod_group(Field field, const char* chain) { return {{match(field, netlink::kPodGroup), jump(chain)}, {}}; }
 
@@ -55,10 +63,19 @@ void declare(Section& section) {
                           .timeout_ms = kCutFor,
                           .has_timeout = true,
                           .size = kMaxCut});
+    for (const std::string& name : {passed_set(family), denied_set(family)})
+      set(name, {.key = {ip, Type::Protocol, Type::Port, ip, Type::Port},
+                 .dynamic = true,
+                 .timeout_ms = kToldFor,
+                 .has_timeout = true,
+                 .size = kMaxTold});
   }
   set(kOutcomes, {.key = {Type::ClassId}, .verdicts = true});
   set(kPorts, {.key = {Type::ClassId, Type::Protocol, Type::Port}, .verdicts = true});
   set(kRanges, {.key = {Type::ClassId, Type::Protocol, Type::Port}, .verdicts = true, .interval = true});
+  set(kWithPorts, {.key = {Type::Protocol}});
+  for (const uint8_t protocol : {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP})
+    section.elements[kWithPorts].emplace(Tuple().protocol(protocol), Value{});
   // Multicast listeners and neighbour discovery (RFC 2710, 3810, 4861): between a Pod and its node, outside of policy.
   set(kNeighbours, {.key = {Type::Icmp6Type}});
   for (const uint8_t type : {130, 131, 132, 133, 134, 135, 136, 137, 143})
@@ -111,6 +128,8 @@ Chain forward() {
          "of a flow that was cut"});
   chain.rules.push_back(pod_group(Field::IifGroup, kFromPod));
   chain.rules.push_back(pod_group(Field::OifGroup, kToPod));
+  chain.rules.push_back(pod_group(Field::IifGroup, kPassed));
+  chain.rules.push_back(pod_group(Field::OifGroup, kPassed));
   chain.rules.push_back(wipe());
   return chain;
 }
@@ -125,6 +144,7 @@ Chain input() {
            {{match(Field::Ip6Saddr, link_local), accept()}, {}},
            {{match(Field::Ip6Daddr, link_local), accept()}, {}},
            {{jump(kFromPod)}, {}},
+           {{jump(kPassed)}, {}},
            wipe()}};
 }
 
@@ -159,6 +179,8 @@ std::string class_map(Family family, Direction direction) {
 }
 std::string own_set(Family family) { return named("own", family); }
 std::string cut_set(Family family) { return named("cut", family); }
+std::string passed_set(Family family) { return named("passed", family); }
+std::string denied_set(Family family) { return named("denied", family); }
 std::string judge_chain(Family family, Direction direction) {
   return named(fmt::format("judge-{}", text(direction)), family);
 }
@@ -177,6 +199,10 @@ Section skeleton(bool ipvs) {
   for (const Family family : kFamilies)
     denied.rules.push_back(
         {{Lookup{{saddr_of(family), daddr_of(family)}, own_set(family)}, accept()}, "a Pod reaches itself"});
+  for (const Family family : kFamilies) {
+    denied.rules.push_back(remember(family, denied_set(family)));
+    section.chains[kPassed].rules.push_back(remember(family, passed_set(family)));
+  }
   denied.rules.push_back({{Counter{}, drop()}, "denied by policies"});
   section.chains["policy-forward"] = forward();
   section.chains["policy-input"] = input();

@@ -36,12 +36,18 @@ inline constexpr uint32_t kCameInMark = 0x10000000, kFromPodMark = 0x08000000;
 inline constexpr uint64_t kCutFor = 24ull * 3600 * 1000;  // ms; how long an idle connection is remembered
 inline constexpr uint32_t kMaxCut = 1u << 20;
 
+// How long a first packet is remembered for those who tell of flows, and how many of each family; more are not told.
+inline constexpr uint64_t kToldFor = 10'000;  // ms
+inline constexpr uint32_t kMaxTold = 4096;
+
 std::string address_map(Family family);                         // {ip} -> class
 std::string block_map(Family family);                           // {range of ips} -> class
 std::string subject_map(Family family, Direction direction);    // {own ip} -> verdict
 std::string class_map(Family family, Direction direction);      // {class . own ip} -> outcome
 std::string own_set(Family family);                             // {own ip . own ip}
 std::string cut_set(Family family);                             // {ip . protocol . port . ip . port}
+std::string passed_set(Family family);                          // {ip . protocol . port . ip . port}, of first packets
+std::string denied_set(Family family);                          // the same
 inline constexpr const char* kOutcomes = "policy-outcomes";     // {outcome} -> verdict
 inline constexpr const char* kPorts = "policy-ports";           // {outcome . protocol . port} -> verdict
 inline constexpr const char* kRanges = "policy-ranges";         // {outcome . protocol . range of ports} -> verdict

@@ -13,6 +13,7 @@
 #include "kernel/nftables/attributes.h"
 #include "kernel/nftables/decode.h"
 #include "kernel/nftables/encode.h"
+#include "kernel/nftables/listing.h"
 
 namespace causeway::nftables {
 namespace {
@@ -141,6 +142,18 @@ class KernelNftables final : public Nftables {
     return outcome;
   }
 
+  Result<Elements> elements(const std::string& name, const Set& set) {
+    ElementReader reader(set);
+    TRY(dump(
+        NFT_MSG_GETSETELEM,
+        [&](Writer& out) {
+          out.text(NFTA_SET_ELEM_LIST_TABLE, kTable);
+          out.text(NFTA_SET_ELEM_LIST_SET, name);
+        },
+        [&] { reader.clear(); }, [&](const nlmsghdr* message) { reader.read(message); }));
+    return reader.take();
+  }
+
  private:
   // What an error is of: the element, where the kernel tells which, else the change.
   static std::string object(const Transaction& transaction, const Batch& batch, uint32_t sequence, uint32_t offset) {
@@ -166,18 +179,6 @@ class KernelNftables final : public Nftables {
     else
       single.elements.emplace(Tuple::from_bytes(key), Value{});
     return to_string(Change(std::move(single)));
-  }
-
-  Result<Elements> elements(const std::string& name, const Set& set) {
-    ElementReader reader(set);
-    TRY(dump(
-        NFT_MSG_GETSETELEM,
-        [&](Writer& out) {
-          out.text(NFTA_SET_ELEM_LIST_TABLE, kTable);
-          out.text(NFTA_SET_ELEM_LIST_SET, name);
-        },
-        [&] { reader.clear(); }, [&](const nlmsghdr* message) { reader.read(message); }));
-    return reader.take();
   }
 
   // `forget` begins each attempt: a dump that saw a change meanwhile is repeated.
@@ -213,6 +214,10 @@ Result<std::unique_ptr<Nftables>> open_nftables() {
   auto door = std::make_unique<KernelNftables>(TRY(netlink::Socket::open(NETLINK_NETFILTER)));
   TRY(door->remember_generation());
   return door;
+}
+
+Result<Elements> list_elements(const std::string& name, const Set& set) {
+  return KernelNftables(TRY(netlink::Socket::open(NETLINK_NETFILTER))).elements(name, set);
 }
 
 Result<std::unique_ptr<Nftables>> open_nftables_in(int netns_fd) {
