@@ -10,7 +10,6 @@ deleted, and nothing may be left. Ends with "N differences / N leaked" (0/0 is w
 """
 import argparse
 import base64
-import ctypes
 import json
 import os
 import pathlib
@@ -25,38 +24,13 @@ import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / 'test/soak/shared'))
+import runtime  # noqa: E402
+from runtime import make_namespace, remove_namespace  # noqa: E402
+
 CAUSEWAY = os.environ.get('CAUSEWAY', str(ROOT / 'build/release/apps/causeway'))
 PLUGIN = str(pathlib.Path(CAUSEWAY).parent / 'causeway-cni')
-CONFIG = {'cniVersion': '1.1.0', 'name': 'causeway', 'type': 'causeway-cni'}
 CIDRS = ['10.244.16.0/20', 'fd00:10:244:1::/64']
-NETNS = pathlib.Path('/run/netns')
-CLONE_NEWNET, MS_BIND, MNT_DETACH = 0x40000000, 4096, 2
-LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def checked(result):
-    if result < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-
-
-def make_namespace(name):
-    """A network namespace under its path, without a process in it; the calling thread stays where it is."""
-    path, home = NETNS / name, os.open('/proc/thread-self/ns/net', os.O_RDONLY)
-    path.touch()
-    try:
-        checked(LIBC.unshare(CLONE_NEWNET))
-        checked(LIBC.mount(b'/proc/thread-self/ns/net', str(path).encode(), b'none', MS_BIND, None))
-    finally:
-        checked(LIBC.setns(home, CLONE_NEWNET))
-        os.close(home)
-    return str(path)
-
-
-def remove_namespace(name):
-    path = NETNS / name
-    if path.exists():
-        LIBC.umount2(str(path).encode(), MNT_DETACH)
-        path.unlink(missing_ok=True)
 
 
 class Api:
@@ -171,16 +145,8 @@ def tail(path, lines=15):
     return '\n'.join(pathlib.Path(path).read_text(errors='replace').splitlines()[-lines:])
 
 
-def cni(command, container='', netns='', args='', more=None):
-    """The plugin as a runtime executes it: (exit status, its answer)."""
-    env = {'PATH': os.environ['PATH'], 'CNI_COMMAND': command, 'CNI_CONTAINERID': container, 'CNI_IFNAME': 'eth0', 'CNI_PATH': '/opt/cni/bin'}
-    if netns:
-        env['CNI_NETNS'] = netns
-    if args:
-        env['CNI_ARGS'] = args
-    done = subprocess.run([PLUGIN], input=json.dumps({**CONFIG, **(more or {})}), env=env, text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=90)
-    return done.returncode, json.loads(done.stdout) if done.stdout.strip() else {}
+def cni(command, *arguments, **more):
+    return runtime.cni(PLUGIN, command, *arguments, **more)
 
 
 class Container:
@@ -191,7 +157,7 @@ class Container:
     def args(self):
         if not self.pod:
             return ''
-        return f'IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={self.name};K8S_POD_UID={self.uid};K8S_POD_INFRA_CONTAINER_ID={self.name}'
+        return runtime.pod_args('default', self.name, self.uid)
 
 
 class Gate:
@@ -288,7 +254,7 @@ class Soak:
         one = Container(f'c{number:06d}', dice.random() < 0.4)
         if one.pod:
             one.uid = self.api.make_pod(one.name)
-        one.netns = make_namespace(one.name)
+        one.netns, _ = make_namespace(one.name)
         good = self.add(one)
         self.counted('ADD')
         if not good and dice.random() < 0.5:  # some runtimes ask again, the others give the sandbox up
