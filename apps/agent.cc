@@ -31,6 +31,7 @@
 #include "pod/announcer.h"
 #include "pod/listener.h"
 #include "pod/server.h"
+#include "policy/reporter.h"
 #include "service/reporter.h"
 
 namespace causeway::apps {
@@ -139,6 +140,8 @@ class Agent {
       feed_.add(consumer == services && face_ ? face_->consumer() : *consumer);
     keep_flows();
     if (services) reporter_.emplace(api_, events_, model_, services->desired());
+    if (policy::Applier* policies = ground_.plane->policy())
+      policy_reporter_.emplace(api_, events_, model_, policies->desired());
     feed_.add(snapshot_);
     const AgentParts parts{model_, feed_, watches_, ground_.plane->fabric(), options_.plane, cni_};
     for (observe::Endpoint* endpoint : {&public_, &private_}) {
@@ -149,7 +152,7 @@ class Agent {
         endpoint->add(observe::Check{"proxy-servers", [this] { return face_->trouble(); }});
       }
       if (services) describe_services(*endpoint, *services, model_, options_.plane);
-      if (policy::Applier* policies = ground_.plane->policy()) describe_policies(*endpoint, *policies, options_.node);
+      if (policy::Applier* policies = ground_.plane->policy()) describe_policies(*endpoint, *policies, model_);
       if (flows_)
         flows_->describe(*endpoint);
       else if (ground_.plane->policy())
@@ -184,6 +187,7 @@ class Agent {
     scope_.spawn("audit", audit());
     scope_.spawn("trim", trim());
     if (reporter_) scope_.spawn("report Services", reporter_->run());
+    if (policy_reporter_) scope_.spawn("report policies", policy_reporter_->run());
     ground_.plane->start(scope_, feed_);
     if (flows_) scope_.spawn("flow log", flows_->run());
     if (const service::Applier* services = ground_.plane->service()) {
@@ -427,6 +431,7 @@ class Agent {
   pod::Announcer announcer_;
   std::optional<FlowRing> flows_;
   std::optional<service::Reporter> reporter_;
+  std::optional<policy::Reporter> policy_reporter_;
   std::unique_ptr<pod::Listener> listener_;
   observe::Endpoint public_, private_;
   std::unique_ptr<http::Server> public_server_, private_server_;

@@ -51,7 +51,7 @@ CLI::App* add_agent_command(CLI::App& program, AgentOptions& options) {
       ->default_str("30000-32767");
   add_service_flags(*app, options);
   app->add_flag("--network-policy,!--no-network-policy", options.policy,
-                "enforce NetworkPolicies; off where something else does (default: yes)");
+                "enforce NetworkPolicies and ClusterNetworkPolicies; off where something else does (default: yes)");
   app->add_option("--uplink", options.uplink,
                   "device to the other nodes (default: the one that has the Node's address)");
   app->add_option("--vxlan-port", options.vxlan_port, "UDP port, the same on all nodes")->capture_default_str();

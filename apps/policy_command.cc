@@ -59,8 +59,10 @@ void add_policy_command(CLI::App& program, std::function<int()>& chosen) {
   app->add_option("-f,--filename", diff->files, "manifests that would be applied; may be repeated")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  app->add_option("--delete", diff->remove,
-                  "[NAMESPACE/]NAME of a NetworkPolicy that would be deleted; may be repeated")
+  app->add_option(
+         "--delete", diff->remove,
+         "[NAMESPACE/]NAME of a NetworkPolicy, or NAME of a ClusterNetworkPolicy, that would be deleted; may be\n"
+         "repeated")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 

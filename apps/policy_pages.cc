@@ -10,10 +10,11 @@ namespace {
 using observe::Metric;
 using observe::MetricKind;
 
-std::string page(policy::Applier& applier) {
+std::string page(policy::Applier& applier, const cluster::Model& model) {
   const policy::Desired& desired = applier.desired();
-  if (!desired.complete()) return "waiting for the API server's NetworkPolicies, Namespaces and Pods\n";
+  if (!desired.complete()) return "waiting for the API server's policies, Namespaces and Pods\n";
   std::string out = render(desired.rules.tables());
+  for (const auto& [key, tie] : cluster::priority_ties(model.policies())) out += fmt::format("note {}: {}\n", key, tie);
   for (const auto& [key, why] : desired.unknown()) out += fmt::format("unknown {}: {}\n", key, why);
   auto lines = applier.differences();
   if (!lines) return out + fmt::format("kernel: {}\n", lines.error().message());
@@ -98,12 +99,12 @@ Result<std::string> held_page(policy::Applier& applier, const std::string& node,
 
 }  // namespace
 
-void describe_policies(observe::Endpoint& endpoint, policy::Applier& applier, const std::string& node) {
-  endpoint.add_page("/policy/held", [&applier, node](const observe::Endpoint::Query& query) {
-    return held_page(applier, node, query);
+void describe_policies(observe::Endpoint& endpoint, policy::Applier& applier, const cluster::Model& model) {
+  endpoint.add_page("/policy/held", [&applier, &model](const observe::Endpoint::Query& query) {
+    return held_page(applier, model.facts().name, query);
   });
   endpoint.add([&applier] { return metrics(applier); });
-  endpoint.add_page("/policy", [&applier] { return page(applier); });
+  endpoint.add_page("/policy", [&applier, &model] { return page(applier, model); });
 }
 
 }  // namespace causeway::apps

@@ -6,7 +6,7 @@
 
 namespace causeway::apps {
 
-// Borrows the applier.
-void describe_policies(observe::Endpoint& endpoint, policy::Applier& applier, const std::string& node);
+// Borrows both.
+void describe_policies(observe::Endpoint& endpoint, policy::Applier& applier, const cluster::Model& model);
 
 }  // namespace causeway::apps

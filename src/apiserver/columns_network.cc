@@ -1,4 +1,4 @@
-// The columns of Service, EndpointSlice, Endpoints, ServiceCIDR, IPAddress, NetworkPolicy and
+// The columns of Service, EndpointSlice, Endpoints, ServiceCIDR, IPAddress, NetworkPolicy, ClusterNetworkPolicy and
 // NetworkAttachmentDefinition.
 #include <boost/json.hpp>
 
@@ -49,6 +49,12 @@ constexpr Column kIpAddressColumns[] = {
 constexpr Column kPolicyColumns[] = {
     kName,
     {"Pod-Selector", "Label selector of the pods that the policy isolates."},
+    kAge,
+};
+constexpr Column kClusterPolicyColumns[] = {
+    kName,
+    {"Tier", "Admin is judged before NetworkPolicies, Baseline after them."},
+    {"Priority", "Within the tier; the lesser is judged first."},
     kAge,
 };
 
@@ -186,6 +192,11 @@ json::array policy_cells(const json::object& policy, WallTime now) {
   return {name_of(policy), format_selector(object_at(policy, "spec.podSelector")), age_of(policy, now)};
 }
 
+json::array cluster_policy_cells(const json::object& policy, WallTime now) {
+  return {name_of(policy), text_at(policy, "spec.tier"), std::to_string(int_at(policy, "spec.priority")),
+          age_of(policy, now)};
+}
+
 json::array definition_cells(const json::object& definition, WallTime now) {
   return {name_of(definition), age_of(definition, now)};
 }
@@ -199,6 +210,7 @@ TableView service_cidr_table() { return {kServiceCidrColumns, service_cidr_cells
 TableView address_reservation_table() { return {kReservationColumns, reservation_cells}; }
 TableView ip_address_table() { return {kIpAddressColumns, ip_address_cells}; }
 TableView network_policy_table() { return {kPolicyColumns, policy_cells}; }
+TableView cluster_network_policy_table() { return {kClusterPolicyColumns, cluster_policy_cells}; }
 TableView attachment_definition_table() { return {kDefinitionColumns, definition_cells}; }
 
 }  // namespace causeway::apiserver

@@ -5,6 +5,7 @@
 
 #include "apiserver/event_view.h"
 #include "kube/api/causeway.h"
+#include "kube/api/cluster_policy.h"
 #include "kube/api/types.h"
 
 namespace causeway::apiserver {
@@ -106,6 +107,12 @@ const std::vector<Kind>& kinds() {
        .short_names = {"netpol"},
        .has_generation = true,
        .table = network_policy_table()},
+      {.info = kube::ClusterNetworkPolicy::kKind,
+       .singular = "clusternetworkpolicy",
+       .short_names = {"cnp"},
+       .has_status = true,
+       .has_generation = true,
+       .table = cluster_network_policy_table()},
       {.info = kAttachmentDefinition,
        .singular = "network-attachment-definition",
        .short_names = {"net-attach-def"},

@@ -226,7 +226,9 @@ TEST_CASE("discovery answers in the form and version that was asked for") {
   for (const auto& group : f.tree("/apis")["groups"].as_array())
     groups += fmt::format("{} ", std::string_view(group.at("name").as_string()));
   CHECK(groups ==
-        "apps coordination.k8s.io discovery.k8s.io networking.k8s.io causeway.io k8s.cni.cncf.io events.k8s.io ");
+        "apps coordination.k8s.io discovery.k8s.io networking.k8s.io causeway.io policy.networking.k8s.io "
+        "k8s.cni.cncf.io "
+        "events.k8s.io ");
   CHECK(f.tree("/apis/apps/v1")["resources"].as_array().size() == 12);
 }
 

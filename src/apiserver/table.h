@@ -53,6 +53,7 @@ TableView service_cidr_table();
 TableView address_reservation_table();
 TableView ip_address_table();
 TableView network_policy_table();
+TableView cluster_network_policy_table();
 TableView attachment_definition_table();
 TableView node_table();
 TableView event_table();

@@ -17,7 +17,7 @@ struct World {
   lab::Plan plan;
   std::vector<kube::Node> nodes;
   std::vector<kube::Pod> pods;         // Ready, with a network of their own
-  std::vector<const kube::Pod*> free;  // of these, those that no NetworkPolicy selects
+  std::vector<const kube::Pod*> free;  // of these, those that no policy selects
   std::vector<kube::Service> services;
 };
 

@@ -7,7 +7,8 @@
 #include "cli/ask.h"
 #include "cli/demo.h"
 #include "cli/tally.h"
-#include "kube/api/selector.h"
+#include "cluster/model/project.h"
+#include "kube/api/cluster_policy.h"
 
 namespace causeway::cli {
 namespace {
@@ -293,13 +294,18 @@ Task<Result<World>> observe_world(kube::Client& api, lab::LabState state) {
     if (kube::is_ready(pod) && !pod.spec.host_network && !pod.metadata.deletion_timestamp)
       world.pods.push_back(std::move(pod));
   world.services = CO_TRY(co_await api.list<kube::Service>()).items;
-  const auto policies = CO_TRY(co_await api.list<kube::NetworkPolicy>());
-  std::vector<std::pair<std::string, kube::Selector>> selected;
-  for (const auto& policy : policies.items)
-    selected.emplace_back(policy.metadata.ns, CO_TRY(kube::Selector::from(policy.spec.pod_selector)));
+  std::vector<cluster::PodPeer> selected;
+  for (const auto& policy : CO_TRY(co_await api.list<kube::NetworkPolicy>()).items)
+    selected.push_back(cluster::project(policy).subject);
+  for (const auto& policy : CO_TRY(co_await api.list<kube::ClusterNetworkPolicy>()).items)
+    selected.push_back(cluster::project(policy).subject);
+  std::map<std::string, cluster::Labels> namespaces;
+  for (const auto& ns : CO_TRY(co_await api.list<kube::Namespace>()).items)
+    namespaces[ns.metadata.name] = cluster::project(ns).labels;
   for (const auto& pod : world.pods)
-    if (std::ranges::none_of(selected, [&](const auto& entry) {
-          return entry.first == pod.metadata.ns && entry.second.matches(pod.metadata.labels);
+    if (std::ranges::none_of(selected, [&](const cluster::PodPeer& subject) {
+          return subject.covers(pod.metadata.ns, namespaces[pod.metadata.ns]) &&
+                 subject.pods.matches(pod.metadata.labels);
         }))
       world.free.push_back(&pod);
   co_return world;

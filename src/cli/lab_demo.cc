@@ -102,7 +102,7 @@ Result<int> demo(const DemoOptions& options, Steps& steps) {
   fmt::print("\n");
   const auto world = TRY(run_until_done(*api.loop, observe_world(*api.client, TRY(lab::observe(options.spec.name)))));
   fmt::print(
-      "{} Pods with a network of their own on {} nodes; {} of them are selected by a NetworkPolicy and asked only what "
+      "{} Pods with a network of their own on {} nodes; {} of them are selected by a policy and asked only what "
       "it allows:\n",
       world.pods.size(), world.nodes.size(), world.pods.size() - world.free.size());
   const auto report = [&](const Check& check) {

@@ -64,6 +64,26 @@ Status matrix(const MatrixOptions& options) {
   return ok();
 }
 
+// "NAMESPACE/NAME"; "NAME": of namespace default, or a ClusterNetworkPolicy.
+Result<cluster::PolicyKey> named_policy(const cluster::Model& model, const std::string& name) {
+  const auto slash = name.find('/');
+  if (slash != std::string::npos) {
+    const cluster::PolicyKey key{name.substr(0, slash), name.substr(slash + 1)};
+    if (!model.policy(key)) return fail(Errc::NotFound, "there is no such NetworkPolicy");
+    return key;
+  }
+  const cluster::PolicyKey in_default{"default", name}, of_cluster{{}, name};
+  const bool first = model.policy(in_default), second = model.policy(of_cluster);
+  if (first && second)
+    return fail(Errc::Invalid,
+                "a NetworkPolicy of namespace default and a ClusterNetworkPolicy have that name; default/{} "
+                "is the first",
+                name);
+  if (!first && !second)
+    return fail(Errc::NotFound, "there is no such ClusterNetworkPolicy, nor a NetworkPolicy in namespace default");
+  return first ? in_default : of_cluster;
+}
+
 Result<bool> diff(const DiffOptions& options) {
   if (options.files.empty() && options.remove.empty())
     return fail(Errc::Invalid, "no change is named: -f FILE or --delete NAMESPACE/NAME");
@@ -83,14 +103,7 @@ Result<PolicyWorld> with_change(const PolicyWorld& before, const std::vector<std
                                 const std::vector<std::string>& remove) {
   PolicyWorld after = before;
   TRY(add_manifests(files, after));
-  for (const std::string& name : remove) {
-    const auto slash = name.find('/');
-    const cluster::PolicyKey key = slash == std::string::npos
-                                       ? cluster::PolicyKey{"default", name}
-                                       : cluster::PolicyKey{name.substr(0, slash), name.substr(slash + 1)};
-    if (!after.model.policy(key)) return fail(Errc::NotFound, "--delete {}: there is no such NetworkPolicy", name);
-    after.model.remove(key);
-  }
+  for (const std::string& name : remove) after.model.remove(TRY(named_policy(after.model, name), "--delete {}", name));
   return after;
 }
 

@@ -5,6 +5,7 @@
 
 #include "cli/api.h"
 #include "cluster/model/project.h"
+#include "kube/api/cluster_policy.h"
 #include "kube/api/schema.h"
 #include "kube/api/validation.h"
 
@@ -78,6 +79,9 @@ Task<Status> list_all(kube::Client& api, cluster::Model& model) {
   CO_TRY(co_await list_into<kube::Namespace>(api, model));
   CO_TRY(co_await list_into<kube::Pod>(api, model));
   CO_TRY(co_await list_into<kube::NetworkPolicy>(api, model));
+  // A custom resource on Kubernetes: a cluster without it has none.
+  if (auto listed = co_await list_into<kube::ClusterNetworkPolicy>(api, model); !listed)
+    if (listed.error().code() != Errc::NotFound) co_return fail(std::move(listed.error()));
   CO_TRY(co_await list_into<kube::Node>(api, model));
   CO_TRY(co_await list_into<kube::Service>(api, model));
   co_return ok();
@@ -95,6 +99,9 @@ Status add_manifests(const std::vector<Manifest>& manifests, PolicyWorld& world)
       return fail(Errc::Invalid, "{}: {} {}/{} is there twice", manifest.source, manifest.kind, ns, manifest.name);
     if (is<kube::NetworkPolicy>(manifest)) {
       world.model.put(cluster::project(TRY(admitted<kube::NetworkPolicy>(manifest))));
+    } else if (is<kube::ClusterNetworkPolicy>(manifest)) {
+      world.model.put(cluster::project(TRY(admitted<kube::ClusterNetworkPolicy>(manifest))));
+      continue;
     } else if (is<kube::Namespace>(manifest)) {
       put_namespace(world.model,
                     cluster::project(TRY(kube::decode<kube::Namespace>(manifest.json), "{}", manifest.source)));
@@ -151,7 +158,9 @@ Result<PolicyWorld> load_policy_world(const PolicySource& source) {
     TRY(run_until_done(*api.loop, list_all(*api.client, world.model)));
   }
   for (const auto& [key, policy] : world.model.policies())
-    if (!policy->problem.empty()) world.notes.push_back(fmt::format("NetworkPolicy {}: {}", key, policy->problem));
+    if (!policy->problem.empty()) world.notes.push_back(fmt::format("{} {}: {}", kind_of(key), key, policy->problem));
+  for (const auto& [key, tie] : cluster::priority_ties(world.model.policies()))
+    world.notes.push_back(fmt::format("{} {}: {}", kind_of(key), key, tie));
   return world;
 }
 

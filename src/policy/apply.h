@@ -27,7 +27,7 @@ class Applier : public cluster::Consumer {
 // An ADD waits until the API server has told all, and fails with this reason if that takes too long.
 inline Status may_acknowledge(const Desired& desired) {
   if (!desired.waits()) return ok();
-  return fail(Errc::Unavailable, "the API server has not told the NetworkPolicies, Namespaces and Pods yet");
+  return fail(Errc::Unavailable, "the API server has not told the policies, Namespaces and Pods yet");
 }
 
 // An ADD is answered when its Pod is judged, and fails where that cannot be.

@@ -24,7 +24,8 @@ struct Node {
     return *this;
   }
   Node& sync() {
-    for (Source source : {Source::Policies, Source::Namespaces, Source::Pods, Source::Attachments})
+    for (Source source :
+         {Source::Policies, Source::ClusterPolicies, Source::Namespaces, Source::Pods, Source::Attachments})
       world.model.set_synced(source);
     return *this;
   }
@@ -59,6 +60,8 @@ TEST_CASE("nothing is compiled before the API server told everything and the jou
   CHECK(!node.desired.complete());
   node.world.policy("x/deny", kDeny);
   node.world.model.set_synced(Source::Policies);
+  CHECK(node.changes() == "");  // an Admin policy might still come
+  node.world.model.set_synced(Source::ClusterPolicies);
   CHECK(node.changes() == "10.0.0.1 x/a dev 11 set/open\n");
   CHECK(node.desired.complete());
 }

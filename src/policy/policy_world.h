@@ -38,13 +38,23 @@ struct World {
     model.put(std::move(pod));
     return *this;
   }
+  // "x/web": a NetworkPolicy; "web": a ClusterNetworkPolicy.
   World& policy(std::string_view name, std::string_view spec) {
-    const auto slash = name.find('/');
-    auto decoded = kube::decode<kube::NetworkPolicy>(fmt::format(
-        R"({{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","metadata":{{"namespace":"{}","name":"{}"}},"spec":{}}})",
-        name.substr(0, slash), name.substr(slash + 1), spec));
-    model.put(cluster::project(decoded.value()));
+    model.put(read_policy(name, spec));
     return *this;
+  }
+  static PolicyKey policy_key(std::string_view name) {
+    if (name.find('/') == name.npos) return {{}, name};
+    const PodKey pod = key(name);
+    return {pod.ns, pod.name};
+  }
+  static cluster::Policy read_policy(std::string_view name, std::string_view spec) {
+    const PolicyKey key = policy_key(name);
+    const std::string meta =
+        fmt::format(R"({{"namespace":"{}","name":"{}"}},"spec":{})", key.ns.view(), key.name.view(), spec);
+    if (key.ns.empty())
+      return cluster::project(kube::decode<kube::ClusterNetworkPolicy>(R"({"metadata":)" + meta + "}").value());
+    return cluster::project(kube::decode<kube::NetworkPolicy>(R"({"metadata":)" + meta + "}").value());
   }
   static PodKey key(std::string_view name) {
     const auto slash = name.find('/');

@@ -27,8 +27,7 @@ Verdict at(const Tables& tables, SetId set, ClassId peer, PortAtom port) {
 }  // namespace
 
 std::string to_string(const Rule& rule) {
-  return fmt::format("{} {} {}[{}]{}", rule.tier == Tier::Namespaced ? "NetworkPolicy" : "ClusterNetworkPolicy",
-                     rule.policy, rule.direction, rule.index,
+  return fmt::format("{} {} {}[{}]{}", kind_of(rule.policy), rule.policy, rule.direction, rule.index,
                      rule.name.empty() ? "" : fmt::format(" \"{}\"", rule.name.view()));
 }
 

@@ -69,18 +69,18 @@ TEST_CASE("of many nodes a few report an object, the first at once") {
   }
   size_t reporters = 0, first = 0;
   for (const auto& [name, node] : nodes) {
-    const size_t before = reporters_before(name, nodes, "service shop/web");
-    reporters += before < Reporter::kReporters;
+    const size_t before = cluster::reporters_before(name, nodes, "service shop/web");
+    reporters += before < cluster::Told::kReporters;
     first += before == 0;
   }
-  CHECK(reporters == Reporter::kReporters);
+  CHECK(reporters == cluster::Told::kReporters);
   CHECK(first == 1);
 }
 
 TEST_CASE("a refusal that ends before it was told is not told") {
   World w;
   for (int i = 0; i < 50; ++i) w.model.put(cluster::Node{.name = "n" + std::to_string(i)});
-  const size_t before = reporters_before("n1", w.model.nodes(), "service shop/web");
+  const size_t before = cluster::reporters_before("n1", w.model.nodes(), "service shop/web");
   w.refuse("bad");
   w.loop.advance(6s);
   CHECK(w.server.waits() == (before == 0));

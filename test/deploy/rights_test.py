@@ -181,6 +181,38 @@ def test_the_agent_reads_definitions_of_networks_and_tells_the_pods_of_its_own_n
     refused('GET', path)
 
 
+# As network-policy-api's, with nothing of its schema.
+POLICIES = {'apiVersion': 'apiextensions.k8s.io/v1', 'kind': 'CustomResourceDefinition',
+            'metadata': {'name': 'clusternetworkpolicies.policy.networking.k8s.io',
+                         'annotations': {'api-approved.kubernetes.io': 'https://github.com/kubernetes-sigs/network-policy-api/pull/347'}}, 'spec': {
+                'group': 'policy.networking.k8s.io', 'scope': 'Cluster', 'names': {
+                    'plural': 'clusternetworkpolicies', 'singular': 'clusternetworkpolicy', 'kind': 'ClusterNetworkPolicy', 'shortNames': ['cnp']},
+                'versions': [{'name': 'v1alpha2', 'served': True, 'storage': True, 'schema': {'openAPIV3Schema': {
+                    'type': 'object', 'x-kubernetes-preserve-unknown-fields': True}}}]}}
+
+
+def test_the_agent_enforces_cluster_policies_from_when_their_kind_is_installed_until_it_goes():
+    fresh()
+    become('causeway-agent')
+    path, crds = '/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
+    with agent() as program:
+        wait_ready()
+        program.says('the API server has no ClusterNetworkPolicies')
+        assert not [k for k in api.summary(AGENT) if 'clusternetworkpolicies' in k], api.summary(AGENT)
+        api.ask('POST', crds, POLICIES)
+        program.says('the API server has ClusterNetworkPolicies: they are watched and enforced', 60)
+        until('the kind served', 20, lambda: api.ask('POST', path, {
+            'apiVersion': 'policy.networking.k8s.io/v1alpha2', 'kind': 'ClusterNetworkPolicy', 'metadata': {'name': 'later'}, 'spec': {
+                'tier': 'Admin', 'priority': 1, 'subject': {'namespaces': {}}, 'ingress': [{'action': 'Accept', 'from': [{'fromLater': {}}]}]}}))
+        until('the policy', 20, lambda: 'later' in page('/policy')[1] and 'no field is set that is known here' in page('/policy')[1], program.text)
+        until('an Event', 20, lambda: any(e[1] == 'NotFullyEnforced' for e in api.events('later')), program.text)
+        api.ask('DELETE', f'{crds}/{POLICIES["metadata"]["name"]}')
+        program.says('the API server has no ClusterNetworkPolicies any more', 90)
+        assert 'later' not in page('/policy')[1]
+        assert 'forbidden' not in program.text(), program.text()
+        wait_ready()
+
+
 def test_the_agent_may_not_do_more():
     become('causeway-agent')
     condition = {'status': {'conditions': [{'type': 'NetworkUnavailable', 'status': 'True', 'reason': 'x', 'message': 'x'}]}}

@@ -373,6 +373,32 @@ def case_services_are_exposed_typed_and_given_addresses(k, _):
     contains(columns(k("describe", "service", "front")), "Type: ClusterIP", f"IP: {front['clusterIP']}")
 
 
+def case_clusternetworkpolicies_are_applied_shown_and_explained(k, _):
+    name = f"guard-{k.namespace}"  # of the whole cluster, and both kubectls run
+    policy = {"apiVersion": "policy.networking.k8s.io/v1alpha2", "kind": "ClusterNetworkPolicy", "metadata": {"name": name},
+              "spec": {"tier": "Admin", "priority": 7, "subject": {"namespaces": {}}, "ingress": [
+                  {"name": "metrics", "action": "Deny", "from": [{"namespaces": {"matchLabels": {"team": "x"}}}],
+                   "protocols": [{"tcp": {"destinationPort": {"number": 9100}}}]}]}}
+    full = f"clusternetworkpolicy.policy.networking.k8s.io/{name}"
+    equal(k("apply", "-f", "-", stdin=json.dumps(policy)), f"{full} created\n")
+    equal(k("apply", "-f", "-", stdin=json.dumps(policy)), f"{full} unchanged\n")
+    policy["spec"]["priority"] = 8
+    equal(k("apply", "-f", "-", stdin=json.dumps(policy)), f"{full} configured\n")
+    contains(columns(k("get", "cnp", name)), f"NAME TIER PRIORITY AGE\n{name} Admin 8 AGE")
+    contains(k("api-resources", "--api-group=policy.networking.k8s.io"), "clusternetworkpolicies", "cnp", "false")
+    contains(k("describe", "cnp", name), "Tier:", "9100", "metrics")
+    contains(k("explain", "clusternetworkpolicy.spec.egress.to"), "KIND:       ClusterNetworkPolicy", "domainNames\t<[]string>")
+    k("patch", "cnp", name, "--subresource=status", "--type=merge", "-p", json.dumps({"status": {"conditions": [
+        {"type": "Seen", "status": "True", "reason": "Yes", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}}))
+    equal(k("wait", "--for=condition=Seen", f"cnp/{name}", "--timeout=5s"), f"{full} condition met\n")
+    contains(k("get", "cnp", name, "-o", "jsonpath={.metadata.generation} {.spec.priority}"), "2 8")
+    policy["spec"]["priority"] = 1001
+    contains(k.refused("apply", "-f", "-", stdin=json.dumps(policy)), "spec.priority: Invalid value: 1001")
+    policy["spec"]["priority"], policy["spec"]["ingress"][0]["from"] = 8, [{}]
+    contains(k.refused("apply", "-f", "-", stdin=json.dumps(policy)), "spec.ingress[0].from[0]", "exactly 1 of namespaces, pods")
+    k("delete", "cnp", name)
+
+
 def case_endpoints_and_slices_take_only_addresses_that_can_be_reached(k, _):
     endpoints = {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "db"},
                  "subsets": [{"addresses": [{"ip": "10.9.0.1"}, {"ip": "10.9.0.2"}], "ports": [{"port": 5432}]}]}

@@ -120,6 +120,49 @@ def test_diff(folder):
     assert 'there is no such NetworkPolicy' in refused('diff', '--delete', 'shop/nope')
 
 
+# Nobody but monitoring reaches a database, whatever NetworkPolicies say; where they say nothing, strangers do not.
+CLUSTER_POLICIES = """apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: databases}
+spec:
+  tier: Admin
+  priority: 10
+  subject: {pods: {podSelector: {matchLabels: {app: db}}}}
+  ingress:
+  - {name: watched, action: Accept, from: [{namespaces: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]}
+  - {name: nobody, action: Deny, from: [{namespaces: {}}]}
+"""
+
+
+def test_policies_of_the_whole_cluster(folder):
+    cluster = (SHOP, written(folder, 'cluster.yaml', CLUSTER_POLICIES))
+    text = answer(1, 'explain', 'shop/backend', 'shop/db:5432', manifests=cluster)
+    assert 'DENIED: ClusterNetworkPolicy databases ingress[1] "nobody"' in text, text
+    text = answer(0, 'explain', 'monitoring/prometheus', 'shop/db:5432', manifests=cluster)
+    assert 'allowed: ClusterNetworkPolicy databases ingress[0] "watched"' in text, text
+    opens = answer(1, 'diff', '-f', cluster[1])
+    assert 'opens  monitoring/prometheus -> shop/db' in opens and 'closes shop/backend -> shop/db: 5432/tcp' in opens, opens
+    assert 'opens  shop/backend -> shop/db: 5432/tcp' in answer(1, 'diff', '--delete', 'databases', manifests=cluster)
+    assert '-' in answer(0, 'matrix', '-n', 'shop', '--port', '5432', manifests=cluster).splitlines()[1].split()[2]
+    rules = written(folder, 'rules.yaml', 'expectations: [{from: shop/backend, to: shop/db, port: 5432, verdict: deny}]\n')
+    assert '1 passed, 0 failed' in answer(0, 'test', '-f', rules, manifests=cluster)
+    # What is not done is said, and what the API leaves open.
+    twin = written(folder, 'twin.yaml', CLUSTER_POLICIES.replace('name: databases', 'name: twin'))
+    assert 'note: ClusterNetworkPolicy twin: tier Admin and priority 10 are also those of databases' in answer(
+        0, 'matrix', manifests=(*cluster, twin))
+    names = written(folder, 'names.yaml', CLUSTER_POLICIES.replace('ingress:', 'egress:').replace('from:', 'to:').replace(
+        'namespaces: {}', 'domainNames: [example.com]'))
+    text = answer(0, 'matrix', manifests=(SHOP, names))
+    assert 'peers by domain names are not supported; the rule denies everything' in text, text
+
+    def bad(old, new):
+        return refused('matrix', manifests=[SHOP, written(folder, 'bad.yaml', CLUSTER_POLICIES.replace(old, new))])
+    assert 'spec.priority: Invalid value: 1001: should be less than or equal to 1000' in bad('priority: 10', 'priority: 1001')
+    assert 'should have exactly 1 of namespaces, pods' in bad('{namespaces: {}}', '{namespaces: {}, pods: {podSelector: {}}}')
+    assert 'unknown field "spec.ingress[1].form"' in bad('action: Deny, from:', 'action: Deny, form:')
+    assert 'nor a NetworkPolicy in namespace default' in refused('diff', '--delete', 'nothing')
+
+
 def test_expectations(folder):
     report = os.path.join(folder, 'report.xml')
     assert '6 passed, 0 failed' in answer(0, 'test', '-f', EXPECTATIONS, '--junit', report)

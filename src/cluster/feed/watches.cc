@@ -186,12 +186,11 @@ kube::Follower<kube::NetworkPolicy>::Handlers policies(Feed& feed) {
           .on_list =
               [&feed](const std::set<kube::Ref>& all) {
                 Model& model = feed.model();
-                remove_others(
-                    model.policies(), all,
-                    [](const PolicyKey& key) {
-                      return kube::Ref{.ns = std::string(key.ns), .name = std::string(key.name)};
-                    },
-                    [&](const auto& key) { model.remove(key); });
+                std::vector<PolicyKey> gone;
+                for (const auto& [key, policy] : model.policies())  // ns "": of another kind
+                  if (!key.ns.empty() && !all.contains({.ns = std::string(key.ns), .name = std::string(key.name)}))
+                    gone.push_back(key);
+                for (const PolicyKey& key : gone) model.remove(key);
                 model.set_synced(Source::Policies);
                 feed.touch();
               }};
@@ -246,6 +245,7 @@ Watches::Watches(kube::Client& api, Feed& feed, WatchOptions options)
   if (options.policies) {
     namespaces_.emplace(api, namespaces(feed));
     policies_.emplace(api, policies(feed));
+    cluster_policies_.emplace(api, feed);
   }
   if (!options.services) return;
   services_.emplace(api, services(feed), kube::CacheOptions{.label_selector = select_services(options.proxy_name)});
@@ -262,6 +262,7 @@ void Watches::start() {
   if (service_cidrs_) service_cidrs_->start();
   if (namespaces_) namespaces_->start();
   if (policies_) policies_->start();
+  if (cluster_policies_) cluster_policies_->start();
 }
 
 void Watches::learn(const kube::Pod& pod) {
@@ -289,7 +290,11 @@ std::vector<Watches::State> Watches::states() const {
   // Servers before 1.33 have none.
   if (service_cidrs_) out.push_back({"servicecidrs", service_cidrs_->health(), model.service_cidrs().size(), false});
   if (namespaces_) out.push_back({"namespaces", namespaces_->health(), model.namespaces().size()});
-  if (policies_) out.push_back({"networkpolicies", policies_->health(), model.policies().size()});
+  const auto by_cluster = model.policies().upper_bound(PolicyKey{{}, "\xff"});
+  const auto cluster_wide = static_cast<size_t>(std::distance(model.policies().begin(), by_cluster));
+  if (policies_) out.push_back({"networkpolicies", policies_->health(), model.policies().size() - cluster_wide});
+  if (const kube::Health* health = cluster_policies_ ? cluster_policies_->health() : nullptr)
+    out.push_back({"clusternetworkpolicies", *health, cluster_wide});
   return out;
 }
 
@@ -305,7 +310,7 @@ std::string Watches::trouble() const {
   for (const State& state : states())
     if (state.needed && !state.health.error.empty() && state.health.phase != kube::Phase::Watching)
       return fmt::format("{}: {}", state.kind, state.health.error);
-  return "";
+  return cluster_policies_ ? cluster_policies_->trouble() : "";
 }
 
 std::string Watches::refused() const {

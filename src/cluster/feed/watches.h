@@ -4,7 +4,7 @@
 
 #include <optional>
 
-#include "cluster/feed/feed.h"
+#include "cluster/feed/cluster_policy_watch.h"
 #include "kube/api/causeway.h"
 #include "kube/api/policy.h"
 #include "kube/client/follower.h"
@@ -16,7 +16,8 @@ struct WatchOptions {
   bool services = true;  // Services, EndpointSlices and ServiceCIDRs too
   // Only Services with this label value `service.kubernetes.io/service-proxy-name`; "": only those without the label.
   std::string proxy_name;
-  // NetworkPolicies and Namespaces, and the Pods of all nodes: they are who policies are about.
+  // NetworkPolicies, ClusterNetworkPolicies where the API server has them, and Namespaces, and the Pods of all nodes:
+  // they are who policies are about.
   bool policies = false;
 };
 
@@ -72,6 +73,7 @@ class Watches {
   std::optional<kube::Follower<kube::ServiceCidr>> service_cidrs_;
   std::optional<kube::Follower<kube::Namespace>> namespaces_;
   std::optional<kube::Follower<kube::NetworkPolicy>> policies_;
+  std::optional<ClusterPolicyWatch> cluster_policies_;
 };
 
 }  // namespace causeway::cluster

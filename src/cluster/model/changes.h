@@ -27,7 +27,8 @@ enum class Source : uint8_t {
   EndpointSlices,
   ServiceCidrs,
   Reservations,
-  Policies
+  Policies,
+  ClusterPolicies,  // known to be none where the API server has no such kind
 };
 std::string_view to_string(Source source);
 

@@ -15,6 +15,7 @@ std::string_view to_string(Source source) {
     case Source::ServiceCidrs: return "servicecidrs";
     case Source::Reservations: return "addressreservations";
     case Source::Policies: return "networkpolicies";
+    case Source::ClusterPolicies: return "clusternetworkpolicies";
   }
   return "?";
 }

@@ -104,7 +104,7 @@ class Model {
   std::map<uint64_t, std::set<AttachmentKey>> attachments_by_netns_;
   SharedObjects<Service> services_;
   SharedObjects<EndpointSlice> slices_;
-  std::map<PolicyKey, std::shared_ptr<const Policy>> policies_;
+  Policies policies_;
   std::map<std::string, ServiceCidr> service_cidrs_;
   std::map<Ip, Reservation> reservations_;
   std::map<PodKey, std::set<Ip>> reservations_by_pod_;

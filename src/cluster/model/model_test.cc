@@ -117,7 +117,7 @@ TEST_CASE("a Node of the API becomes a Node of the model, in old notations too")
   CHECK(render(model) ==
         "generation 1 nodes=waiting pods=waiting namespaces=waiting attachments=waiting "
         "services=waiting endpointslices=waiting servicecidrs=waiting addressreservations=waiting "
-        "networkpolicies=waiting\n"
+        "networkpolicies=waiting clusternetworkpolicies=waiting\n"
         "self - uplink - index 0 mac 00:00:00:00:00:00 mtu 0\n"
         "node n1 addresses 192.168.10.1,2001:db8::1 pods 10.244.1.0/24,fd00:1::/64\n");
   api.spec.pod_cidrs = {"10.244.1.0/33"};

@@ -27,6 +27,8 @@ std::string_view to_string(Action action) {
 
 std::string to_string(const PolicyKey& key) { return key.ns.empty() ? std::string(key.name) : key.ns + "/" + key.name; }
 
+std::string_view kind_of(const PolicyKey& key) { return key.ns.empty() ? "ClusterNetworkPolicy" : "NetworkPolicy"; }
+
 std::string to_string(const PodPeer& peer) {
   const std::string pods = peer.pods.matches_everything() ? "all Pods" : "Pods " + to_string(peer.pods);
   if (!peer.ns.empty()) return fmt::format("{} of namespace {}", pods, peer.ns.view());
@@ -54,6 +56,26 @@ std::string to_string(const PolicyPort& port) {
 
 bool precedes(const Policy& a, const Policy& b) {
   return std::tie(a.tier, a.priority, a.key) < std::tie(b.tier, b.priority, b.key);
+}
+
+std::map<PolicyKey, std::string> priority_ties(const Policies& policies) {
+  std::map<std::pair<Tier, uint16_t>, std::vector<const Policy*>> by_rank;
+  for (auto at = policies.begin(); at != policies.end() && at->first.ns.empty(); ++at)
+    by_rank[{at->second->tier, at->second->priority}].push_back(at->second.get());
+  std::map<PolicyKey, std::string> out;
+  for (const auto& [rank, tied] : by_rank)
+    for (const Policy* one : tied) {
+      std::string others;
+      for (const Policy* other : tied) {
+        const bool meet =
+            (one->concerns_ingress && other->concerns_ingress) || (one->concerns_egress && other->concerns_egress);
+        if (other != one && meet) others += (others.empty() ? "" : ", ") + to_string(other->key);
+      }
+      if (!others.empty())
+        out.emplace(one->key, fmt::format("tier {} and priority {} are also those of {}: they are judged by name",
+                                          rank.first, rank.second, others));
+    }
+  return out;
 }
 
 }  // namespace causeway::cluster

@@ -3,6 +3,7 @@
 // admits nobody, and the policy says so in `problem`.
 #pragma once
 
+#include <map>
 #include <memory>
 
 #include "base/name.h"
@@ -31,7 +32,8 @@ struct PolicyKey {
   Name name;
   auto operator<=>(const PolicyKey&) const = default;
 };
-std::string to_string(const PolicyKey& key);  // ns/name; a ClusterNetworkPolicy: name
+std::string to_string(const PolicyKey& key);     // ns/name; a ClusterNetworkPolicy: name
+std::string_view kind_of(const PolicyKey& key);  // "NetworkPolicy", "ClusterNetworkPolicy"
 
 // Pods by labels: those of one namespace (`ns`), or of every namespace that `namespaces` selects (ns is "").
 // Pods of the host's network are never among them, nor those that have ended.
@@ -98,5 +100,10 @@ struct Policy {
 
 // Whether `a` is judged before `b`.
 bool precedes(const Policy& a, const Policy& b);
+
+using Policies = std::map<PolicyKey, std::shared_ptr<const Policy>>;
+// ClusterNetworkPolicies of one tier and one priority that have rules of one direction: the API leaves open which is
+// judged first, here it is the lesser name. Of each a sentence that says so.
+std::map<PolicyKey, std::string> priority_ties(const Policies& policies);
 
 }  // namespace causeway::cluster

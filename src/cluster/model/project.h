@@ -5,6 +5,7 @@
 #include "cluster/model/policies.h"
 #include "cluster/model/services.h"
 #include "kube/api/causeway.h"
+#include "kube/api/cluster_policy.h"
 #include "kube/api/types.h"
 
 namespace causeway::cluster {
@@ -13,6 +14,7 @@ Node project(const kube::Node& node);
 Pod project(const kube::Pod& pod);
 Namespace project(const kube::Namespace& ns);
 Policy project(const kube::NetworkPolicy& policy);
+Policy project(const kube::ClusterNetworkPolicy& policy);
 Service project(const kube::Service& service);
 EndpointSlice project(const kube::EndpointSlice& slice);
 ServiceCidr project(const kube::ServiceCidr& cidr);

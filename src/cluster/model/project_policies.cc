@@ -2,16 +2,12 @@
 // are then read as upstream reads them (KEP-4858), and what cannot be read at all admits nobody.
 #include <algorithm>
 
+#include "cluster/model/problem.h"
 #include "cluster/model/project.h"
 
 namespace causeway::cluster {
 
 namespace {
-
-void add_problem(std::string& problem, std::string what) {
-  constexpr size_t kLongest = 400;
-  if (problem.size() < kLongest) problem += (problem.empty() ? "" : "; ") + std::move(what);
-}
 
 std::optional<Protocol> protocol_of(const std::optional<std::string>& text) {
   if (!text || text->empty() || *text == "TCP") return Protocol::Tcp;

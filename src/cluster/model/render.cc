@@ -16,8 +16,9 @@ std::string_view or_dash(std::string_view text) { return text.empty() ? "-" : te
 
 std::string render(const Model& model) {
   std::string out = fmt::format("generation {}", model.generation());
-  for (Source source : {Source::Nodes, Source::Pods, Source::Namespaces, Source::Attachments, Source::Services,
-                        Source::EndpointSlices, Source::ServiceCidrs, Source::Reservations, Source::Policies})
+  for (Source source :
+       {Source::Nodes, Source::Pods, Source::Namespaces, Source::Attachments, Source::Services, Source::EndpointSlices,
+        Source::ServiceCidrs, Source::Reservations, Source::Policies, Source::ClusterPolicies})
     out += fmt::format(" {}={}", source, model.synced(source) ? "synced" : "waiting");
   const Uplink& uplink = model.facts().uplink;
   out += fmt::format("\nself {} uplink {} index {} mac {} mtu {}", or_dash(model.facts().name), or_dash(uplink.name),

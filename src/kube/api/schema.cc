@@ -84,7 +84,8 @@ FieldSchema parse_field(std::string_view line, std::string_view& object_name) {
 Schema read_tables() {
   Schema schema;
   std::deque<std::vector<std::string_view>> object_names;
-  for (std::string_view table : {std::string_view(kSchemaTable), std::string_view(kOwnSchemaTable)})
+  for (std::string_view table :
+       {std::string_view(kSchemaTable), std::string_view(kOwnSchemaTable), std::string_view(kClusterPolicySchemaTable)})
     while (!table.empty()) {
       std::string_view line = take_until(table, '\n');
       if (line.empty()) continue;
@@ -133,6 +134,7 @@ constexpr Group kGroups[] = {
     {"autoscaling", "autoscaling.", "io.k8s.api.autoscaling.v1."},
     {"causeway.io", "causeway.", "io.causeway.v1alpha1.", "v1alpha1"},
     {"k8s.cni.cncf.io", "cni.", "io.cncf.cni.k8s.v1."},
+    {"policy.networking.k8s.io", "cnp.", "io.k8s.networking.policy.v1alpha2.", "v1alpha2"},
 };
 // Of the types without prefix, those that live in meta/v1.
 constexpr std::string_view kMetaTypes[] = {

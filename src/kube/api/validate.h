@@ -82,6 +82,7 @@ void service_cidr_update(FieldErrors& errors, const json::object& old, const jso
 void address_object(FieldErrors& errors, const json::object& object);  // IPAddress
 void address_object_update(FieldErrors& errors, const json::object& old, const json::object& updated);
 void network_policy(FieldErrors& errors, const json::object& object);
+void cluster_network_policy(FieldErrors& errors, const json::object& object);
 void node(FieldErrors& errors, const json::object& object);
 void node_update(FieldErrors& errors, const json::object& old, const json::object& updated);
 void config_map(FieldErrors& errors, const json::object& object);

@@ -51,6 +51,8 @@ constexpr Rules kRules[] = {
     {"apps", "StatefulSet", true, check_dns1123_subdomain, stateful_set, stateful_set_update},
     {"apps", "ControllerRevision", true, check_dns1123_subdomain, controller_revision, controller_revision_update},
     {"networking.k8s.io", "NetworkPolicy", true, check_dns1123_subdomain, network_policy, nullptr},
+    {"policy.networking.k8s.io", "ClusterNetworkPolicy", false, check_dns1123_subdomain, cluster_network_policy,
+     nullptr},
     {"discovery.k8s.io", "EndpointSlice", true, check_dns1123_subdomain, endpoint_slice, immutable_address_type},
     {"", "Endpoints", true, check_dns1123_subdomain, endpoints, nullptr},
     {"networking.k8s.io", "ServiceCIDR", false, check_dns1123_subdomain, service_cidr, service_cidr_update},

@@ -77,8 +77,8 @@ Policed::Policed(Setup setup) : world(with_policy(std::move(setup))), loop_(make
     side.node = node;
     side.name = name;
     side.applier = open(*loop_, name, *node->plane);
-    for (auto source :
-         {cluster::Source::Policies, cluster::Source::Namespaces, cluster::Source::Pods, cluster::Source::Attachments})
+    for (auto source : {cluster::Source::Policies, cluster::Source::ClusterPolicies, cluster::Source::Namespaces,
+                        cluster::Source::Pods, cluster::Source::Attachments})
       side.model.set_synced(source);
     for (auto& one : node->pods) {
       cluster::Attachment attachment{.key = {fmt::format("c{}-{}", name, one->number), "eth0"},
@@ -146,17 +146,14 @@ void Policed::label_namespace(std::string_view ns, std::string_view labels) {
 }
 
 void Policed::policy(std::string_view name, std::string_view spec) {
-  Text text;
-  text.policy(name, spec);
-  const auto& made = *text.model.policies().begin()->second;
+  const cluster::Policy made = Text::read_policy(name, spec);
   REQUIRE(made.problem == "");
   to_all([&](cluster::Model& model) { model.put(cluster::Policy(made)); });
   apply();
 }
 
 void Policed::remove(std::string_view name) {
-  const auto key = Text::key(name);
-  to_all([&](cluster::Model& model) { model.remove(cluster::PolicyKey{key.ns, key.name}); });
+  to_all([&](cluster::Model& model) { model.remove(Text::policy_key(name)); });
   apply();
 }
 

@@ -29,6 +29,7 @@ class Policed {
   // These labels and no others.
   void label(std::string_view pod, std::string_view labels);
   void label_namespace(std::string_view ns, std::string_view labels);
+  // "x/web": a NetworkPolicy; "web": a ClusterNetworkPolicy.
   void policy(std::string_view name, std::string_view spec);
   void remove(std::string_view policy);
   // Where the kernels of both nodes hold something else than they should.

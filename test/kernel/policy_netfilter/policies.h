@@ -4,9 +4,8 @@
 
 #include <future>
 
-#include "cluster/model/project.h"
-#include "kube/api/codec.h"
 #include "policy/apply_nft.h"
+#include "policy/policy_world.h"
 #include "services.h"
 
 namespace causeway::test {
@@ -61,8 +60,8 @@ struct PolicyWorld : ServiceWorld {
     put_pod("other/c1", "n3", world.c1());
     attach("shop/a1", world.a1());
     attach("shop/a2", world.a2());
-    for (const auto source :
-         {cluster::Source::Pods, cluster::Source::Namespaces, cluster::Source::Attachments, cluster::Source::Policies})
+    for (const auto source : {cluster::Source::Pods, cluster::Source::Namespaces, cluster::Source::Attachments,
+                              cluster::Source::Policies, cluster::Source::ClusterPolicies})
       model.set_synced(source);
     start();
   }
@@ -91,17 +90,9 @@ struct PolicyWorld : ServiceWorld {
                                   .addresses = {pod.ip4, pod.ip6},
                                   .host_ifname = pod.host_side});
   }
-  void put(std::string_view name, std::string_view spec) {
-    const auto policy = key(name);
-    auto decoded = kube::decode<kube::NetworkPolicy>(fmt::format(
-        R"({{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","metadata":{{"namespace":"{}","name":"{}"}},"spec":{}}})",
-        policy.ns, policy.name, spec));
-    model.put(cluster::project(decoded.value()));
-  }
-  void remove(std::string_view name) {
-    const auto policy = key(name);
-    model.remove(cluster::PolicyKey{policy.ns, policy.name});
-  }
+  // "x/web": a NetworkPolicy; "web": a ClusterNetworkPolicy.
+  void put(std::string_view name, std::string_view spec) { model.put(policy::World::read_policy(name, spec)); }
+  void remove(std::string_view name) { model.remove(policy::World::policy_key(name)); }
   // Failures, one a line.
   std::string apply() {
     In in(world.a.ns);
