@@ -13,7 +13,7 @@ last run of its kind. How the suites are run is in [test/conformance](../test/co
 
 A run without a focus accounts for every spec of the suite: passed, failed, or skipped by one line of the skip list.
 
-`policy-cyclonus` and `policy-netpol` are others' NetworkPolicy cases as data, sent as packets between Pods of a lab, to Pod addresses and
+`policy-cnp`, `policy-cyclonus` and `policy-netpol` are others' policy cases as data, sent as packets between Pods of a lab, to Pod addresses and
 cluster IPs (`./dev conformance policy-data`, [how](../test/conformance/policy/README.md)).
 """
 

@@ -20,6 +20,7 @@ CLASSES = {
     'network-policy': 'needs NetworkPolicy, which is not there yet',
     'coredns-configmap': 'rewrites CoreDNS\' ConfigMap',
     'not-ours': 'judges plugins of the CNI project with none of ours among them',
+    'optional-feature': 'judges an optional part of an API that is not there yet',
     'ip-family': 'needs another IP family, and is judged by the run with it',
 }
 KEYS = ('stack', 'plane', 'fabric', 'ip_family', 'nodes')

@@ -16,8 +16,8 @@
 #   --record        write a run with --focus to docs/conformance.md too
 #   --list          print the specs with what would become of each, and run nothing
 #
-# policy-data sends packets between Pods of a lab (no real Kubernetes): upstream's 50 Netpol cases and cyclonus' 230, to Pod addresses and
-# cluster IPs; without --plane and --family on both planes and families. Further: --part K/N (every Nth case from the Kth), --nodes N (2),
+# policy-data sends packets between Pods of a lab (no real Kubernetes): upstream's 50 Netpol cases, cyclonus' 230 and
+# the ClusterNetworkPolicy suite's 24, to Pod addresses and cluster IPs; without --plane and --family on both planes and families. Further: --part K/N (every Nth case from the Kth), --nodes N (2),
 # --name NAME, --causeway PROGRAM, --record, --list. Exit code 1: a case failed or did not run.
 #
 # build/conformance/RUN/: junit.xml, summary.txt, failed/*.log (one for each failed spec, with all that it printed), e2e-*.log.

@@ -19,7 +19,7 @@ import cases  # noqa: E402
 import cyclonus  # noqa: E402
 
 # suite -> (how to read its cases, how many there must be)
-SUITES = {'netpol': (lambda: cases.load('netpol'), 50), 'cyclonus': (cyclonus.cases, cyclonus.TOTAL)}
+SUITES = {'netpol': (lambda: cases.load('netpol'), 50), 'cyclonus': (cyclonus.cases, cyclonus.TOTAL), 'cnp': (lambda: cases.load('cnp'), 24)}
 PLANES = ('bpf', 'netfilter')
 RESULTS, PAGE = HERE.parent / 'results.json', ROOT / 'docs/conformance.md'
 
@@ -62,6 +62,18 @@ def chosen(options):
     if not any(out.values()):
         raise cases.Bad(f'no case matches --only {options.only}')
     return out
+
+
+def split(suite, found):
+    """(cases to run, {name: Skip}) by the suite's skip list, where it has one."""
+    import skips
+    path = HERE / f'{suite}.skip'
+    if not path.exists():
+        return found, {}
+    listed = skips.parse(path.read_text(), path.name)
+    _, skipped = skips.split([case.name for case in SUITES[suite][0]()], listed, {}, path.name)
+    return ([case for case in found if case.name not in skipped],
+            {case.name: skipped[case.name] for case in found if case.name in skipped})
 
 
 class Run:
@@ -107,7 +119,7 @@ class Run:
         self.one = self.lab.Lab(f'{self.options.name}-{self.plane}', '--nodes', str(self.options.nodes), '--plane', self.plane, '--ip-family', 'dual')
         try:
             self.one.up()
-            for case in [case for suite in suites.values() for case in suite]:
+            for case in [case for suite, found in suites.items() for case in split(suite, found)[0]]:
                 start, output = time.monotonic(), ''
                 try:
                     told = self.case(case)
@@ -139,13 +151,13 @@ def conclude(options, plane, run, suites, seconds):
     for suite, wanted in suites.items():
         for family in options.families:
             outcomes = run.outcomes[suite, family]
-            verdict = Verdict([case.name for case in wanted], {}, outcomes, [])
-            good &= not wanted or verdict.good(whole=True)
+            verdict = Verdict([case.name for case in wanted], split(suite, wanted)[1], outcomes, [])
+            good &= len(verdict.skipped) == len(wanted) or verdict.good(whole=True)
             took = sum(outcome.seconds for outcome in outcomes)
             (folder / f'{suite}-ipv{family}.xml').write_text(junit(verdict, f'policy-{suite}', took))
             write_failures(verdict, str(folder / f'{suite}-ipv{family}-failed'))
-            lines.append(f'{plane} IPv{family} {suite}: {len(verdict.passed)} passed, {len(verdict.failed)} failed, {len(verdict.missing)} missing'
-                         f' of {len(wanted)}')
+            lines.append(f'{plane} IPv{family} {suite}: {len(verdict.passed)} passed, {len(verdict.failed)} failed, {len(verdict.missing)} missing, '
+                         f'{len(verdict.skipped)} skipped of {len(wanted)}')
             if options.record or options.whole:
                 record(suite, plane, family, options, verdict, took)
     lines += [f'late: {text}' for text in run.late]
@@ -161,7 +173,7 @@ def record(suite, plane, family, options, verdict, seconds):
     page.record(RESULTS, PAGE, {
         'suite': f'policy-{suite}', 'stack': 'lab', 'plane': plane, 'fabric': 'auto', 'ip_family': f'ipv{family}', 'nodes': options.nodes,
         'focus': options.only, 'date': datetime.date.today().isoformat(), 'seconds': round(seconds), 'kubernetes': '', 'causeway': described,
-        'specs': len(verdict.specs), 'passed': len(verdict.passed), 'failed': sorted(o.spec for o in verdict.failed), 'skipped': {},
+        'specs': len(verdict.specs), 'passed': len(verdict.passed), 'failed': sorted(o.spec for o in verdict.failed), 'skipped': dict(verdict.by_class()),
         'skipped_themselves': {}})
 
 
