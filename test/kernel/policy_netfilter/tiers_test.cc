@@ -31,7 +31,9 @@ TEST_CASE("Admin before NetworkPolicies, Baseline after them, Pass between, on p
   const Ns &a2 = w.a2().ns, &b1 = w.b1().ns, &c1 = w.c1().ns, &node = w.a.ns;
   p.put("shop/a1", R"({"podSelector":{"matchLabels":{"app":"a1"}},"ingress":[{"from":[
     {"podSelector":{"matchLabels":{"app":"a2"}}}]}]})");
-  p.put("first", cnp("Admin", 1, "ingress", rule("Accept", "from", "b1") + "," + rule("Pass", "from", "a2")));
+  p.put("first",
+        cnp("Admin", 1, "ingress",
+            rule("Accept", "from", "b1") + "," + rule("Pass", "from", "a2") + "," + rule("Pass", "from", "c1")));
   p.put("second", cnp("Admin", 2, "ingress", rule("Deny", "from", "a2") + "," + rule("Deny", "from", "b1")));
   p.put("base", cnp("Baseline", 0, "ingress", rule("Deny", "from", "c1") + "," + rule("Accept", "from", "b1")));
   REQUIRE(p.apply() == "");
