@@ -70,20 +70,22 @@ Result<std::string> Visitor::come_back() {
   return text.substr(1);
 }
 
-std::vector<Result<std::string>> ask_as(const Place& place, const std::vector<Endpoint>& targets, bool udp,
-                                        int limit_ms) {
-  std::vector<Result<std::string>> answers;
-  auto visitor = Visitor::send(place, [&](int) {
+Result<Visitor> begin_asking(const Place& place, const std::vector<Endpoint>& targets, bool udp, int limit_ms) {
+  return Visitor::send(place, [&](int) {
     const Fd here(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
     json::array said;
     for (const auto& answer : udp ? ask_udp(here.get(), targets, limit_ms) : ask_http(here.get(), targets, limit_ms))
       said.push_back({{answer ? "body" : "error", answer ? *answer : answer.error().message()}});
     return json::serialize(said);
   });
+}
+
+std::vector<Result<std::string>> answers_of(Result<Visitor> visitor, size_t count) {
+  std::vector<Result<std::string>> answers;
   auto text = visitor ? visitor->come_back() : Result<std::string>(fail(visitor.error()));
   boost::system::error_code error;
   const json::value said = text ? json::parse(*text, error) : json::value();
-  for (size_t i = 0; i < targets.size(); ++i) {
+  for (size_t i = 0; i < count; ++i) {
     const auto* one = said.is_array() && i < said.get_array().size() ? said.get_array()[i].if_object() : nullptr;
     const auto* body = one ? one->if_contains("body") : nullptr;
     const auto* problem = one ? one->if_contains("error") : nullptr;
@@ -95,6 +97,11 @@ std::vector<Result<std::string>> ask_as(const Place& place, const std::vector<En
       answers.emplace_back(fail(text ? Error(Errc::Internal, "an answer that is no JSON") : text.error()));
   }
   return answers;
+}
+
+std::vector<Result<std::string>> ask_as(const Place& place, const std::vector<Endpoint>& targets, bool udp,
+                                        int limit_ms) {
+  return answers_of(begin_asking(place, targets, udp, limit_ms), targets.size());
 }
 
 }  // namespace causeway::cli

@@ -34,6 +34,10 @@ class Visitor {
   Fd said_, stop_;
 };
 
+// Questions under way, each asked by a process of its own, so that those of many places are asked at once.
+Result<Visitor> begin_asking(const Place& place, const std::vector<Endpoint>& targets, bool udp, int limit_ms);
+// Waits for them; one answer for each of its `count` targets.
+std::vector<Result<std::string>> answers_of(Result<Visitor> visitor, size_t count);
 // As ask_http() and ask_udp(), asked by a process of the place.
 std::vector<Result<std::string>> ask_as(const Place& place, const std::vector<Endpoint>& targets, bool udp,
                                         int limit_ms);

@@ -25,6 +25,7 @@ struct Check {
   std::string text;     // "every Pod reaches every Pod on its node: 24 connections, source unchanged"
   std::string problem;  // empty: passed
   double seconds = 0;   // that it took
+  std::string told;     // lines that belong to it
 };
 using Report = std::function<void(const Check&)>;
 
@@ -33,6 +34,9 @@ Task<Result<World>> observe_world(kube::Client& api, lab::LabState state);
 int run_checks(const World& world, const Report& report);
 // Those of Services, by cluster IP, node port and with affinity; returns how many failed.
 int run_service_checks(const World& world, const Report& report);
+// The shop under the policies of examples/shop/policies, file by file, and open again when they are gone; packets, and
+// what `causeway policy explain` says. Returns how many failed.
+int run_policy_checks(Api& api, const World& world, const std::string& examples, const Report& report);
 // Replaces all Pods of shop/web while clients keep asking it, by cluster IP and from outside.
 Check check_rolling_update(Api& api, const World& world);
 

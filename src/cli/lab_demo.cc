@@ -108,8 +108,10 @@ Result<int> demo(const DemoOptions& options, Steps& steps) {
   const auto report = [&](const Check& check) {
     steps.say(check.text, check.problem.empty(), check.seconds);
     if (!check.problem.empty()) fmt::print("   {}\n", check.problem);
+    fmt::print("{}", check.told);
   };
   int failed = run_checks(world, report) + run_service_checks(world, report);
+  failed += run_policy_checks(api, world, examples, report);
   const auto rolled = check_rolling_update(api, world);
   report(rolled);
   if (!rolled.problem.empty()) ++failed;
@@ -130,11 +132,12 @@ void say_goodbye(const lab::Spec& spec) {
       "  kubectl get services,endpointslices -n shop\n"
       "  kubectl scale deployment/api -n shop --replicas 6\n"
       "  kubectl rollout restart deployment/web -n shop\n"
+      "  causeway policy matrix --namespace default --lab {}\n"
       "  causeway lab exec{} shop/POD -- ip addr\n"
       "  causeway lab exec{} node-1 -- causeway workload connect POD-ADDRESS:8080\n"
       "  causeway lab status{}\n"
       "  causeway lab down{}\n",
-      unknown ? "causeway" : self.string(), state ? state->paths.kubeconfig() : "", lab, lab, lab, lab);
+      unknown ? "causeway" : self.string(), state ? state->paths.kubeconfig() : "", spec.name, lab, lab, lab, lab);
 }
 
 }  // namespace

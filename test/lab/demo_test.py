@@ -21,6 +21,11 @@ def test_demo_passes_every_check_and_leaves_nothing():
                  'Pod to a host outside of the cluster', 'containers of one Pod over lo',
                  'every Pod to a Service by its cluster IP:', 'every Pod to a Service by its cluster IP, by UDP',
                  'every node to a Service by its cluster IP', 'to the node port of every node',
+                 'policies of the documents: frontend to backend on 80',
+                 'shop under deny-all: web cannot reach api, and nobody anybody',
+                 'DENIED: isolated by NetworkPolicy shop/deny-all, and no rule admits it',
+                 "shop, web admitted to api on 80 (its Pods' http)", 'the peer fits, the port does not',
+                 'shop, api admitted to orders on 5432', 'shop without its policies: all open again',
                  'ClientIP affinity: a Pod stays with one endpoint', 'rolling update of 3 Pods', 'none failed',
                  'pod/network-optimized not run: forbidden sysctl', 'no matches for kind "PodSecurityPolicy"']:
         assert line in done.stdout, f'the demo did not say: {line}'
