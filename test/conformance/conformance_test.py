@@ -18,6 +18,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1] / 'tools/dev')]
 import cluster_handle  # noqa: E402
 import ginkgo  # noqa: E402
 import page  # noqa: E402
+import policy_api  # noqa: E402
 import runner  # noqa: E402
 import skips  # noqa: E402
 from ginkgo import Outcome  # noqa: E402
@@ -179,6 +180,40 @@ for spec in specs:
 os.makedirs(option['--report-dir'] + '/ginkgo')
 json.dump([{'SpecReports': entries}], open(option['--report-dir'] + '/ginkgo/report.json', 'w'))
 '''
+
+
+class PolicyApi(unittest.TestCase):
+    OUTPUT = """=== RUN   TestConformance
+    suite.go:1: Test Setup: Applying base manifests
+=== RUN   TestConformance/CNPAdminTierGress
+=== RUN   TestConformance/CNPAdminTierGress/Should_deny
+    helper.go:9: FAILED Command was [/agnhost connect]
+=== RUN   TestConformance/CNPAdminTierEgressTCP
+=== RUN   TestConformance/CNPAdminTierNew
+    suite.go:5: Skipping CNPAdminTierNew: suite does not support it
+--- FAIL: TestConformance (12.50s)
+    --- FAIL: TestConformance/CNPAdminTierGress (10.25s)
+        --- FAIL: TestConformance/CNPAdminTierGress/Should_deny (10.00s)
+    --- PASS: TestConformance/CNPAdminTierEgressTCP (2.00s)
+    --- SKIP: TestConformance/CNPAdminTierNew (0.00s)
+FAIL
+"""
+
+    def test_each_test_has_its_outcome_and_what_it_printed(self):
+        found, outside = policy_api.read(self.OUTPUT.splitlines(keepends=True))
+        self.assertEqual([(o.spec, o.state, o.seconds) for o in found], [
+            ('CNPAdminTierGress', 'failed', 10.25), ('CNPAdminTierEgressTCP', 'passed', 2.0), ('CNPAdminTierNew', 'skipped', 0.0)])
+        self.assertIn('FAILED Command', found[0].output)
+        self.assertIn('does not support', found[2].message)
+        self.assertEqual(outside, [])
+
+    def test_a_set_up_that_fails_is_a_failure_outside_of_the_tests(self):
+        found, outside = policy_api.read(['=== RUN   TestConformance\n', '    suite.go:1: Pods are not ready\n', '--- FAIL: TestConformance (300.00s)\n'])
+        self.assertEqual((found, len(outside)), ([], 1))
+        self.assertIn('Pods are not ready', outside[0].output)
+
+    def test_the_suite_has_24_tests(self):
+        self.assertEqual((len(policy_api.SPECS), len(set(policy_api.SPECS))), (24, 24))
 
 
 class Running(unittest.TestCase):

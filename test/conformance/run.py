@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Runs a suite of upstream's on a cluster; see tools/dev/conformance.sh, which is its front."""
 import argparse
+import dataclasses
 import datetime
 import os
 import pathlib
@@ -16,12 +17,33 @@ sys.path[:0] = [str(HERE), str(ROOT / 'tools/dev')]
 import cluster_handle  # noqa: E402
 import ginkgo  # noqa: E402
 import page  # noqa: E402
+import policy_api  # noqa: E402
 import skips  # noqa: E402
-from runner import Runner  # noqa: E402
+import runner  # noqa: E402
 from verdict import Verdict, junit, write_failures  # noqa: E402
 
-# suite -> what the names of its specs begin with
-SUITES = {'sig-network': '[sig-network]'}
+
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    """`specs()`: all of them. `peers`: what ./dev peers has to build. `runner`: as runner.Runner."""
+    specs: object
+    peers: tuple
+    runner: object
+
+
+def e2e(mark):
+    """Specs of the network group of e2e.test whose names match."""
+    def specs():
+        done = subprocess.run([cluster_handle.peer('e2e.test'), '--list-tests'], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        found = [spec for spec in ginkgo.listed(done.stdout, '[sig-network]') if re.search(mark, spec)]
+        if done.returncode or not found:
+            raise cluster_handle.ClusterError(f'e2e.test --list-tests names no spec of the suite: {done.stderr.strip()[-500:]}')
+        return found
+    return Suite(specs, ('e2e.test', 'kubectl-1.36'), runner.Runner)
+
+
+SUITES = {'sig-network': e2e(''), 'netpol': e2e(r'^\[sig-network\] Netpol'),
+          'policy-api': Suite(lambda: policy_api.SPECS, (policy_api.PEER, 'kubectl-1.36'), policy_api.Runner)}
 RESULTS, PAGE = HERE / 'results.json', ROOT / 'docs/conformance.md'
 
 
@@ -47,15 +69,6 @@ def arguments():
         parser.error(f'--focus {options.focus}: {error}')
     options.nodes = options.nodes or (2 if options.focus else 3)
     return options
-
-
-def specs_of(suite):
-    """Every spec of the suite that the pinned e2e.test has."""
-    done = subprocess.run([cluster_handle.peer('e2e.test'), '--list-tests'], stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    specs = ginkgo.listed(done.stdout, SUITES[suite])
-    if done.returncode or not specs:
-        raise cluster_handle.ClusterError(f'e2e.test --list-tests names no spec of {suite}: {done.stderr.strip()[-500:]}')
-    return specs
 
 
 def kind_of(options, facts):
@@ -135,7 +148,7 @@ def run(options, specs, listed):
         prepare(handle)
         print(f'{len(chosen)} specs to run, {len(skipped)} skipped; {os.path.relpath(folder, ROOT)}', flush=True)
         start = time.monotonic()
-        outcomes, outside = Runner(handle, folder, options.procs, options.timeout * 60).run(chosen)
+        outcomes, outside = SUITES[options.suite].runner(handle, folder, options.procs, options.timeout * 60).run(chosen)
         seconds = time.monotonic() - start
     finally:
         if ours and not options.keep:
@@ -157,8 +170,8 @@ def main():
     try:
         listed = skips.parse((HERE / f'{options.suite}.skip').read_text(), f'{options.suite}.skip')
         if not options.list:
-            cluster_handle.dev('peers', 'e2e.test', 'kubectl-1.36', quiet=False)
-        specs = specs_of(options.suite)
+            cluster_handle.dev('peers', *SUITES[options.suite].peers, quiet=False)
+        specs = SUITES[options.suite].specs()
         chosen, skipped = skips.split(specs, listed, kind_of(options, {}), f'{options.suite}.skip')
         wanted = [spec for spec in specs if re.search(options.focus, spec)]
         if not wanted:

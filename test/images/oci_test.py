@@ -109,7 +109,7 @@ class Recipes(unittest.TestCase):
         names = [name for image in recipes.IMAGES for name in image.names]
         self.assertEqual(len(names), len(set(names)))
         layers = {layer for image in recipes.IMAGES for layer in image.layers}
-        self.assertEqual(layers - recipes.PEERS.keys(), {'tools', 'pause'})
+        self.assertEqual(layers - recipes.PEERS.keys(), {'tools', 'pause', 'porter'})
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ from oci import File, Folder, Image, Link
 from rootfs import tree_of
 
 IPERF = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'iperf22.sh')
+PORTER = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'porter.sh')
 E2E = 'registry.k8s.io/e2e-test-images'
 
 # What the tests and a curious person run in a Pod.
@@ -39,8 +40,11 @@ FILES = {
 IMAGES = [
     Image('pause', ('registry.k8s.io/pause:3.10.2', 'registry.k8s.io/pause:3.10.1', 'registry.k8s.io/pause:3.10'), ('pause',),
           entrypoint=('/pause',)),
-    Image('agnhost', tuple(f'{E2E}/agnhost:{tag}' for tag in ('2.63.0', '2.56', '2.55', '2.53', '2.45', '2.43')),
+    Image('agnhost', tuple(f'{E2E}/agnhost:{tag}' for tag in ('2.63.0', '2.56', '2.55', '2.53', '2.43')),
           ('tools', 'agnhost', 'coredns'), entrypoint=('/agnhost',), command=('pause',), ports=(80, 5000, 8080, 8081, 9376)),
+    # The suite of network-policy-api wants this tag, and starts it by `bash -c`.
+    Image('agnhost-porter', (f'{E2E}/agnhost:2.45',), ('tools', 'agnhost', 'porter'), entrypoint=('/agnhost',), command=('pause',),
+          environment=(*Image.environment, 'BASH_ENV=/etc/porter.sh')),
     Image('nginx', tuple(f'{E2E}/{name}' for name in ('nginx:1.27-0', 'nginx:1.15-4', 'nginx:1.14-4', 'httpd:2.4.38-4', 'httpd:2.4.39-4')),
           ('tools', 'agnhost'), entrypoint=('/agnhost',), command=('test-webserver',), ports=(80,)),
     Image('busybox', (f'{E2E}/busybox:1.37.0-1', f'{E2E}/busybox:1.36.1-1'), ('tools',), command=('sh',)),
@@ -64,6 +68,8 @@ def layers_of(images, peers, pause, porter):
     if 'tools' in wanted:
         layers['tools'] = tree_of(PROGRAMS, LINKS, FILES, sorted(glob.glob('/usr/lib/*/xtables')) or ['/usr/lib/xtables'])
         layers['tools']['/usr/local/bin/iperf'] = File(source=IPERF, mode=0o755)
+    if 'porter' in wanted:
+        layers['porter'] = {'/etc/porter.sh': File(source=PORTER)}
     if 'pause' in wanted:
         layers['pause'] = {'/pause': File(source=pause, mode=0o755)}
     for layer in wanted & PEERS.keys():

@@ -3,7 +3,8 @@
 # ./dev conformance cni [--focus RE] [--list] [--record]: cnitool, libcni and the CNI plugins' integration suite judge our plugin.
 # ./dev conformance policy-data [--plane bpf|netfilter] [--family 4|6] [--suite SUITE] [--only RE]: others' NetworkPolicy cases as data.
 #
-# SUITE: sig-network (the network tests of Kubernetes' own e2e.test). Brings a cluster up (./dev cluster), runs the suite beside
+# SUITE: sig-network (the network tests of Kubernetes' own e2e.test), netpol (those of them that are about NetworkPolicies),
+# policy-api (the suite of network-policy-api, about ClusterNetworkPolicies). Brings a cluster up (./dev cluster), runs the suite beside
 # its control plane, takes the cluster down. Without --focus every spec of the suite is run, or skipped by a line of
 # test/conformance/SUITE.skip, or the run fails; docs/conformance.md gets the result. Exit code 1: something failed.
 #
