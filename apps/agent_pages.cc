@@ -111,6 +111,7 @@ void describe(observe::Endpoint& endpoint, AgentParts parts) {
     return [parts, list](http::Target target) -> Task<Result<std::string>> {
       auto look = CO_TRY(co_await parts.cni.look());
       look.node = parts.model.facts().name;
+      look.api_trouble = parts.watches.trouble();
       co_return list(look, parts.model, target.get("output") == "json");
     };
   };

@@ -116,7 +116,13 @@ void compare_kernel(const Look& look, std::vector<std::string>& out) {
 }
 
 void compare_api(const Look& look, const Model& model, std::vector<std::string>& out) {
-  if (!model.synced(cluster::Source::Pods)) return;
+  const bool heard = model.synced(cluster::Source::Pods);
+  if (!look.api_trouble.empty())
+    out.push_back(fmt::format("the API server cannot be asked{}: {}", heard ? " (what it said last is compared)" : "",
+                              look.api_trouble));
+  else if (!heard)
+    out.push_back("the API server has not told the node's Pods yet");
+  if (!heard) return;
   std::map<Ip, const Record*> by_address;
   for (const Record& record : look.records)
     for (const Ip& ip : record.addresses) by_address[ip] = &record;

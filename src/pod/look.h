@@ -16,9 +16,11 @@ struct Look {
   std::vector<Ipam::Explained> blocks;
   std::vector<HostLink> links;  // of the kernel
   std::string links_trouble;    // why they could not be read; "" if they were
+  std::string api_trouble;      // why the API server tells nothing at the moment; "" while it does
 };
 
-// Where addresses, kernel, data path and API differ, one sentence each. What has not been heard of yet is not compared.
+// Where addresses, kernel, data path and API differ, one sentence each. What has not been heard of
+// yet is not compared, and that it was not is a difference.
 std::vector<std::string> differences(const Look& look, const cluster::Model& model);
 
 // `causeway pod ls`: every attachment; as a table, or as JSON for programs.

@@ -103,7 +103,18 @@ TEST_CASE("the API and the node are compared when the API has told all") {
   early.model = cluster::Model();
   early.model.put(
       cluster::Attachment{.key = {"4f2a", "eth0"}, .pod = {"shop", "web-1"}, .addresses = {ip("10.1.0.2")}});
-  CHECK(early.different() == "");
+  CHECK(early.different() == "the API server has not told the node's Pods yet\n");
+}
+
+TEST_CASE("an API server that cannot be asked is a difference, and what it said last is compared still") {
+  World world;
+  world.look.api_trouble = "pods: connect to 172.30.0.2:6443: timed out";
+  CHECK(world.different() ==
+        "the API server cannot be asked (what it said last is compared): pods: connect to 172.30.0.2:6443: timed "
+        "out\n");
+  CHECK(!list_addresses(world.look, world.model, false).ends_with("agree\n"));
+  world.look.records[0].addresses = {ip("10.1.0.9")};
+  CHECK(world.different().find("but the API says 10.1.0.2") != std::string::npos);
 }
 
 TEST_CASE("an address that was promised to another Pod, or is elsewhere now, is told") {

@@ -66,7 +66,8 @@ Task<Result<Look>> CniServer::look() {
             .records = {},
             .blocks = ipam_->explain(loop_.now()),
             .links = {},
-            .links_trouble = ""};
+            .links_trouble = "",
+            .api_trouble = ""};
   for (const auto& [key, record] : ipam_->records()) look.records.push_back(record);
   if (links)
     look.links = std::move(*links);
