@@ -167,12 +167,15 @@ def conclude(options, plane, run, suites, seconds):
     return good
 
 
+def described():
+    return subprocess.run(['git', 'describe', '--always', '--dirty'], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+
 def record(suite, plane, family, options, verdict, seconds):
     import page
-    described = subprocess.run(['git', 'describe', '--always', '--dirty'], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     page.record(RESULTS, PAGE, {
         'suite': f'policy-{suite}', 'stack': 'lab', 'plane': plane, 'fabric': 'auto', 'ip_family': f'ipv{family}', 'nodes': options.nodes,
-        'focus': options.only, 'date': datetime.date.today().isoformat(), 'seconds': round(seconds), 'kubernetes': '', 'causeway': described,
+        'focus': options.only, 'date': datetime.date.today().isoformat(), 'seconds': round(seconds), 'kubernetes': '', 'causeway': options.described,
         'specs': len(verdict.specs), 'passed': len(verdict.passed), 'failed': sorted(o.spec for o in verdict.failed), 'skipped': dict(verdict.by_class()),
         'skipped_themselves': {}})
 
@@ -181,6 +184,7 @@ def main():
     options = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was begun is taken down
     os.environ['CAUSEWAY'] = options.causeway  # before the lab's module asks
+    options.described = described()  # before the page itself has changed
     try:
         suites = chosen(options)
         if options.list:
