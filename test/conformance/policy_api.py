@@ -14,6 +14,7 @@ PEER = 'network-policy-api'
 MODULE = 'sigs.k8s.io/network-policy-api'
 CRD = 'config/crd/experimental/policy.networking.k8s.io_clusternetworkpolicies.yaml'
 TEST = 'TestConformance'
+WATCHED = 'has ClusterNetworkPolicies: they are watched'  # an agent's log
 # The binary names its tests only while it runs them. A name that it does not know runs nothing, and is missed by the verdict.
 SPECS = sorted([*(f'CNP{tier}Tier{test}' for tier in ('Admin', 'Baseline') for test in (
     'EgressInlineCIDRPeers', 'EgressNamedPort', 'EgressNodePeers', 'EgressSCTP', 'EgressTCP', 'EgressUDP', 'Gress', 'IngressNamedPort',
@@ -59,9 +60,19 @@ class Runner:
     def __init__(self, handle, folder, _procs, timeout):
         self.handle, self.folder, self.timeout = handle, pathlib.Path(folder), timeout
 
+    def wait_for_agents(self):
+        """An agent asks twice a minute whether a cluster without the kind has it by now; the suite gives a policy ten seconds."""
+        deadline = time.monotonic() + 90
+        for agent in self.handle.kubectl('-n', 'causeway', 'get', 'pods', '-l', 'app.kubernetes.io/component=agent', '-o', 'name').split():
+            while WATCHED not in self.handle.kubectl('-n', 'causeway', 'logs', agent):
+                if time.monotonic() > deadline:
+                    raise cluster_handle.ClusterError(f'{agent} does not say that it watches ClusterNetworkPolicies')
+                time.sleep(0.5)
+
     def run(self, specs):
         self.handle.kubectl('apply', '--server-side', '-f', crd())
         self.handle.kubectl('wait', '--for=condition=Established', '--timeout=60s', 'crd/clusternetworkpolicies.policy.networking.k8s.io')
+        self.wait_for_agents()
         command = self.handle.inside(cluster_handle.peer(PEER), '-test.v', f'-test.timeout={self.timeout}s', '-all-features',
                                      f'-test.run=^{TEST}$/^({"|".join(specs)})$')
         log = self.folder / 'policy-api.log'
