@@ -221,6 +221,12 @@ class Agent {
       return why.empty() ? cluster::service_address(ip, model_) : why;
     };
     options.networks = networks_.get();
+    const auto overlapped = [this](bool on_link) {
+      return [this, on_link](const Cidr& prefix) {
+        return cluster::overlapped(prefix, on_link, model_, fixed_ranges(options_));
+      };
+    };
+    options.space = {.by_route = overlapped(false), .by_subnet = overlapped(true)};
     options.other_network = [this] { return announcer_.other_configuration(); };
     options.pods = pods_.get();
     options.pods_by_labels = ground_.plane->policy() != nullptr;

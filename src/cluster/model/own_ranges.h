@@ -31,4 +31,9 @@ const SliceKey& api_server_slice();
 // "": none. Looks at all of them: for what is asked rarely.
 std::string service_address(const Ip& ip, const Model& model);
 
+// What of the cluster's own a route or a subnet of a further network overlaps: "10.244.1.0/24, the Pods of Node node-1".
+// "": nothing. `on_link`: a subnet, which may be the one that the Nodes stand in themselves: what this node reaches there
+// without a router lies beside the Pod's interface as well, so only an address of it counts, not the subnet.
+std::string overlapped(const Cidr& prefix, bool on_link, const Model& model, const FixedRanges& fixed);
+
 }  // namespace causeway::cluster

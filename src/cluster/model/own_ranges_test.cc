@@ -63,3 +63,28 @@ TEST_CASE("a range of up to four addresses keeps none from Pods") {
   CHECK(kept_from_pods(cidr("fd00::/64"), ip("fd00::ffff:ffff:ffff:ffff")).empty());
   CHECK(kept_from_pods(cidr("10.1.0.0/24"), ip("10.2.0.0")).empty());
 }
+
+TEST_CASE("a further network that would lead the cluster's traffic away is told with what it overlaps") {
+  Model model = small_cluster();
+  model.put(Reservation{.address = ip("172.20.0.5"), .pod = {"shop", "db-0"}});
+  const FixedRanges fixed{.services = {}, .api_servers = {ip("203.0.113.7")}};
+  const auto route = [&](const char* text) { return overlapped(cidr(text), false, model, fixed); };
+  const auto subnet = [&](const char* text) { return overlapped(cidr(text), true, model, fixed); };
+  CHECK(route("0.0.0.0/1") == "10.244.1.0/24, the Pods of Node n1");
+  CHECK(route("128.0.0.0/1") == "169.254.1.1, the gateway of every Pod");
+  CHECK(route("fe80::/64") == "fe80::1, the gateway of every Pod");
+  CHECK(route("10.244.2.7/32") == "10.244.2.0/24, the Pods of Node n2");
+  CHECK(route("10.96.0.0/24") == "10.96.0.0/16, Services (ServiceCIDR kubernetes)");
+  CHECK(route("10.99.0.9/32") == "10.99.0.9: it is an address of Service shop/web");
+  CHECK(route("192.0.2.0/25") == "192.0.2.1, an address of Node n1");
+  CHECK(route("2001:db8::/64") == "2001:db8::2, an address of Node n2");
+  CHECK(route("203.0.113.0/29") == "203.0.113.7, the API server");
+  CHECK(route("172.20.0.0/16") == "172.20.0.5, reserved for Pod shop/db-0");
+  CHECK(route("198.18.0.0/15").empty());
+  CHECK(subnet("10.244.0.0/16") == "10.244.1.0/24, the Pods of Node n1");
+  CHECK(subnet("203.0.113.0/24") == "203.0.113.7, the API server");
+  // Of the Nodes' own link: their addresses count, the rest of it is beside them.
+  CHECK(subnet("192.0.2.0/24").empty());
+  CHECK(subnet("192.0.2.2/32") == "192.0.2.2, an address of Node n2");
+  CHECK(subnet("192.0.2.77/32").empty());
+}
