@@ -1,15 +1,25 @@
 #include "pod/cni_request.h"
 
+#include <algorithm>
 #include <cctype>
 #include <climits>
 #include <cstring>
 
+#include "kube/api/names.h"
 #include "pod/cni_json.h"
 
 namespace causeway::pod {
 namespace {
 
 constexpr size_t kMaxContainer = 128;  // bytes: with it the link's alias still fits 255
+constexpr size_t kMaxPodUid = 128;     // bytes; Kubernetes' own have 36
+
+// For a message: at most 64 bytes in quotes, one line of printable ASCII.
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text.substr(0, 64)) out += c >= ' ' && c <= '~' ? c : '?';
+  return out + (text.size() > 64 ? "...\"" : "\"");
+}
 
 // What the kernel takes as a name (dev_valid_name) and the specification repeats.
 bool is_ifname(std::string_view text) {
@@ -32,6 +42,26 @@ CniResult<std::vector<Ip>> parse_ips_argument(std::string_view text) {
   if (auto good = check_asked_ips(ips, "CNI_ARGS: IP"); !good)
     return std::unexpected(environment_error(good.error().message));
   return ips;
+}
+
+// The Pod's name and namespace become parts of API paths and of field selectors: nothing else than the API's own rules
+// allow may get there. Empty: not told, as where no Kubernetes asks.
+CniResult<void> check_pod(const Args& args) {
+  const auto refuse = [](std::string_view key, const std::string& value, const std::string& why) {
+    return std::unexpected(environment_error(fmt::format("CNI_ARGS: {} {}: {}", key, quoted(value), why)));
+  };
+  if (!args.pod.ns.empty())
+    if (const auto wrong = kube::check_dns1123_label(args.pod.ns); !wrong.empty())
+      return refuse("K8S_POD_NAMESPACE", args.pod.ns, wrong);
+  if (!args.pod.name.empty())
+    if (const auto wrong = kube::check_dns1123_subdomain(args.pod.name); !wrong.empty())
+      return refuse("K8S_POD_NAME", args.pod.name, wrong);
+  const auto fits = [](char c) { return c > ' ' && c <= '~' && c != ',' && c != '=' && c != '/'; };
+  if (args.pod_uid.size() > kMaxPodUid || !std::ranges::all_of(args.pod_uid, fits))
+    return refuse(
+        "K8S_POD_UID", args.pod_uid,
+        fmt::format("must have at most {} printable characters, without blanks, ',', '=' and '/'", kMaxPodUid));
+  return {};
 }
 
 }  // namespace
@@ -158,7 +188,7 @@ CniResult<Args> parse_args(std::string_view text) {
     if (pair.empty()) continue;
     const size_t equal = pair.find('=');
     if (equal == std::string_view::npos)
-      return std::unexpected(environment_error(fmt::format("CNI_ARGS: \"{}\" is no KEY=VALUE", pair)));
+      return std::unexpected(environment_error(fmt::format("CNI_ARGS: {} is no KEY=VALUE", quoted(pair))));
     const auto key = pair.substr(0, equal);
     const auto value = pair.substr(equal + 1);
     if (key == "IgnoreUnknown")
@@ -185,7 +215,8 @@ CniResult<Args> parse_args(std::string_view text) {
   }
   if (!unknown.empty() && !ignore_unknown)
     return std::unexpected(
-        environment_error(fmt::format("CNI_ARGS: unknown key {} (without IgnoreUnknown=1)", unknown)));
+        environment_error(fmt::format("CNI_ARGS: unknown key {} (without IgnoreUnknown=1)", quoted(unknown))));
+  if (auto good = check_pod(args); !good) return std::unexpected(std::move(good.error()));
   return args;
 }
 

@@ -135,7 +135,7 @@ TEST_CASE("CNI_ARGS name the Pod") {
   CHECK(to_string(args.pod) == "shop/web-1");
   CHECK(args.pod_uid == "u-1");
   CHECK(parse_args("").has_value());
-  CHECK(say(parse_args("FROB=1").error()) == "4 CNI_ARGS: unknown key FROB (without IgnoreUnknown=1)");
+  CHECK(say(parse_args("FROB=1").error()) == "4 CNI_ARGS: unknown key \"FROB\" (without IgnoreUnknown=1)");
   CHECK(to_string(parse_args("IP=1.2.3.4/24,fd00::9;MAC=0a:00:00:00:00:07")->ips.at(1)) == "fd00::9");
   CHECK(say(parse_args("IP=1.2.3").error()) == "4 CNI_ARGS: IP: \"1.2.3\" is no address");
   CHECK(say(parse_args("IP=1.2.3.4,1.2.3.5").error()) ==
@@ -143,6 +143,33 @@ TEST_CASE("CNI_ARGS name the Pod") {
   CHECK(say(parse_args("MAC=01:00:5e:00:00:01").error()) ==
         "4 CNI_ARGS: MAC: \"01:00:5e:00:00:01\" is no MAC address of one interface");
   CHECK(say(parse_args("K8S_POD_NAME").error()) == "4 CNI_ARGS: \"K8S_POD_NAME\" is no KEY=VALUE");
+}
+
+TEST_CASE("a Pod that Kubernetes could not have named so is refused by its key, before anything is asked with it") {
+  const auto refused = [](std::string_view key, const std::string& value) {
+    const auto args = parse_args(fmt::format("{}={}", key, value));
+    return args ? "taken" : say(args.error());
+  };
+  // A second condition of a field selector, another path, another request's line.
+  for (const char* bad :
+       {"st,metadata.namespace=default", "st=", "a\r\nX: y", "../pods", "a?x=", "Web", "a..b", "a%2f"})
+    CHECK(refused("K8S_POD_NAME", bad).starts_with("4 CNI_ARGS: K8S_POD_NAME \""));
+  for (const char* bad : {"../nodes?x=", "a.b", "shop,x=y", "Shop"})
+    CHECK(refused("K8S_POD_NAMESPACE", bad).starts_with("4 CNI_ARGS: K8S_POD_NAMESPACE \""));
+  for (const char* bad : {"a,b", "a=b", "a/b", "a b", "a\n", "\xff"})
+    CHECK(refused("K8S_POD_UID", bad).starts_with("4 CNI_ARGS: K8S_POD_UID \""));
+  CHECK(refused("K8S_POD_NAME", std::string(100000, 'a')) ==
+        "4 CNI_ARGS: K8S_POD_NAME \"" + std::string(64, 'a') + "...\": must be no more than 253 characters");
+  CHECK(refused("K8S_POD_NAME", "a\r\nb").starts_with("4 CNI_ARGS: K8S_POD_NAME \"a??b\": "));
+  CHECK(refused("K8S_POD_NAME", std::string(253, 'a')) == "taken");
+  CHECK(refused("K8S_POD_NAME", "web.2-x") == "taken");
+  CHECK(refused("K8S_POD_NAMESPACE", std::string(63, 'a')) == "taken");
+  CHECK(refused("K8S_POD_NAMESPACE", std::string(64, 'a')).ends_with("\": must be no more than 63 characters"));
+  CHECK(refused("K8S_POD_UID", std::string(128, 'a')) == "taken");
+  CHECK(refused("K8S_POD_UID", std::string(129, 'a')).starts_with("4 CNI_ARGS: K8S_POD_UID \"aaaa"));
+  // A static Pod's uid is a hash; and who is no Kubernetes tells none.
+  CHECK(refused("K8S_POD_UID", "0b5c2e8ad1e3c8c5a0f9d7f4b6a3c2e1") == "taken");
+  CHECK(refused("K8S_POD_NAME", "") == "taken");
 }
 
 TEST_CASE("a result has the shape of the version that asks") {

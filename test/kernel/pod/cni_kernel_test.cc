@@ -190,6 +190,12 @@ TEST_CASE("what cannot be right is refused with code and cause, and leaves nothi
   CHECK(code(world.cni("FROB", "id-a", world.path_of("a"))) == 4);
   CHECK(code(world.cni("ADD", "id-a", world.path_of("a"), kConfig, {{"CNI_IFNAME", "a/b"}})) == 4);
   CHECK(code(world.cni("ADD", "id-a", world.path_of("a"), kConfig, {{"CNI_ARGS", "X=1"}})) == 4);
+  for (const char* bad : {"K8S_POD_NAME=st,metadata.namespace=default",
+                          "K8S_POD_NAMESPACE=../nodes?x=", "K8S_POD_NAME=a\r\nb", "K8S_POD_UID=a/b"}) {
+    CHECK(code(world.cni("ADD", "id-a", world.path_of("a"), kConfig, {{"CNI_ARGS", bad}})) == 4);
+    // What was never made has nothing to delete.
+    CHECK(world.cni("DEL", "id-a", world.path_of("a"), kConfig, {{"CNI_ARGS", bad}}).exit == 0);
+  }
   CHECK(code(world.cni("ADD", "id-a", world.path_of("a"), std::string(2 << 20, ' '))) == 7);
   CHECK(world.links().empty());
   // The node's own namespace, under another name.
