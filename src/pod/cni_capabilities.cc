@@ -8,6 +8,13 @@ namespace {
 
 constexpr std::string_view kAnnotations = "io.kubernetes.cri.pod-annotations";
 
+// Any case: containerd writes "IngressRate".
+bool is_bandwidth_key(std::string_view key) {
+  for (const char* known : {"ingressRate", "ingressBurst", "egressRate", "egressBurst"})
+    if (member(json::object{{json::string_view(key.data(), key.size()), nullptr}}, known)) return true;
+  return false;
+}
+
 // What we honour, and what we know and cannot do, with the reason.
 struct Capability {
   std::string_view name;
@@ -170,6 +177,11 @@ CniResult<void> parse_capability(NetworkConfig& out, std::string_view name, cons
     if (!object)
       return std::unexpected(
           config_error(fmt::format("runtimeConfig.bandwidth must be an object, not {}", shortened(value))));
+    for (const auto& [key, limit] : *object)
+      if (!is_bandwidth_key(text_of(key)))
+        return unsupported("runtimeConfig.bandwidth." + std::string(text_of(key)), limit,
+                           "a Pod would run without the limit that a misspelt key was meant to set; known are "
+                           "ingressRate, ingressBurst, egressRate and egressBurst");
     return parse_bandwidth_keys(out, *object, "runtimeConfig.bandwidth.");
   }
   if (name == "mac") {

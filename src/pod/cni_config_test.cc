@@ -55,6 +55,11 @@ TEST_CASE("capability arguments are taken, or refused by their name") {
         "7 runtimeConfig.mac: \"ff:ff:ff:ff:ff:ff\" is no MAC address of one interface");
   CHECK(refusal(R"("runtimeConfig":{"bandwidth":{"ingressRate":"8M"}})") ==
         "7 runtimeConfig.bandwidth.ingressRate must be a number of bits, not \"8M\"");
+  CHECK(refusal(R"("runtimeConfig":{"bandwidth":{"ingresRate":8000000,"ingressBurst":800000}})")
+            .starts_with("2 unsupported field runtimeConfig.bandwidth.ingresRate: 8000000 | "));
+  // As containerd writes it (go-cni's BandWidth has no JSON names).
+  CHECK(config(R"("runtimeConfig":{"bandwidth":{"IngressRate":8000000,"IngressBurst":800000}})")
+            .tuning.bandwidth.ingress.has_value());
 }
 
 TEST_CASE("what the runtime passes goes before args, and args.cni before nothing") {
