@@ -25,7 +25,10 @@ CniResult<CniVersion> parse_version(const json::value& value) {
 }
 
 CniResult<void> parse_name(NetworkConfig& out, const json::value& value) {
-  if (!value.is_string() || !is_identifier(text_of(value.as_string())) || value.as_string().size() > kMaxName)
+  if (value.is_string() && value.as_string().size() > kMaxName)
+    return std::unexpected(
+        config_error(fmt::format("name has {} bytes, at most {} are supported", value.as_string().size(), kMaxName)));
+  if (!value.is_string() || !is_identifier(text_of(value.as_string())))
     return std::unexpected(config_error(
         fmt::format("name {} must begin with a letter or digit and go on with these, _ . or -", shortened(value))));
   out.name = text_of(value.as_string());

@@ -154,6 +154,12 @@ CniResult<Key> parse_key(std::string_view container, std::string_view ifname) {
   if (!is_ifname(ifname))
     return std::unexpected(environment_error(
         fmt::format("CNI_IFNAME {} must have 1 to 15 bytes, without blanks, / and :", ifname.substr(0, 64))));
+  // The kernel would number "eth%d" itself, and has other things under these names in net.ipv4.conf.
+  if (ifname == "all" || ifname == "default" || ifname.find('%') != std::string_view::npos)
+    return std::unexpected(environment_error(
+        fmt::format("CNI_IFNAME {} cannot be an interface's: \"all\", \"default\" and names with % mean something else "
+                    "to the kernel",
+                    ifname)));
   return Key{std::string(container), std::string(ifname)};
 }
 

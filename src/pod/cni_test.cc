@@ -54,6 +54,8 @@ TEST_CASE("a network configuration is read, and refused with code and key") {
   CHECK(config(R"({"cniVersion":"1.0.0"})") == "7 name is missing");
   CHECK(config(R"({"name":"a/b"})") ==
         "7 name \"a/b\" must begin with a letter or digit and go on with these, _ . or -");
+  CHECK(config(R"({"name":")" + std::string(300, 'a') + "\"}") == "7 name has 300 bytes, at most 255 are supported");
+  CHECK(config(R"({"name":")" + std::string(255, 'a') + "\"}").starts_with("0.1.0 aaa"));
   CHECK(config(R"({"name":"n","mtu":100})") ==
         "7 mtu 100 must be 0 (the fabric's) or a number of bytes from 576 to 65535");
   CHECK(config(R"({"name":"n","mtu":"1400"})") ==
@@ -121,6 +123,11 @@ TEST_CASE("the environment is checked by the rules of the specification") {
   CHECK(key("abc", std::nullopt) == "4 CNI_IFNAME is not set");
   for (const char* bad : {"a:b", "a/b", "..", "a b", "sixteen-bytes-no"})
     CHECK(key("abc", bad) == fmt::format("4 CNI_IFNAME {} must have 1 to 15 bytes, without blanks, / and :", bad));
+  for (const char* bad : {"eth%d", "all", "default"})
+    CHECK(key("abc", bad) ==
+          fmt::format("4 CNI_IFNAME {} cannot be an interface's: \"all\", \"default\" and names with % "
+                      "mean something else to the kernel",
+                      bad));
   CHECK(say(parse_command(request(std::nullopt, {}, {})).error()) == "4 CNI_COMMAND is not set");
   CHECK(say(parse_command(request("FROB", {}, {})).error()) ==
         "4 CNI_COMMAND FROB is none of ADD, CHECK, DEL, GC, STATUS and VERSION");

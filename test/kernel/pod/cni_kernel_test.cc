@@ -190,6 +190,10 @@ TEST_CASE("what cannot be right is refused with code and cause, and leaves nothi
   CHECK(code(world.cni("FROB", "id-a", world.path_of("a"))) == 4);
   CHECK(code(world.cni("ADD", "id-a", world.path_of("a"), kConfig, {{"CNI_IFNAME", "a/b"}})) == 4);
   CHECK(code(world.cni("ADD", "id-a", world.path_of("a"), kConfig, {{"CNI_ARGS", "X=1"}})) == 4);
+  for (const char* bad : {"eth%d", "all", "default"}) {
+    CHECK(code(world.cni("ADD", "id-a", world.path_of("a"), kConfig, {{"CNI_IFNAME", bad}})) == 4);
+    CHECK(world.cni("DEL", "id-a", world.path_of("a"), kConfig, {{"CNI_IFNAME", bad}}).exit == 0);
+  }
   for (const char* bad : {"K8S_POD_NAME=st,metadata.namespace=default",
                           "K8S_POD_NAMESPACE=../nodes?x=", "K8S_POD_NAME=a\r\nb", "K8S_POD_UID=a/b"}) {
     CHECK(code(world.cni("ADD", "id-a", world.path_of("a"), kConfig, {{"CNI_ARGS", bad}})) == 4);
