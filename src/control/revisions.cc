@@ -13,6 +13,15 @@ Result<bool> is_of(const kube::ControllerRevision& revision, const std::string& 
   return same_template(TRY(template_of(revision.data.text)), pod_template);
 }
 
+// An object's name has at most 253 characters, also where its owner's has as many: cut as upstream cuts it
+// (ControllerRevisionName). Two owners that then share a name are told apart by their uid and a collision's hash.
+std::string revision_name(const std::string& owner, const std::string& hash) {
+  constexpr size_t kMostOfOwner = 223;
+  std::string prefix = owner.substr(0, kMostOfOwner);
+  while (prefix.ends_with('.') || prefix.ends_with('-')) prefix.pop_back();  // where it was cut
+  return prefix + "-" + hash;
+}
+
 }  // namespace
 
 const kube::ControllerRevision* RevisionHistory::find(const std::string& name) const {
@@ -70,7 +79,7 @@ Task<Result<kube::ControllerRevision>> Revisions::create(const RevisionOwner& ow
   for (;;) {
     const auto hash = CO_TRY(template_hash(owner.pod_template, collisions));
     kube::ControllerRevision revision;
-    revision.metadata.name = owner.metadata.name + "-" + hash;
+    revision.metadata.name = revision_name(owner.metadata.name, hash);
     revision.metadata.ns = owner.metadata.ns;
     revision.metadata.labels = CO_TRY(template_labels(owner.pod_template));
     revision.metadata.labels[kRevisionLabel] = hash;

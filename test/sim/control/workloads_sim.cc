@@ -177,6 +177,24 @@ TEST_CASE("a DaemonSet follows the nodes, surges as asked, and keeps its history
   CHECK(world.all<kube::ControllerRevision>().empty());
 }
 
+TEST_CASE("a DaemonSet whose name is as long as names can be has its Pods, also beside one with the same beginning") {
+  World world;
+  world.node("a");
+  // Cut at 223 both are alike, and end with a dot.
+  for (const char last : {'b', 'c'}) {
+    auto body = workload(R"("revisionHistoryLimit":1)");
+    const std::string name = std::string(222, 'a') + "." + std::string(30, last);
+    body.replace(body.find(R"("name":"web")"), 12, fmt::format(R"("name":"{}")", name));
+    world.must("POST", kDaemons, body);
+  }
+  world.run(2s);
+  CHECK(world.spread() == "a:2");
+  CHECK(revisions(world) == "r1 r1");
+  for (const auto& set : world.all<kube::DaemonSet>()) CHECK(set.status.number_available == 1);
+  const auto all = world.all<kube::ControllerRevision>();
+  for (const auto& revision : all) CHECK(revision.metadata.name.starts_with(std::string(222, 'a') + "-"));
+}
+
 TEST_CASE("controllers that are killed at any moment make no Pod twice and lose no order") {
   for (int kill_after = 0; kill_after < 40; kill_after += 3) {
     World world;
