@@ -107,6 +107,7 @@ class CompactVector {
   void move_to(size_t room) {
     Head* now = nullptr;
     if (room) {
+      // NOLINTNEXTLINE(bugprone-sizeof-expression): of pointers, too
       now = new (::operator new(sizeof(Head) + room * sizeof(T))) Head{0, static_cast<uint32_t>(room)};
       for (T& item : *this) new (items(now) + now->size++) T(std::move(item));
     }

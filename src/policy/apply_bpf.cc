@@ -161,7 +161,7 @@ Status BpfApplier::write_all() {
   wanted.verdicts += static_cast<uint32_t>(TRY(rows_in(maps.verdicts)));
   TRY(doors_.make_room(wanted));
   TRY(flush(writes));
-  TRY(keep_banks({bank_}));
+  if (!used.empty()) TRY(keep_banks({bank_}));  // else there are no others any more
   TRY(next_epoch());
   TRY(doors_.enforce());
   enforced_ = true;
@@ -190,8 +190,11 @@ Status BpfApplier::write() {
     replaced.push_back(std::move(known->second));
     sets_.erase(known);
   }
+  std::set<SetId> asked;
   for (const VerdictKey& key : rules.verdicts.dirty())
-    if (rules.sets.find(key.set) && !fresh.contains(key.set) && has_tiers(rules.verdicts, key.set)) renew(key.set);
+    if (asked.insert(key.set).second && rules.sets.find(key.set) && !fresh.contains(key.set) &&
+        has_tiers(rules.verdicts, key.set))
+      renew(key.set);
   for (const VerdictKey& key : rules.verdicts.dirty()) {
     auto known = sets_.find(key.set);
     if (known == sets_.end() || fresh.contains(key.set)) continue;

@@ -11,60 +11,73 @@ const cluster::Labels& labels_of(const cluster::Model& model, const std::string&
 void Compiler::update(const cluster::ChangeSet& changes, const cluster::Model& model) {
   // So many changes at once are cheaper as a look at everything than one by one.
   constexpr size_t kMany = 1000;
-  work_ = {.all = !started_ || changes.policies.size() + changes.namespaces.size() > kMany};
-  if (started_) {
-    for (const auto& [key, before] : changes.policies) take_policy(key, model);
+  const bool first = !std::exchange(started_, true);
+  work_ = {.all = first || changes.policies.size() + changes.namespaces.size() > kMany};
+  if (first) start(model);
+  if (!first) {
+    for (const auto& [key, before] : changes.pods) {
+      auto now = model.pods().find(key);
+      pods_.change(key, before ? &*before : nullptr, now == model.pods().end() ? nullptr : &now->second);
+    }
     for (const auto& [key, before] : changes.pods) work_.pods.insert(key);
-    for (const auto& [name, before] : changes.namespaces)
+    // By the selectors that there were: one that goes in this update, too, tells who was in it.
+    for (const auto& [name, before] : changes.namespaces) {
+      if (work_.all || selectors_.same_for(before ? before->labels : cluster::Labels(), labels_of(model, name)))
+        continue;
       for (auto pod = model.pods().lower_bound({name, ""}); pod != model.pods().end() && pod->first.ns == name; ++pod)
         work_.pods.insert(pod->first);
-  } else {
-    started_ = true;
-    for (const auto& [key, policy] : model.policies()) take_policy(key, model);
-  }
-  if (work_.all) {
-    for (const auto& [key, pod] : model.pods()) work_.pods.insert(key);
-    for (const auto& [key, addresses] : claims_) work_.pods.insert(key);
-    for (const auto& [key, subject] : subjects.rows()) work_.pods.insert(key);
+    }
+    for (const auto& [key, before] : changes.policies) take_policy(key, model);
   }
 
   // Who is judged by what.
-  for (const PodKey& pod : work_.pods) place_subject(pod, model);
-  for (SetId set : work_.prepare) prepare_set(set);
+  if (work_.all)
+    for (const auto& [key, pod] : model.pods()) place_subject(pod, model);
+  for (const PodKey& key : work_.pods) {
+    auto pod = model.pods().find(key);
+    if (pod == model.pods().end())
+      drop_subject(key);
+    else if (!work_.all)
+      place_subject(pod->second, model);
+  }
+  for (auto& [id, work] : work_.sets) {
+    KnownSet& of = set(id);
+    if (work.fresh) build_set(of);
+    if (work.whole) use_names(of);
+  }
 
   // What that means for the memberships of others.
-  if (!work_.all)
+  if (!work_.all) {
     for (const cluster::PodPeer& peer : changed_peers_) mark_members(peer, model);
-  if (!work_.all) mark_names(changed_names_, model);
-  for (const cluster::PolicyBlock& block : changed_blocks_) mark_block(block);
+    mark_names(changed_names_, model);
+  }
+  for (const BlockList& list : changed_blocks_) mark_blocks(list);
   changed_peers_.clear();
   changed_names_.clear();
   changed_blocks_.clear();
-  for (const Cidr& prefix : work_.prefixes) place_prefix(prefix);
+  place_prefixes();
+  const auto place = [&](const PodKey& key) {
+    const cluster::Pod* before = nullptr;
+    if (auto change = changes.pods.find(key); !first && change != changes.pods.end() && change->second)
+      before = &*change->second;
+    place_addresses(key, before, model);
+  };
+  if (work_.all)
+    for (const auto& [key, pod] : model.pods()) place(key);
   // Placing one may hand an address back to another, which joins the queue.
   while (!work_.pods.empty()) {
     auto pods = std::exchange(work_.pods, {});
-    for (const PodKey& pod : pods) place_addresses(pod, model);
+    for (const PodKey& pod : pods) place(pod);
   }
 
-  // Verdicts: whole sets, and of the others the classes that are new.
-  for (SetId set : work_.finish) finish_set(set);
+  // Verdicts: of the sets that changed, and of the others the classes that are new.
+  for (const auto& [id, work] : work_.sets) finish_set(id, work);
   for (ClassId peer : work_.fresh_classes) {
-    auto state = classes_.find(peer);
-    if (state == classes_.end()) continue;  // came and went
-    std::set<SetId> concerned;
-    for (AtomId atom : *state->second.members) {
-      if (auto users = sets_of_atom_.find(atom); users != sets_of_atom_.end())
-        concerned.insert(users->second.begin(), users->second.end());
-      if (kind_of(atom) == AtomKind::Port)
-        if (auto users = sets_of_name_.find(value_of_.at(atom)->name); users != sets_of_name_.end())
-          concerned.insert(users->second.begin(), users->second.end());
+    const Atoms& members = classes_.at(peer)->first;
+    for (SetId id : sets_of(members)) {
+      auto finished = work_.sets.find(id);
+      if (finished == work_.sets.end() || !finished->second.whole) put_rows(id, peer, rows_of(set(id).second, members));
     }
-    for (SetId set : concerned)
-      if (!work_.finish.contains(set))
-        put_rows(set, peer, sets_.at(set).program->rows(*state->second.members, [&](AtomId atom) -> const NamedPort& {
-          return *value_of_.at(atom);
-        }));
   }
   work_ = {};
 }
@@ -81,19 +94,19 @@ void Compiler::clean() {
 }
 
 Tables Compiler::tables() const {
-  Tables out{.subjects = subjects.rows(),
-             .addresses = addresses.rows(),
-             .blocks = blocks.rows(),
-             .ports = ports.rows(),
-             .sets = sets.rows(),
-             .verdicts = verdicts.rows(),
-             .rules = rules.rows(),
-             .problems = problems.rows()};
-  for (const auto& [id, state] : classes_) {
+  Tables out{.subjects = subjects.values(),
+             .addresses = addresses.values(),
+             .blocks = blocks.values(),
+             .ports = ports.values(),
+             .sets = sets.values(),
+             .verdicts = verdicts.values(),
+             .rules = rules.values(),
+             .problems = problems.values()};
+  for (const auto& [id, known] : classes_) {
     std::vector<std::string>& members = out.classes[id].members;
-    for (AtomId atom : *state.members) switch (kind_of(atom)) {
-        case AtomKind::Selector: members.push_back(to_string(peer_selectors_.peer(atom))); break;
-        case AtomKind::Block: members.push_back(to_string(peer_blocks_.block(atom))); break;
+    for (AtomId atom : known->first) switch (kind_of(atom)) {
+        case AtomKind::Selector: members.push_back(to_string(selectors_.peer(atom))); break;
+        case AtomKind::Block: members.push_back(to_string(peer_blocks_.list(atom))); break;
         case AtomKind::Port: {
           const NamedPort& port = *value_of_.at(atom);
           members.push_back(fmt::format("port {}={}/{}", port.name, port.port, port.protocol));

@@ -11,15 +11,19 @@
 
 #include <set>
 
+#include "base/stable_map.h"
 #include "cluster/model/model.h"
 #include "policy/compile_blocks.h"
-#include "policy/compile_set.h"
+#include "policy/compile_order.h"
+#include "policy/compile_pods.h"
+#include "policy/compile_table.h"
 
 namespace causeway::policy {
 
 struct Options {
   std::optional<std::string> node;       // only its Pods are subjects
   std::optional<std::set<PodKey>> pods;  // only these; both absent: every Pod
+  size_t block_list = 64;                // a rule with more blocks has its narrow ones as one list
   bool is_local(const cluster::Pod& pod) const {
     return (!node || pod.node == *node) && (!pods || pods->contains(pod.key));
   }
@@ -27,32 +31,6 @@ struct Options {
 
 // Those of a namespace that is not known are empty.
 const cluster::Labels& labels_of(const cluster::Model& model, const std::string& ns);
-
-// Rows with the keys whose row changed, came or went since clean().
-template <class K, class V>
-class Table {
- public:
-  const std::map<K, V>& rows() const { return rows_; }
-  const std::set<K>& dirty() const { return dirty_; }
-  void clean() { dirty_.clear(); }
-  const V* find(const K& key) const {
-    auto at = rows_.find(key);
-    return at == rows_.end() ? nullptr : &at->second;
-  }
-  void put(const K& key, V value) {
-    auto [at, fresh] = rows_.try_emplace(key);
-    if (!fresh && at->second == value) return;
-    at->second = std::move(value);
-    dirty_.insert(key);
-  }
-  void erase(const K& key) {
-    if (rows_.erase(key)) dirty_.insert(key);
-  }
-
- private:
-  std::map<K, V> rows_;
-  std::set<K> dirty_;
-};
 
 class Compiler {
  public:
@@ -78,102 +56,143 @@ class Compiler {
   struct SetKey {
     Direction direction = Direction::Ingress;
     Atoms subjects;
-    std::vector<NamedPort> named;
-    auto operator<=>(const SetKey&) const = default;
+    CompactVector<NamedPort> named;
+    bool operator==(const SetKey&) const = default;
   };
-  struct PolicyState {
-    std::shared_ptr<const cluster::Policy> policy;
-    AtomId subject{};
-    std::vector<RuleId> ingress, egress;  // by index
+  struct PortName {
+    Name name;
+    uint32_t uses = 0;
   };
   struct SubjectState {  // a selector of subjects
-    std::set<PolicyKey> policies;
-    size_t ingress = 0, egress = 0;     // how many of them concern it
-    std::map<Name, size_t> port_names;  // that ingress rules ask for
-    std::set<SetId> sets;
+    CompactVector<PolicyState*> policies;
+    uint32_t ingress = 0, egress = 0;    // how many of them concern it
+    CompactVector<PortName> port_names;  // that ingress rules ask for
+    CompactVector<SetId> sets;           // sorted
+  };
+  struct Asked {  // of the Pods that a selector selects
+    bool ingress = false, egress = false;
+    std::vector<Name> names;
+    bool operator==(const Asked&) const = default;
   };
   struct SetState {
-    const SetKey* key = nullptr;
-    size_t uses = 0;  // Pods
-    std::unique_ptr<SetProgram> program;
-    std::vector<AtomId> atoms;  // each acquired once for each time it is here
-    std::vector<RuleId> rules;
+    SetId id{};
+    uint32_t uses = 0;                     // Pods
+    CompactVector<PolicyState*> policies;  // by rank
+    CompactVector<Name> names;             // of the program's, as others know of them
+    SetProgram program;
   };
+  using KnownSet = std::pair<const SetKey, SetState>;
   struct ClassState {
-    const Atoms* members = nullptr;
-    size_t uses = 0;
+    ClassId id{};
+    uint32_t uses = 0;
+  };
+  using KnownClass = std::pair<const Atoms, ClassState>;
+  struct AtomUsers {
+    CompactVector<SetId> sets;       // sorted
+    CompactVector<ClassId> classes;  // sorted
+  };
+  struct Hash {
+    size_t operator()(const Atoms& atoms) const;
+    size_t operator()(const SetKey& key) const;
   };
   template <class T>
   struct Counted {
     T id{};
     size_t uses = 0;
   };
+  // What is left to do for a set: all of its rows, or those of some classes.
+  struct Unfinished {
+    bool fresh = false;  // has no rows
+    bool whole = false;  // ports are cut anew, names may be others
+    std::vector<ClassId> classes;
+    std::vector<AtomId> atoms;
+  };
   // What one update() still has to do.
   struct Work {
     bool all = false;  // every Pod and prefix is looked at anyway
     std::set<PodKey> pods;
-    std::set<SetId> prepare, finish;
+    std::map<SetId, Unfinished> sets;
     std::set<ClassId> fresh_classes;
-    std::set<Cidr> prefixes;  // memberships of addresses inside may differ
+    std::vector<Cidr> prefixes;  // memberships of addresses inside may differ
   };
 
   // policies -> subjects (compile_subjects.cc)
   void take_policy(const PolicyKey& key, const cluster::Model& model);
-  void count_policy(SubjectState& subject, const cluster::Policy& policy, bool add);
+  void start(const cluster::Model& model);
+  void number_rules(PolicyState& now, PolicyState& before);
+  void count_policy(SubjectState& subject, PolicyState& place, const cluster::Policy& policy, bool add);
+  Asked asked_of(AtomId subject) const;
+  void forget_subject(AtomId atom);
   void mark_subject(const cluster::PodPeer& peer, const cluster::Model& model);
-  void place_subject(const PodKey& key, const cluster::Model& model);
+  void place_subject(const cluster::Pod& pod, const cluster::Model& model);
+  void drop_subject(const PodKey& key);
   SetId acquire_set(SetKey key);
   void release_set(SetId id);
-  // sets -> atoms, verdicts (compile_sets.cc)
-  void prepare_set(SetId id);
-  void drop_program(SetState& set);
-  void release_atoms(const std::vector<AtomId>& atoms);
-  void finish_set(SetId id);
-  void put_rows(SetId set, ClassId peer, std::map<PortAtom, Verdict> rows);
+  // policies -> the rules of sets (compile_rules.cc)
+  void acquire_side(PolicyState& state, Direction direction);
+  void release_side(PolicyState& state, Direction direction, const PolicyState::Side* heir);
+  void release_atom(AtomId atom);
+  std::vector<SetProgram::Entry> entries_of(KnownSet& set, PolicyState& policy, bool more);
+  void build_set(KnownSet& set);
+  void add_to_set(KnownSet& set, PolicyState& policy);
+  void take_from_set(KnownSet& set, PolicyState& was, PolicyState* place);
+  void reorder_set(KnownSet& set);
+  void clear_set(KnownSet& set);
+  // sets -> verdicts (compile_sets.cc)
+  void describe_set(const KnownSet& set);
+  void use_names(KnownSet& set);
   void use_ports(SetId id, PortRanges ranges);
+  void put_rows(SetId set, ClassId peer, SetProgram::Rows rows);
+  void finish_set(SetId id, const Unfinished& work);
+  SetProgram::Rows rows_of(const SetState& state, const Atoms& members) const;
   // atoms -> classes (compile_classes.cc)
+  // Every Pod that the peer selects.
+  void each_pod(const cluster::PodPeer& peer, const cluster::Model& model,
+                const std::function<void(const cluster::Pod&)>& act);
   void mark_members(const cluster::PodPeer& peer, const cluster::Model& model);
   void mark_names(const std::set<Name>& names, const cluster::Model& model);
-  void mark_block(const cluster::PolicyBlock& block);
-  void place_prefix(const Cidr& prefix);
-  void place_addresses(const PodKey& key, const cluster::Model& model);
+  void mark_blocks(const BlockList& list);
+  void place_prefixes();
+  void place_prefix(const Cidr& prefix, Atoms members);
+  void place_addresses(const PodKey& key, const cluster::Pod* before, const cluster::Model& model);
   void drop_claim(const Ip& ip, const PodKey& key);
   ClassId acquire_class(Atoms members);
   void release_class(ClassId id);
+  std::set<SetId> sets_of(const Atoms& members) const;
   AtomId value_atom(const NamedPort& value);
+  KnownSet& set(SetId id) { return *sets_.at(id); }
 
   Options options_;
   bool started_ = false;
   Work work_;
 
-  std::map<PolicyKey, PolicyState> policies_;
-  SelectorIndex subject_selectors_;
+  StableMap<PolicyKey, PolicyState> policies_;
+  PolicyOrder order_;
+  SelectorIndex selectors_;
+  PodIndex pods_;
   std::unordered_map<AtomId, SubjectState> subjects_;
   uint32_t next_rule_ = 1;
 
-  std::map<SetKey, SetId> set_ids_;
-  std::map<SetId, SetState> sets_;
+  Shapes shapes_;
+  std::unordered_map<SetKey, SetState, Hash> known_sets_;
+  std::unordered_map<SetId, KnownSet*> sets_;
   uint32_t next_set_ = 1;
-  std::unordered_map<RuleId, uint32_t> rule_uses_;
   std::map<PortRanges, Counted<PortsId>> port_ids_;
   uint32_t next_ports_ = 1;
 
-  SelectorIndex peer_selectors_;
   BlockIndex peer_blocks_;
-  std::unordered_map<AtomId, std::set<SetId>> sets_of_atom_;
-  std::vector<cluster::PodPeer> changed_peers_;       // came into use, or went
-  std::vector<cluster::PolicyBlock> changed_blocks_;  // likewise
-  std::map<Name, std::set<SetId>> sets_of_name_;      // whose egress rules ask for it
-  std::set<Name> changed_names_;                      // its first came, or its last went
+  std::unordered_map<AtomId, AtomUsers> users_;
+  std::vector<cluster::PodPeer> changed_peers_;   // came into use, or went
+  std::vector<BlockList> changed_blocks_;         // likewise
+  std::map<Name, std::set<SetId>> sets_of_name_;  // whose egress rules ask for it
+  std::set<Name> changed_names_;                  // its first came, or its last went
 
-  std::map<Atoms, ClassId> class_ids_;
-  std::map<ClassId, ClassState> classes_;
+  std::unordered_map<Atoms, ClassState, Hash> known_classes_;
+  std::unordered_map<ClassId, KnownClass*> classes_;
   uint32_t next_class_ = 1;
-  std::unordered_map<AtomId, std::set<ClassId>> classes_of_;
   std::map<NamedPort, Counted<AtomId>> values_;
   std::unordered_map<AtomId, const NamedPort*> value_of_;
   uint32_t next_value_ = 0;
-  std::map<PodKey, std::vector<Ip>> claims_;  // what a Pod says is its own
   std::map<Ip, std::set<PodKey>> contested_;  // addresses that several claim: the least name has it
 };
 

@@ -2,20 +2,57 @@
 
 namespace causeway::policy {
 
-void BlockIndex::use(const Cidr& prefix, bool add) {
-  auto& lengths = prefix.family() == Family::V4 ? lengths_v4_ : lengths_v6_;
-  if (add) {
-    if (prefixes_[prefix].uses++ == 0) ++lengths[prefix.prefix()];
-    return;
-  }
-  auto at = prefixes_.find(prefix);
-  if (--at->second.uses > 0) return;
-  prefixes_.erase(at);
-  if (--lengths[prefix.prefix()] == 0) lengths.erase(prefix.prefix());
+namespace {
+
+bool is_wide(const Cidr& cidr) { return cidr.prefix() < (cidr.family() == Family::V4 ? 16 : 32); }
+
+}  // namespace
+
+std::vector<BlockList> lists_of(const std::vector<cluster::PolicyBlock>& blocks, size_t many) {
+  std::vector<BlockList> out;
+  BlockList together;
+  for (const cluster::PolicyBlock& block : blocks)
+    if (blocks.size() <= many || is_wide(block.cidr))
+      out.push_back({block});
+    else
+      together.push_back(block);
+  if (together.empty()) return out;
+  std::ranges::sort(together);
+  together.erase(std::ranges::unique(together).begin(), together.end());
+  out.push_back(std::move(together));
+  return out;
 }
 
-AtomId BlockIndex::acquire(const cluster::PolicyBlock& block, bool& fresh) {
-  auto [known, added] = ids_.try_emplace(block);
+std::string to_string(const BlockList& list) {
+  if (list.size() == 1) return to_string(list[0]);
+  // What is in it is known by its rule.
+  size_t hash = 0;
+  for (const cluster::PolicyBlock& block : list) {
+    hash = (hash ^ std::hash<Ip>()(block.cidr.address()) ^ static_cast<size_t>(block.cidr.prefix())) *
+           0x9e3779b97f4a7c15ull;
+    for (const Cidr& except : block.except)
+      hash += std::hash<Ip>()(except.address()) + static_cast<size_t>(except.prefix());
+  }
+  return fmt::format("{} blocks from {} to {} (#{:08x})", list.size(), list.front().cidr, list.back().cidr, hash >> 32);
+}
+
+const BlockIndex::Prefix& BlockIndex::use(const Cidr& prefix) {
+  const auto [at, fresh] = prefixes_.insert(Prefix{.cidr = prefix});
+  if (fresh) ++(prefix.family() == Family::V4 ? lengths_v4_ : lengths_v6_)[prefix.prefix()];
+  ++at->uses;
+  return *at;
+}
+
+void BlockIndex::let_go(const Cidr& prefix) {
+  const auto at = prefixes_.find(prefix);
+  if (--at->uses > 0) return;
+  auto& lengths = prefix.family() == Family::V4 ? lengths_v4_ : lengths_v6_;
+  if (--lengths[prefix.prefix()] == 0) lengths.erase(prefix.prefix());
+  prefixes_.erase(at);
+}
+
+AtomId BlockIndex::acquire(BlockList list, bool& fresh) {
+  auto [known, added] = ids_.try_emplace(std::move(list));
   fresh = added;
   if (!added) {
     ++by_id_.at(known->second).uses;
@@ -23,45 +60,67 @@ AtomId BlockIndex::acquire(const cluster::PolicyBlock& block, bool& fresh) {
   }
   do known->second = atom_id(AtomKind::Block, next_++);
   while (by_id_.contains(known->second));
-  by_id_.emplace(known->second, Entry{.block = &known->first, .uses = 1});
-  use(block.cidr, true);
-  for (const Cidr& except : block.except) use(except, true);
-  prefixes_.at(block.cidr).begin_here.push_back(known->second);
+  by_id_.emplace(known->second, Entry{.list = &known->first, .uses = 1});
+  uint32_t number = 0;
+  for (const cluster::PolicyBlock& block : known->first) {
+    use(block.cidr).begin_here.push_back({known->second, number++});
+    for (const Cidr& except : block.except) use(except);
+  }
   return known->second;
 }
 
-bool BlockIndex::release(AtomId id) {
+std::optional<BlockList> BlockIndex::release(AtomId id) {
   auto at = by_id_.find(id);
-  if (--at->second.uses > 0) return false;
-  auto known = ids_.find(*at->second.block);
-  std::erase(prefixes_.at(known->first.cidr).begin_here, id);
-  use(known->first.cidr, false);
-  for (const Cidr& except : known->first.except) use(except, false);
+  if (--at->second.uses > 0) return std::nullopt;
+  auto known = ids_.extract(*at->second.list);
   by_id_.erase(at);
-  ids_.erase(known);
-  return true;
+  for (const cluster::PolicyBlock& block : known.key()) {
+    auto& begins = prefixes_.find(block.cidr)->begin_here;
+    begins.erase(std::ranges::find(begins, id, &Begin::list));
+    let_go(block.cidr);
+    for (const Cidr& except : block.except) let_go(except);
+  }
+  return std::move(known.key());
+}
+
+bool BlockIndex::holds(const Begin& begin, const Cidr& part) const {
+  const auto& except = list(begin.list)[begin.block].except;
+  return std::ranges::none_of(except, [&](const Cidr& one) { return one.contains(part); });
 }
 
 Atoms BlockIndex::containing(const Cidr& prefix) const {
   Atoms out;
   for (const auto& [length, count] : prefix.family() == Family::V4 ? lengths_v4_ : lengths_v6_) {
     if (length > prefix.prefix()) break;
-    auto at = prefixes_.find(Cidr(prefix.address(), length));
+    const auto at = prefixes_.find(Cidr(prefix.address(), length));
     if (at == prefixes_.end()) continue;
-    for (AtomId id : at->second.begin_here) {
-      const auto& except = block(id).except;
-      if (std::ranges::none_of(except, [&](const Cidr& part) { return part.contains(prefix); })) out.push_back(id);
-    }
+    for (const Begin& begin : at->begin_here)
+      if (holds(begin, prefix)) out.push_back(begin.list);
   }
   std::ranges::sort(out);
+  out.erase(std::ranges::unique(out).begin(), out.end());
   return out;
 }
 
-std::vector<Cidr> BlockIndex::inside(const Cidr& outer) const {
-  std::vector<Cidr> out;
-  for (auto at = prefixes_.lower_bound(outer); at != prefixes_.end() && outer.contains(at->first); ++at)
-    out.push_back(at->first);
-  return out;
+void BlockIndex::each(const std::function<void(const Cidr&, const Atoms&)>& act) const {
+  std::vector<const Prefix*> around;  // each inside the one before it
+  std::vector<AtomId> members;
+  for (const Prefix& prefix : prefixes_) {
+    while (!around.empty() && !around.back()->cidr.contains(prefix.cidr)) around.pop_back();
+    around.push_back(&prefix);
+    members.clear();
+    for (const Prefix* outer : around)
+      for (const Begin& begin : outer->begin_here)
+        if (holds(begin, prefix.cidr)) members.push_back(begin.list);
+    std::ranges::sort(members);
+    members.erase(std::ranges::unique(members).begin(), members.end());
+    act(prefix.cidr, Atoms(members));
+  }
+}
+
+void BlockIndex::inside(const Cidr& outer, std::vector<Cidr>& out) const {
+  for (auto at = prefixes_.lower_bound(outer); at != prefixes_.end() && outer.contains(at->cidr); ++at)
+    out.push_back(at->cidr);
 }
 
 }  // namespace causeway::policy

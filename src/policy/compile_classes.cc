@@ -1,26 +1,42 @@
 // Who is in which class: Pods by their addresses, and prefixes.
+#include <algorithm>
+
 #include "policy/compile.h"
 
 namespace causeway::policy {
 
-void Compiler::mark_members(const cluster::PodPeer& peer, const cluster::Model& model) {
-  const auto look = [&](const cluster::Pod& pod) {
-    if (peer.pods.matches(pod.labels)) work_.pods.insert(pod.key);
-  };
-  const auto look_into = [&](const std::string& ns) {
-    for (auto pod = model.pods().lower_bound({ns, ""}); pod != model.pods().end() && pod->first.ns == ns; ++pod)
-      look(pod->second);
-  };
-  if (!peer.ns.empty()) return look_into(std::string(peer.ns));
+namespace {
+
+using Claims = CompactVector<Ip>;
+
+// What a Pod says is its own. The host's network: matched only as the node's address, by blocks. What has ended: its
+// address may be another's.
+Claims claims_of(const cluster::Pod& pod) {
+  Claims out;
+  if (pod.host_network || pod.finished) return out;
+  for (const Ip& ip : pod.addresses)
+    if (std::ranges::find(out, ip) == out.end()) out.push_back(ip);
+  return out;
+}
+
+}  // namespace
+
+void Compiler::each_pod(const cluster::PodPeer& peer, const cluster::Model& model,
+                        const std::function<void(const cluster::Pod&)>& act) {
+  if (!peer.ns.empty()) return pods_.each(std::string(peer.ns), peer.pods, model, act);
   for (const auto& [name, ns] : model.namespaces())
-    if (peer.namespaces.matches(ns.labels)) look_into(name);
+    if (peer.namespaces.matches(ns.labels)) pods_.each(name, peer.pods, model, act);
   // A namespace that is not known yet has no labels, and some selectors match that.
   if (peer.namespaces.matches({}))
     for (auto pod = model.pods().begin(); pod != model.pods().end();) {
       const std::string& ns = pod->first.ns;
-      if (!model.namespaces().contains(ns)) look_into(ns);
+      if (!model.namespaces().contains(ns)) pods_.each(ns, peer.pods, model, act);
       pod = model.pods().upper_bound({ns, "\xff"});
     }
+}
+
+void Compiler::mark_members(const cluster::PodPeer& peer, const cluster::Model& model) {
+  each_pod(peer, model, [&](const cluster::Pod& pod) { work_.pods.insert(pod.key); });
 }
 
 void Compiler::mark_names(const std::set<Name>& names, const cluster::Model& model) {
@@ -30,21 +46,42 @@ void Compiler::mark_names(const std::set<Name>& names, const cluster::Model& mod
       if (names.contains(Name(port.name))) work_.pods.insert(key);
 }
 
-void Compiler::mark_block(const cluster::PolicyBlock& block) {
-  for (const Cidr& prefix : peer_blocks_.inside(block.cidr)) work_.prefixes.insert(prefix);
-  work_.prefixes.insert(block.cidr);  // may be a prefix no more
-  for (const Cidr& except : block.except) work_.prefixes.insert(except);
-  if (work_.all) return;
-  for (auto at = addresses.rows().lower_bound(block.cidr.address());
-       at != addresses.rows().end() && block.cidr.contains(at->first); ++at)
-    work_.pods.insert(at->second.pod);
+void Compiler::mark_blocks(const BlockList& list) {
+  for (const cluster::PolicyBlock& block : list) {
+    peer_blocks_.inside(block.cidr, work_.prefixes);
+    work_.prefixes.push_back(block.cidr);  // may be a prefix no more
+    work_.prefixes.insert(work_.prefixes.end(), block.except.begin(), block.except.end());
+    if (work_.all) continue;
+    for (auto at = addresses.rows().lower_bound(block.cidr.address());
+         at != addresses.rows().end() && block.cidr.contains(at->first); ++at)
+      work_.pods.insert(at->second.pod);
+  }
 }
 
-void Compiler::place_prefix(const Cidr& prefix) {
+void Compiler::place_prefixes() {
+  std::vector<Cidr>& prefixes = work_.prefixes;
+  std::ranges::sort(prefixes);
+  prefixes.erase(std::ranges::unique(prefixes).begin(), prefixes.end());
+  // So many are cheaper as a walk over all than one by one.
+  if (prefixes.size() < 1000 || prefixes.size() < peer_blocks_.prefixes() / 4) {
+    for (const Cidr& prefix : prefixes) place_prefix(prefix, peer_blocks_.containing(prefix));
+    return;
+  }
+  auto next = prefixes.begin();
+  peer_blocks_.each([&](const Cidr& prefix, const Atoms& members) {
+    for (; next != prefixes.end() && *next < prefix; ++next) place_prefix(*next, {});
+    if (next == prefixes.end() || *next != prefix) return;
+    place_prefix(prefix, members);
+    ++next;
+  });
+  for (; next != prefixes.end(); ++next) place_prefix(*next, {});
+}
+
+void Compiler::place_prefix(const Cidr& prefix, Atoms members) {
   const ClassId* before = blocks.find(prefix);
   const ClassId old = before ? *before : ClassId::None;
   if (peer_blocks_.is_prefix(prefix))
-    blocks.put(prefix, acquire_class(peer_blocks_.containing(prefix)));
+    blocks.put(prefix, acquire_class(std::move(members)));
   else
     blocks.erase(prefix);
   release_class(old);
@@ -67,21 +104,14 @@ void Compiler::drop_claim(const Ip& ip, const PodKey& key) {
   release_class(old);
 }
 
-void Compiler::place_addresses(const PodKey& key, const cluster::Model& model) {
+// `before`: what the Pod was when this was asked last.
+void Compiler::place_addresses(const PodKey& key, const cluster::Pod* before, const cluster::Model& model) {
   auto found = model.pods().find(key);
-  // The host's network: matched only as the node's address, by blocks. What has ended: its address may be another's.
-  const bool counts = found != model.pods().end() && !found->second.host_network && !found->second.finished;
-  std::vector<Ip> wanted;
-  if (counts)
-    for (const Ip& ip : found->second.addresses)
-      if (std::ranges::find(wanted, ip) == wanted.end()) wanted.push_back(ip);
-  if (auto had = claims_.find(key); had != claims_.end())
-    for (const Ip& ip : std::vector(had->second))
+  const auto wanted = found == model.pods().end() ? Claims() : claims_of(found->second);
+  if (before)
+    for (const Ip& ip : claims_of(*before))
       if (std::ranges::find(wanted, ip) == wanted.end()) drop_claim(ip, key);
-  if (wanted.empty()) {
-    claims_.erase(key);
-    return;
-  }
+  if (wanted.empty()) return;
   std::vector<Ip> own;
   for (const Ip& ip : wanted) {
     const Address* row = addresses.find(ip);
@@ -93,10 +123,9 @@ void Compiler::place_addresses(const PodKey& key, const cluster::Model& model) {
     }
     own.push_back(ip);
   }
-  claims_[key] = std::move(wanted);
   if (own.empty()) return;
   const cluster::Pod& pod = found->second;
-  Atoms shared = peer_selectors_.matching(pod, labels_of(model, key.ns));
+  Atoms shared = selectors_.matching(pod, labels_of(model, key.ns), Role::Peer);
   if (!sets_of_name_.empty())
     for (const NamedPort& port : pod.ports)
       if (sets_of_name_.contains(Name(port.name))) shared.push_back(value_atom(port));
@@ -104,8 +133,7 @@ void Compiler::place_addresses(const PodKey& key, const cluster::Model& model) {
     const Address* row = addresses.find(ip);
     const ClassId old = row ? row->peer : ClassId::None;
     Atoms members = shared;
-    const Atoms holding = peer_blocks_.containing(ip);
-    members.insert(members.end(), holding.begin(), holding.end());
+    for (AtomId list : peer_blocks_.containing(ip)) members.push_back(list);
     std::ranges::sort(members);
     addresses.put(ip, {.pod = key, .peer = acquire_class(std::move(members))});
     release_class(old);
@@ -119,53 +147,65 @@ AtomId Compiler::value_atom(const NamedPort& value) {
     while (value_of_.contains(known->second.id));
     value_of_[known->second.id] = &known->first;
     // Sets that ask for the name have one more port to tell apart.
-    for (SetId set : sets_of_name_.at(Name(value.name))) work_.finish.insert(set);
+    for (SetId set : sets_of_name_.at(Name(value.name))) work_.sets[set].whole = true;
   }
   return known->second.id;
 }
 
 ClassId Compiler::acquire_class(Atoms members) {
   if (members.empty()) return ClassId::None;
-  auto [known, fresh] = class_ids_.try_emplace(std::move(members));
+  auto [known, fresh] = known_classes_.try_emplace(std::move(members));
+  ClassState& state = known->second;
   if (fresh) {
-    do known->second = ClassId{next_class_++};
-    while (known->second == ClassId::None || classes_.contains(known->second));
-    classes_[known->second].members = &known->first;
+    do state.id = ClassId{next_class_++};
+    while (state.id == ClassId::None || classes_.contains(state.id));
+    classes_.emplace(state.id, &*known);
     for (AtomId atom : known->first) {
-      classes_of_[atom].insert(known->second);
+      auto& of = users_[atom].classes;
+      of.insert(std::ranges::lower_bound(of, state.id), state.id);
       if (kind_of(atom) == AtomKind::Port) ++values_.at(*value_of_.at(atom)).uses;
     }
-    work_.fresh_classes.insert(known->second);
+    work_.fresh_classes.insert(state.id);
   }
-  ++classes_.at(known->second).uses;
-  return known->second;
+  ++state.uses;
+  return state.id;
+}
+
+std::set<SetId> Compiler::sets_of(const Atoms& members) const {
+  std::set<SetId> out;
+  for (AtomId atom : members) {
+    if (auto users = users_.find(atom); users != users_.end())
+      out.insert(users->second.sets.begin(), users->second.sets.end());
+    if (kind_of(atom) != AtomKind::Port) continue;
+    if (auto users = sets_of_name_.find(Name(value_of_.at(atom)->name)); users != sets_of_name_.end())
+      out.insert(users->second.begin(), users->second.end());
+  }
+  return out;
 }
 
 void Compiler::release_class(ClassId id) {
   if (id == ClassId::None) return;
-  auto at = classes_.find(id);
-  if (--at->second.uses > 0) return;
-  std::set<SetId> concerned;
-  for (AtomId atom : *at->second.members) {
-    auto of = classes_of_.find(atom);
-    of->second.erase(id);
-    if (of->second.empty()) classes_of_.erase(of);
-    if (auto users = sets_of_atom_.find(atom); users != sets_of_atom_.end())
-      concerned.insert(users->second.begin(), users->second.end());
+  const auto at = classes_.find(id);
+  KnownClass& known = *at->second;
+  if (--known.second.uses > 0) return;
+  const std::set<SetId> concerned = sets_of(known.first);
+  for (AtomId atom : known.first) {
+    auto users = users_.find(atom);
+    auto& of = users->second.classes;
+    of.erase(std::ranges::lower_bound(of, id));
+    if (of.empty() && users->second.sets.empty()) users_.erase(users);
     if (kind_of(atom) != AtomKind::Port) continue;
     auto value = values_.find(*value_of_.at(atom));
-    if (auto users = sets_of_name_.find(Name(value->first.name)); users != sets_of_name_.end())
-      concerned.insert(users->second.begin(), users->second.end());
     if (--value->second.uses > 0) continue;
-    if (auto users = sets_of_name_.find(Name(value->first.name)); users != sets_of_name_.end())
-      work_.finish.insert(users->second.begin(), users->second.end());
+    if (auto askers = sets_of_name_.find(Name(value->first.name)); askers != sets_of_name_.end())
+      for (SetId set : askers->second) work_.sets[set].whole = true;
     value_of_.erase(atom);
     values_.erase(value);
   }
   for (SetId set : concerned) put_rows(set, id, {});
   work_.fresh_classes.erase(id);
-  class_ids_.erase(class_ids_.find(*at->second.members));
   classes_.erase(at);
+  known_classes_.erase(known_classes_.find(known.first));
 }
 
 }  // namespace causeway::policy

@@ -16,7 +16,7 @@ PortList joined(PortList list) {
   return out;
 }
 
-std::vector<PortAtom> PortCut::atoms_of(const PortList& list) const {
+std::vector<PortAtom> atoms_of(const PortRanges& ranges, const PortList& list) {
   std::vector<PortAtom> out;
   for (const PortSpan& span : list) {
     auto at = std::ranges::lower_bound(ranges, std::pair(span.protocol, span.first), {},
@@ -28,13 +28,13 @@ std::vector<PortAtom> PortCut::atoms_of(const PortList& list) const {
   return out;
 }
 
-PortCut cut_ports(std::vector<PortList> lists) {
+PortRanges cut_ports(std::vector<PortList> lists) {
   // Ports held by more lists than this are not compared with those elsewhere: that saves rows, never changes a verdict,
   // and thousands of nested ranges would cost memory by their square.
   constexpr size_t kCompared = 16;
   std::ranges::sort(lists);
   lists.erase(std::ranges::unique(lists).begin(), lists.end());
-  PortCut out;
+  PortRanges out;
   PortAtom next = 1;
   std::map<std::vector<size_t>, PortAtom> atoms;  // by the lists that hold it
   for (Protocol protocol : {Protocol::Tcp, Protocol::Udp, Protocol::Sctp}) {
@@ -56,7 +56,7 @@ PortCut cut_ports(std::vector<PortList> lists) {
       PortAtom atom = next;
       if (open.size() <= kCompared) atom = atoms.try_emplace({open.begin(), open.end()}, next).first->second;
       if (atom == next) ++next;
-      out.ranges.push_back(
+      out.push_back(
           {protocol, static_cast<uint16_t>(edge->first), static_cast<uint16_t>(std::next(edge)->first - 1), atom});
     }
   }

@@ -16,12 +16,9 @@ using PortList = std::vector<PortSpan>;  // of one rule
 // In order; what overlaps or touches is joined.
 PortList joined(PortList list);
 
-struct PortCut {
-  PortRanges ranges;  // apart, in order
-  // Those that a list of the cut holds, sorted, each once.
-  std::vector<PortAtom> atoms_of(const PortList& list) const;
-};
+// The atoms that a list of the cut holds, sorted, each once.
+std::vector<PortAtom> atoms_of(const PortRanges& ranges, const PortList& list);
 // `lists` are joined(). The same ones give the same cut, in whatever order they come.
-PortCut cut_ports(std::vector<PortList> lists);
+PortRanges cut_ports(std::vector<PortList> lists);
 
 }  // namespace causeway::policy

@@ -1,15 +1,28 @@
 #include "policy/compile_set.h"
 
-#include <set>
+#include <algorithm>
 
 namespace causeway::policy {
 
 namespace {
 
-void put(std::map<PortAtom, Verdict>& rows, PortAtom atom, Tier tier, const Choice& choice) {
-  Choice& best = rows[atom].tiers[static_cast<size_t>(tier)];
+using Entry = SetProgram::Entry;
+using Rows = SetProgram::Rows;
+
+bool before(const Entry& a, const Entry& b) {
+  if (a.peer != b.peer) return a.peer < b.peer;
+  if (a.shape != b.shape) return std::less<>()(a.shape, b.shape);
+  return a.rank != b.rank ? a.rank < b.rank : a.rule < b.rule;
+}
+
+void put(Rows& rows, PortAtom atom, Tier tier, const Choice& choice) {
+  auto at = std::ranges::lower_bound(rows, atom, {}, &SetProgram::Row::first);
+  if (at == rows.end() || at->first != atom) at = rows.insert(at, {atom, Verdict{}});
+  Choice& best = at->second.tiers[static_cast<size_t>(tier)];
   if (choice.rank < best.rank) best = choice;
 }
+
+Choice choice_of(const Entry& entry) { return {.rank = entry.rank, .action = entry.action, .rule = entry.rule}; }
 
 bool is_of(const cluster::PolicyPort& port, const NamedPort& named) {
   return port.name == named.name && (!port.protocol || *port.protocol == named.protocol);
@@ -17,107 +30,119 @@ bool is_of(const cluster::PolicyPort& port, const NamedPort& named) {
 
 }  // namespace
 
-SetProgram::SetProgram(Direction direction, const std::vector<SetPolicy>& policies, const std::vector<NamedPort>& named,
-                       const AtomOfPods& pods, const AtomOfBlock& blocks) {
-  std::map<Shape, size_t> known;
-  std::set<std::pair<AtomId, size_t>> taken;  // peer and shape
-  std::set<size_t> taken_by_anybody;
-  std::set<Name> names;
-  for (const SetPolicy& each : policies) {
-    const cluster::Policy& policy = *each.policy;
-    isolated_ |= policy.tier == Tier::Namespaced;
-    const auto& rules = policy.rules(direction);
-    for (size_t i = 0; i < rules.size(); ++i) {
-      const cluster::PolicyRule& rule = rules[i];
-      Shape shape{.tier = policy.tier, .any_port = rule.any_port};
-      for (const cluster::PolicyPort& port : rule.any_port ? std::vector<cluster::PolicyPort>() : rule.ports) {
-        if (port.name.empty()) {
-          shape.ports.push_back({port.protocol.value_or(Protocol::Tcp), port.first, port.last});
-        } else if (direction == Direction::Egress) {
-          shape.names.push_back(port);
-          names.insert(port.name);
-        } else {
-          for (const NamedPort& own : named)
-            if (is_of(port, own)) shape.ports.push_back({own.protocol, own.port, own.port});
-        }
-      }
-      shape.ports = joined(std::move(shape.ports));
-      std::ranges::sort(shape.names);
-      const auto [at, fresh] = known.try_emplace(shape, shapes_.size());
-      if (fresh) shapes_.push_back(shape);
-      const Entry entry{
-          .shape = at->second,
-          .choice = {
-              .rank = next_rank_[static_cast<size_t>(policy.tier)]++, .action = rule.action, .rule = (*each.rules)[i]}};
-      const auto add = [&](AtomId atom) {
-        auto& entries = by_atom_[atom];  // the atom is used, whether or not this rule can ever decide
-        if (taken.emplace(atom, entry.shape).second) entries.push_back(entry);
-      };
-      if (rule.anybody) {
-        if (taken_by_anybody.insert(entry.shape).second) anybody_.push_back(entry);
-        continue;
-      }
-      for (const cluster::PodPeer& peer : rule.pods) add(pods(peer));
-      for (const cluster::PolicyBlock& block : rule.blocks) add(blocks(block));
+void SetProgram::change(std::vector<Entry> gone, std::vector<Entry> come) {
+  std::ranges::sort(gone, before);
+  std::ranges::sort(come, before);
+  CompactVector<Entry> now;
+  now.reserve(entries_.size() + come.size() - gone.size());
+  auto add = come.begin();
+  auto drop = gone.begin();
+  for (const Entry& entry : entries_) {
+    if (drop != gone.end() && *drop == entry) {
+      ++drop;
+      continue;
     }
+    for (; add != come.end() && before(*add, entry); ++add) now.push_back(*add);
+    now.push_back(entry);
   }
-  names_.assign(names.begin(), names.end());
+  for (; add != come.end(); ++add) now.push_back(*add);
+  entries_ = std::move(now);
 }
 
-void SetProgram::cut(const std::vector<NamedPort>& values) {
-  std::vector<PortList> lists;
-  for (const Shape& shape : shapes_)
-    if (!shape.ports.empty()) lists.push_back(shape.ports);
-  for (const NamedPort& value : values)
-    if (std::ranges::binary_search(names_, Name(value.name)))
-      lists.push_back({{value.protocol, value.port, value.port}});
-  cut_ = cut_ports(std::move(lists));
-  atoms_.clear();
-  for (const Shape& shape : shapes_) atoms_.push_back(cut_.atoms_of(shape.ports));
+void SetProgram::replace(std::vector<Entry> entries) {
+  std::ranges::sort(entries, before);
+  entries_ = std::move(entries);
 }
 
-void SetProgram::by_number(const Entry& entry, std::map<PortAtom, Verdict>& rows) const {
-  const Shape& shape = shapes_[entry.shape];
-  if (shape.any_port) put(rows, 0, shape.tier, entry.choice);
-  for (PortAtom atom : atoms_[entry.shape]) put(rows, atom, shape.tier, entry.choice);
+bool SetProgram::has(AtomId peer) const {
+  const auto at = std::ranges::lower_bound(entries_, peer, {}, &Entry::peer);
+  return at != entries_.end() && at->peer == peer;
 }
 
-void SetProgram::by_name(const Entry& entry, const NamedPort& value, std::map<PortAtom, Verdict>& rows) const {
-  const Shape& shape = shapes_[entry.shape];
-  for (const cluster::PolicyPort& port : shape.names)
-    if (is_of(port, value))
-      for (PortAtom atom : cut_.atoms_of({{value.protocol, value.port, value.port}}))
-        put(rows, atom, shape.tier, entry.choice);
+bool SetProgram::use(const Shape* shape, bool more) {
+  auto at = std::ranges::lower_bound(shapes_, shape, std::less<>(), &Use::shape);
+  if (more && (at == shapes_.end() || at->shape != shape)) {
+    shapes_.insert(at, {.shape = shape, .uses = 1, .atoms = {}});
+  } else if (more) {
+    ++at->uses;
+    return false;
+  } else {
+    if (--at->uses > 0) return false;
+    shapes_.erase(at);
+  }
+  return !shape->ports.empty() || !shape->names.empty();
 }
 
-std::map<PortAtom, Verdict> SetProgram::rows() const {
-  std::map<PortAtom, Verdict> out;
-  if (isolated_) put(out, 0, Tier::Namespaced, {.rank = Choice::kLast, .action = Action::Deny});
-  for (const Entry& entry : anybody_) by_number(entry, out);
-  // There even where no rule is left for it: a set that is known always has its last row.
-  out.try_emplace(0);
+std::vector<Name> SetProgram::names() const {
+  std::vector<Name> out;
+  for (const Use& use : shapes_)
+    for (const cluster::PolicyPort& port : use.shape->names) out.push_back(port.name);
+  std::ranges::sort(out);
+  out.erase(std::ranges::unique(out).begin(), out.end());
   return out;
 }
 
-std::map<PortAtom, Verdict> SetProgram::rows(const Atoms& members,
-                                             const std::function<const NamedPort&(AtomId)>& value) const {
-  std::map<PortAtom, Verdict> out;
-  std::vector<const NamedPort*> values;
-  if (!names_.empty())
-    for (AtomId atom : members)
-      if (kind_of(atom) == AtomKind::Port) values.push_back(&value(atom));
-  const auto take = [&](const Entry& entry) {
-    for (const NamedPort* named : values) by_name(entry, *named, out);
-  };
-  for (AtomId atom : members) {
-    auto at = by_atom_.find(atom);
-    if (at == by_atom_.end()) continue;
-    for (const Entry& entry : at->second) {
-      by_number(entry, out);
-      take(entry);
-    }
+PortRanges SetProgram::cut(const std::vector<NamedPort>& values) {
+  std::vector<PortList> lists;
+  for (const Use& use : shapes_)
+    if (!use.shape->ports.empty()) lists.push_back(use.shape->ports);
+  for (const NamedPort& value : values) lists.push_back({{value.protocol, value.port, value.port}});
+  PortRanges ranges = lists.empty() ? PortRanges() : cut_ports(std::move(lists));
+  for (Use& use : shapes_) use.atoms = atoms_of(ranges, use.shape->ports);
+  return ranges;
+}
+
+const SetProgram::Use& SetProgram::use_of(const Shape* shape) const {
+  return *std::ranges::lower_bound(shapes_, shape, std::less<>(), &Use::shape);
+}
+
+template <class Do>
+void SetProgram::each_first(AtomId peer, Do act) const {
+  auto at = std::lower_bound(entries_.begin(), entries_.end(), peer,
+                             [](const Entry& entry, AtomId one) { return entry.peer < one; });
+  while (at != entries_.end() && at->peer == peer) {
+    act(*at);
+    // Mostly there is one for each shape; else the others are many.
+    const Shape* shape = at->shape;
+    if (++at != entries_.end() && at->peer == peer && at->shape == shape)
+      at = std::upper_bound(at, entries_.end(), Entry{.peer = peer, .rank = UINT32_MAX, .shape = shape}, before);
   }
-  for (const Entry& entry : anybody_) take(entry);
+}
+
+Rows SetProgram::rows() const {
+  Rows out;
+  // There even where no rule is left for it: a set that is known always has its last row.
+  out.emplace_back(0, Verdict{});
+  if (isolated_) put(out, 0, Tier::Namespaced, {.rank = Choice::kLast, .action = Action::Deny});
+  each_first(kAnybody, [&](const Entry& entry) {
+    if (entry.shape->any_port) put(out, 0, entry.shape->tier, choice_of(entry));
+    for (PortAtom atom : use_of(entry.shape).atoms) put(out, atom, entry.shape->tier, choice_of(entry));
+  });
+  return out;
+}
+
+Rows SetProgram::rows(const Atoms& members, const ValueOf& value, const PortRanges* ranges) const {
+  Rows out;
+  const auto by_name = [&](const Entry& entry) {
+    for (AtomId atom : members) {
+      if (kind_of(atom) != AtomKind::Port) continue;
+      const NamedPort& named = value(atom);
+      for (const cluster::PolicyPort& port : entry.shape->names) {
+        if (!is_of(port, named) || !ranges) continue;
+        for (PortAtom of : atoms_of(*ranges, {{named.protocol, named.port, named.port}}))
+          put(out, of, entry.shape->tier, choice_of(entry));
+      }
+    }
+  };
+  for (AtomId atom : members)
+    each_first(atom, [&](const Entry& entry) {
+      if (entry.shape->any_port) put(out, 0, entry.shape->tier, choice_of(entry));
+      for (PortAtom of : use_of(entry.shape).atoms) put(out, of, entry.shape->tier, choice_of(entry));
+      if (!entry.shape->names.empty()) by_name(entry);
+    });
+  each_first(kAnybody, [&](const Entry& entry) {
+    if (!entry.shape->names.empty()) by_name(entry);
+  });
   return out;
 }
 

@@ -1,113 +1,44 @@
-// Sets and what they make others count: atoms in use, rules in use, ports, verdict rows.
+// Sets and their rows: names that are asked for, ports, verdicts.
+#include <algorithm>
+
 #include "policy/compile.h"
 
 namespace causeway::policy {
 
-void Compiler::release_atoms(const std::vector<AtomId>& atoms) {
-  for (AtomId atom : atoms) {
-    if (kind_of(atom) == AtomKind::Selector) {
-      const cluster::PodPeer peer = peer_selectors_.peer(atom);
-      if (peer_selectors_.release(atom)) changed_peers_.push_back(peer);
-    } else {
-      const cluster::PolicyBlock block = peer_blocks_.block(atom);
-      if (peer_blocks_.release(atom)) changed_blocks_.push_back(block);
-    }
-  }
+void Compiler::describe_set(const KnownSet& set) {
+  const Set* old = sets.find(set.second.id);
+  Set row{.direction = set.first.direction,
+          .ports = old ? old->ports : PortsId::None,
+          .policies = {},
+          .named = set.first.named};
+  row.policies.reserve(set.second.policies.size());
+  for (const PolicyState* policy : set.second.policies) row.policies.push_back(policy->policy->key);
+  sets.put(set.second.id, std::move(row));
 }
 
-// Lets go of what the set's program uses; the set may get another program.
-void Compiler::drop_program(SetState& set) {
-  if (!set.program) return;
-  const SetId id = set_ids_.at(*set.key);
-  set.program->each_atom([&](AtomId atom) {
-    auto users = sets_of_atom_.find(atom);
-    users->second.erase(id);
-    if (users->second.empty()) sets_of_atom_.erase(users);
-  });
-  for (const Name& name : set.program->names()) {
-    sets_of_name_[name].erase(id);
-    if (sets_of_name_[name].empty()) {
-      sets_of_name_.erase(name);
-      changed_names_.insert(name);
-    }
-  }
-  for (RuleId rule : set.rules)
-    if (--rule_uses_[rule] == 0) {
-      rule_uses_.erase(rule);
-      rules.erase(rule);
-    }
-  set.rules.clear();
-  set.program.reset();
-  release_atoms(std::exchange(set.atoms, {}));
-}
-
-void Compiler::prepare_set(SetId id) {
-  auto at = sets_.find(id);
-  if (at == sets_.end()) return;
-  SetState& set = at->second;
-  const Direction direction = set.key->direction;
-  std::vector<SetPolicy> policies;
-  Set row{.direction = direction, .named = set.key->named};
-  for (AtomId subject : set.key->subjects)
-    for (const PolicyKey& key : subjects_.at(subject).policies) {
-      const PolicyState& state = policies_.at(key);
-      if (state.policy->concerns(direction))
-        policies.push_back({state.policy, direction == Direction::Ingress ? &state.ingress : &state.egress});
-    }
-  std::ranges::sort(policies,
-                    [](const SetPolicy& a, const SetPolicy& b) { return cluster::precedes(*a.policy, *b.policy); });
-
-  // What is new is acquired before what was is released, so that what both use does not come and go.
-  std::vector<AtomId> atoms;
-  auto program = std::make_unique<SetProgram>(
-      direction, policies, set.key->named,
-      [&](const cluster::PodPeer& peer) {
-        bool fresh = false;
-        atoms.push_back(peer_selectors_.acquire(peer, fresh));
-        if (fresh) changed_peers_.push_back(peer);
-        return atoms.back();
-      },
-      [&](const cluster::PolicyBlock& block) {
-        bool fresh = false;
-        atoms.push_back(peer_blocks_.acquire(block, fresh));
-        if (fresh) changed_blocks_.push_back(block);
-        return atoms.back();
-      });
-  std::vector<RuleId> used;
-  for (const SetPolicy& each : policies) {
-    row.policies.push_back(each.policy->key);
-    const auto& list = each.policy->rules(direction);
-    for (size_t i = 0; i < list.size(); ++i) {
-      const RuleId rule = (*each.rules)[i];
-      used.push_back(rule);
-      if (rule_uses_[rule]++ == 0)
-        rules.put(rule, {.policy = each.policy->key,
-                         .tier = each.policy->tier,
-                         .direction = direction,
-                         .action = list[i].action,
-                         .index = static_cast<uint32_t>(i),
-                         .name = list[i].name});
-    }
-  }
-  drop_program(set);
-  set.program = std::move(program);
-  set.atoms = std::move(atoms);
-  set.rules = std::move(used);
-  set.program->each_atom([&](AtomId atom) { sets_of_atom_[atom].insert(id); });
-  for (const Name& name : set.program->names()) {
+void Compiler::use_names(KnownSet& set) {
+  SetState& state = set.second;
+  CompactVector<Name> now(state.program.names());
+  if (now == state.names) return;
+  for (const Name& name : now) {
     auto& users = sets_of_name_[name];
     if (users.empty()) changed_names_.insert(name);
-    users.insert(id);
+    users.insert(state.id);
   }
-  const Set* old = sets.find(id);
-  row.ports = old ? old->ports : PortsId::None;
-  sets.put(id, std::move(row));
-  work_.finish.insert(id);
+  for (const Name& name : state.names) {
+    if (std::ranges::binary_search(now, name)) continue;
+    auto users = sets_of_name_.find(name);
+    users->second.erase(state.id);
+    if (!users->second.empty()) continue;
+    sets_of_name_.erase(users);
+    changed_names_.insert(name);
+  }
+  state.names = std::move(now);
 }
 
 void Compiler::use_ports(SetId id, PortRanges ranges) {
   const Set* found = sets.find(id);
-  Set row = found ? *found : Set{};
+  const PortsId before = found ? found->ports : PortsId::None;
   PortsId now = PortsId::None;
   if (!ranges.empty()) {
     auto [known, fresh] = port_ids_.try_emplace(std::move(ranges));
@@ -119,58 +50,73 @@ void Compiler::use_ports(SetId id, PortRanges ranges) {
     ++known->second.uses;
     now = known->second.id;
   }
-  if (row.ports != PortsId::None) {
-    auto old = port_ids_.find(*ports.find(row.ports));
+  if (before != PortsId::None) {
+    auto old = port_ids_.find(*ports.find(before));
     if (--old->second.uses == 0) {
-      ports.erase(row.ports);
+      ports.erase(before);
       port_ids_.erase(old);
     }
   }
+  if (now == before || !found) return;
+  Set row = *found;
   row.ports = now;
-  if (found) sets.put(id, std::move(row));
+  sets.put(id, std::move(row));
 }
 
-void Compiler::put_rows(SetId set, ClassId peer, std::map<PortAtom, Verdict> rows) {
+void Compiler::put_rows(SetId set, ClassId peer, SetProgram::Rows rows) {
   std::vector<VerdictKey> gone;
   for (auto row = verdicts.rows().lower_bound({set, peer, 0});
        row != verdicts.rows().end() && row->first.set == set && row->first.peer == peer; ++row)
-    if (!rows.contains(row->first.port)) gone.push_back(row->first);
+    if (!std::ranges::binary_search(rows, row->first.port, {}, &SetProgram::Row::first)) gone.push_back(row->first);
   for (const VerdictKey& key : gone) verdicts.erase(key);
   for (const auto& [port, verdict] : rows) verdicts.put({set, peer, port}, verdict);
 }
 
-void Compiler::finish_set(SetId id) {
+void Compiler::finish_set(SetId id, const Unfinished& work) {
   auto at = sets_.find(id);
   if (at == sets_.end()) return;
-  SetProgram& program = *at->second.program;
-  std::vector<NamedPort> values;
-  for (const Name& name : program.names())
-    for (auto value = values_.lower_bound({std::string(name), Protocol::Tcp, 0});
-         value != values_.end() && name == value->first.name; ++value)
-      values.push_back(value->first);
-  program.cut(values);
-  use_ports(id, program.ranges());
-
-  std::set<ClassId> peers;
-  program.each_atom([&](AtomId atom) {
-    if (auto members = classes_of_.find(atom); members != classes_of_.end())
-      peers.insert(members->second.begin(), members->second.end());
-  });
-  for (const NamedPort& value : values)
-    if (auto members = classes_of_.find(values_.at(value).id); members != classes_of_.end())
-      peers.insert(members->second.begin(), members->second.end());
-  // Rows of classes that have no more to do with it.
-  std::set<ClassId> before;
-  for (auto row = verdicts.rows().lower_bound({id, ClassId::None, 0});
-       row != verdicts.rows().end() && row->first.set == id; ++row)
-    before.insert(row->first.peer);
-  for (ClassId peer : before)
-    if (peer != ClassId::None && !peers.contains(peer)) put_rows(id, peer, {});
+  KnownSet& set = *at->second;
+  SetProgram& program = set.second.program;
+  describe_set(set);
+  std::vector<ClassId> peers = work.classes;
+  const auto add = [&](AtomId atom) {
+    if (auto users = users_.find(atom); users != users_.end())
+      peers.insert(peers.end(), users->second.classes.begin(), users->second.classes.end());
+  };
+  if (work.whole) {
+    std::vector<NamedPort> values;
+    for (const Name& name : set.second.names)
+      for (auto value = values_.lower_bound({std::string(name), Protocol::Tcp, 0});
+           value != values_.end() && name == value->first.name; ++value) {
+        values.push_back(value->first);
+        add(value->second.id);
+      }
+    use_ports(id, program.cut(values));
+    AtomId last = SetProgram::kAnybody;
+    for (const SetProgram::Entry& entry : program.entries())
+      if (std::exchange(last, entry.peer) != entry.peer) add(entry.peer);
+    // Rows of classes that may have no more to do with it.
+    if (!work.fresh)
+      for (auto row = verdicts.rows().lower_bound({id, ClassId::None, 0});
+           row != verdicts.rows().end() && row->first.set == id; ++row)
+        if (row->first.peer != ClassId::None) peers.push_back(row->first.peer);
+  } else {
+    for (AtomId atom : work.atoms) add(atom);
+  }
+  std::ranges::sort(peers);
+  peers.erase(std::ranges::unique(peers).begin(), peers.end());
   put_rows(id, ClassId::None, program.rows());
-  for (ClassId peer : peers)
-    put_rows(id, peer, program.rows(*classes_.at(peer).members, [&](AtomId atom) -> const NamedPort& {
-      return *value_of_.at(atom);
-    }));
+  for (ClassId peer : peers) {
+    auto known = classes_.find(peer);
+    put_rows(id, peer, known == classes_.end() ? SetProgram::Rows() : rows_of(set.second, known->second->first));
+  }
+}
+
+SetProgram::Rows Compiler::rows_of(const SetState& state, const Atoms& members) const {
+  const Set* row = sets.find(state.id);
+  return state.program.rows(
+      members, [&](AtomId atom) -> const NamedPort& { return *value_of_.at(atom); },
+      row && row->ports != PortsId::None ? ports.find(row->ports) : nullptr);
 }
 
 }  // namespace causeway::policy

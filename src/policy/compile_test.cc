@@ -287,12 +287,12 @@ TEST_CASE("a rule that stays where it is keeps its number when its policy change
   world.policy("x/p", R"({"podSelector":{},"ingress":[{"ports":[{"port":80}]},{"ports":[{"port":81}]}]})");
   compiler.update({}, world.model);
   world.model.take_changes();
-  const auto before = compiler.rules.rows();
+  const auto before = compiler.rules.values();
   world.policy("x/p", R"({"podSelector":{},"ingress":[{"ports":[{"port":80}]},{"ports":[{"port":82}]}]})");
   compiler.update(world.model.take_changes(), world.model);
   REQUIRE(before.size() == 2);
-  CHECK(compiler.rules.rows().contains(before.begin()->first));
-  CHECK_FALSE(compiler.rules.rows().contains(before.rbegin()->first));
+  CHECK(compiler.rules.find(before.begin()->first));
+  CHECK_FALSE(compiler.rules.find(before.rbegin()->first));
 }
 
 TEST_CASE("a change touches only the rows that it concerns") {
@@ -308,8 +308,8 @@ TEST_CASE("a change touches only the rows that it concerns") {
   compiler.clean();
   world.pod("n7/q", {"10.1.7.2"}, "app=q");
   compiler.update(world.model.take_changes(), world.model);
-  CHECK(compiler.subjects.dirty() == std::set<PodKey>{{"n7", "q"}});
-  CHECK(compiler.addresses.dirty() == std::set<Ip>{ip("10.1.7.2")});
+  CHECK(std::ranges::equal(compiler.subjects.dirty(), std::vector<PodKey>{{"n7", "q"}}));
+  CHECK(std::ranges::equal(compiler.addresses.dirty(), std::vector<Ip>{ip("10.1.7.2")}));
   CHECK(compiler.verdicts.dirty().empty());
   CHECK(compiler.sets.dirty().empty());
   compiler.clean();

@@ -18,7 +18,7 @@ Task<Status> Reporter::run() {
 
 Task<Status> Reporter::look() {
   if (!desired_.complete()) co_return ok();
-  std::map<PolicyKey, std::string> found = desired_.rules.problems.rows();
+  std::map<PolicyKey, std::string> found = desired_.rules.problems.values();
   for (auto& [key, tie] : cluster::priority_ties(model_.policies())) {
     std::string& text = found[key];
     text += (text.empty() ? "" : "; ") + tie;

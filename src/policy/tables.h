@@ -34,6 +34,7 @@
 #include <map>
 #include <vector>
 
+#include "base/compact_vector.h"
 #include "cluster/model/policies.h"
 
 namespace causeway::policy {
@@ -87,8 +88,8 @@ using PortRanges = std::vector<PortRange>;  // apart, in order
 struct Set {
   Direction direction = Direction::Ingress;
   PortsId ports = PortsId::None;
-  std::vector<PolicyKey> policies;  // that concern the direction, in the order in which they are judged
-  std::vector<NamedPort> named;     // ingress: what the Pods call the ports that rules name
+  CompactVector<PolicyKey> policies;  // that concern the direction, in the order in which they are judged
+  CompactVector<NamedPort> named;     // ingress: what the Pods call the ports that rules name
   bool operator==(const Set&) const = default;
 };
 

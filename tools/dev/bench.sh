@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # ./dev bench NAME… | all [--check] [OPTION…]: measures, and prints our figures beside a peer's.
 #
-# Names are the folders of bench/ (fabric, api, lab, service, cluster); all: not cluster, which needs ./dev peers. Each is
+# Names are the folders of bench/ (fabric, api, lab, pod, policy, service, cluster); all: not cluster, which needs ./dev peers. Each is
 # built in release, or is a script (bench.py), and writes build/bench/NAME.json:
 # {"figures": [{"figure", "ours", "peer", "ratio", "goal", "met"}], "machine": …}. Figures are medians of runs that are
 # interleaved with the peer's. --check: exit 1 when a figure misses its goal or a peer is not built. Other options
