@@ -2,7 +2,7 @@
 import statistics
 import time
 
-from policed import POLICIES, PORT, Cluster, Link, Listener, lab, parts, policy
+from policed import POLICIES, PORT, PROBE, Cluster, Link, Listener, lab, parts, policy
 
 NODES = ('node-1', 'node-2')
 QUIET = 0.25  # seconds between changes: each for itself, and long enough to be told from a packet that came late
@@ -110,6 +110,7 @@ def packets(figures, sizes):
             cluster.pod_ip('default', 'client', 'node-1')
             cluster.has_rows('node-1', sizes.policies)
             targets = [f'{ips[ns]}:{PORT}' for ns in ('one', 'many')]
+            lab.until('both answer', 120, lambda: cluster.exec('default/client', str(PROBE), 'trip', '1', *targets, check=False).returncode == 0)
             for kind, what in (('first', 'a flow\'s first packet and its answer'), ('trip', 'a later round trip')):
                 runs = [[tuple(map(float, line.split())) for line in cluster.probe('default', 'client', kind, sizes.rounds, *targets).splitlines()]
                         for _ in range(5)]
