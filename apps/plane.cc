@@ -2,10 +2,6 @@
 
 namespace causeway::apps {
 
-cluster::FixedRanges fixed_ranges(const AgentOptions& options) {
-  return {.services = options.service.service_cidrs, .api_servers = options.api_servers};
-}
-
 fabric::Options fabric_options(const AgentOptions& options) {
   return {.mode = options.fabric,
           .plane = options.plane,
@@ -13,8 +9,7 @@ fabric::Options fabric_options(const AgentOptions& options) {
           .non_masquerade_cidrs = options.non_masquerade_cidrs,
           .vni = options.vni,
           .vxlan_port = options.vxlan_port,
-          .masquerade = options.masquerade,
-          .fixed = fixed_ranges(options)};
+          .masquerade = options.masquerade};
 }
 
 service::Options service_options(const AgentOptions& options) {

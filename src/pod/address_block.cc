@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "cluster/model/own_ranges.h"
-
 namespace causeway::pod {
 namespace {
 
@@ -45,8 +43,14 @@ AddressBlock::AddressBlock(Cidr cidr, Duration cooldown, uint64_t start)
   fresh_ = capacity_;
 }
 
+// Not for Pods: the network address (IPv6: the Subnet-Router anycast address, RFC 4291 section 2.6.1) and IPv4's
+// broadcast, which peers in other subnets' software refuse though every Pod has a /32; and the first host address,
+// kept for the node itself (a tunnel device of the netfilter plane needs a source inside the range). Blocks of up to
+// four addresses have no room for such manners (RFC 3021 for /31).
 bool AddressBlock::excluded(uint64_t offset) const {
-  return !cluster::kept_from_pods(cidr_, cidr_.address().plus(offset)).empty();
+  if (cidr_.size() <= 4) return false;
+  if (offset == 0 || offset == 1) return true;
+  return cidr_.family() == Family::V4 && offset == cidr_.size() - 1;
 }
 
 std::optional<uint32_t> AddressBlock::offset_of(const Ip& ip) const {
@@ -104,7 +108,11 @@ Status AddressBlock::take(const Ip& ip) {
   switch (states_[*offset]) {
     case State::Held: return fail(Errc::AlreadyExists, "{} is held", ip);
     case State::Excluded:
-      return fail(Errc::Invalid, "{} is the {} of {}", ip, cluster::kept_from_pods(cidr_, ip), cidr_);
+      return fail(Errc::Invalid, "{} is the {} of {}", ip,
+                  use_of_excluded(*offset) == Use::Network   ? "network address"
+                  : use_of_excluded(*offset) == Use::Gateway ? "node's own address"
+                                                             : "broadcast address",
+                  cidr_);
     case State::Fresh:
     case State::Released:
     case State::Reserved: break;
