@@ -84,11 +84,13 @@ struct Ground {
   pod::ServerOptions cni;
   kube::Config api;
 
-  static Result<Ground> open(Loop& loop, const AgentOptions& options) {
+  // Adds to the options where the API server is.
+  static Result<Ground> open(Loop& loop, AgentOptions& options) {
     if (::geteuid() != 0)
       return fail(Errc::Denied, "it must run as root: it loads programs into the kernel and sets its routes");
     Ground ground;
     ground.api = TRY(kube::find_config(options.kubeconfig), "how to reach the API server");
+    if (const auto ip = kube::server_address(ground.api)) options.api_servers = {*ip};
     ground.lock = TRY(lock_run_folder(options.run));
     ground.net = TRY(netlink::open_rtnetlink());
     // Not for each Pod that comes and goes: on a full node a look at all devices costs more than the Pod.
@@ -214,7 +216,17 @@ class Agent {
   }
   pod::ServerOptions cni_options() {
     pod::ServerOptions options = ground_.cni;
+    options.ipam.why_not = [this](const Ip& ip) {
+      const std::string why = cluster::why_no_pods_address(ip, model_, fixed_ranges(options_));
+      return why.empty() ? cluster::service_address(ip, model_) : why;
+    };
     options.networks = networks_.get();
+    const auto overlapped = [this](bool on_link) {
+      return [this, on_link](const Cidr& prefix) {
+        return cluster::overlapped(prefix, on_link, model_, fixed_ranges(options_));
+      };
+    };
+    options.space = {.by_route = overlapped(false), .by_subnet = overlapped(true)};
     options.other_network = [this] { return announcer_.other_configuration(); };
     options.pods = pods_.get();
     options.pods_by_labels = ground_.plane->policy() != nullptr;

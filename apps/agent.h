@@ -25,6 +25,7 @@ struct AgentOptions {
   fabric::Mode fabric = fabric::Mode::Auto;
   datapath::Attach attach = datapath::Attach::Auto;
   std::vector<Cidr> cluster_cidrs;
+  std::vector<Ip> api_servers;  // by the kubeconfig
   std::vector<Cidr> non_masquerade_cidrs;
   bool masquerade = true;
   datapath::PortRange node_ports{30000, 32767};

@@ -2,6 +2,10 @@
 
 namespace causeway::apps {
 
+cluster::FixedRanges fixed_ranges(const AgentOptions& options) {
+  return {.services = options.service.service_cidrs, .api_servers = options.api_servers};
+}
+
 fabric::Options fabric_options(const AgentOptions& options) {
   return {.mode = options.fabric,
           .plane = options.plane,
@@ -9,7 +13,8 @@ fabric::Options fabric_options(const AgentOptions& options) {
           .non_masquerade_cidrs = options.non_masquerade_cidrs,
           .vni = options.vni,
           .vxlan_port = options.vxlan_port,
-          .masquerade = options.masquerade};
+          .masquerade = options.masquerade,
+          .fixed = fixed_ranges(options)};
 }
 
 service::Options service_options(const AgentOptions& options) {

@@ -53,6 +53,7 @@ Result<std::unique_ptr<NodePlane>> open_plane(PlaneSetup setup);  // by options.
 Result<std::unique_ptr<NodePlane>> open_bpf_plane(const PlaneSetup& setup);
 Result<std::unique_ptr<NodePlane>> open_netfilter_plane(const PlaneSetup& setup);
 
+cluster::FixedRanges fixed_ranges(const AgentOptions& options);
 fabric::Options fabric_options(const AgentOptions& options);
 // With what follows from the plane.
 service::Options service_options(const AgentOptions& options);

@@ -9,11 +9,18 @@ std::optional<Duration> free_after(const kube::AddressReservationSpec& reservati
   if (!reservation.owner || pod_exists) return std::nullopt;
   switch (maker) {
     case Maker::Wants: return std::nullopt;
-    case Maker::Gone: return rules.after_deletion;
+    case Maker::Gone:
+    case Maker::Renames: return rules.after_deletion;
     case Maker::Smaller:
     case Maker::Nobody: return rules.after_scaling;
   }
   return std::nullopt;
+}
+
+bool gives_new_names(std::string_view kind) {
+  for (const std::string_view one : {"ReplicaSet", "ReplicationController", "DaemonSet", "Job"})
+    if (kind == one) return true;
+  return false;
 }
 
 std::optional<int64_t> ordinal_of(std::string_view pod, std::string_view set) {

@@ -12,6 +12,8 @@ TEST_CASE("a kept address is free when nobody will make its Pod again, and not a
     CHECK(!free_after(kept, true, maker, rules));
   CHECK(!free_after(kept, false, Maker::Wants, rules));
   CHECK(free_after(kept, false, Maker::Gone, rules) == 30s);
+  CHECK(free_after(kept, false, Maker::Renames, rules) == 30s);
+  CHECK(!free_after(kept, true, Maker::Renames, rules));
   CHECK(free_after(kept, false, Maker::Smaller, rules) == 600s);
   CHECK(free_after(kept, false, Maker::Nobody, rules) == 600s);
   kept.owner.reset();  // made by hand
@@ -26,4 +28,9 @@ TEST_CASE("the ordinal of a StatefulSet's Pod") {
   CHECK(!ordinal_of("db-", "db"));
   CHECK(!ordinal_of("db", "db"));
   CHECK(!ordinal_of("dbx-1", "db"));
+}
+
+TEST_CASE("which controllers make no Pod of a name again") {
+  for (const char* kind : {"ReplicaSet", "ReplicationController", "DaemonSet", "Job"}) CHECK(gives_new_names(kind));
+  for (const char* kind : {"StatefulSet", "Pod", "Cluster", ""}) CHECK(!gives_new_names(kind));
 }

@@ -51,12 +51,15 @@ Task<Status> Reservations::look(kube::AddressReservation reservation, Sets& sets
   if (!gone && gone.error().code() != Errc::NotFound && gone.error().code() != Errc::Conflict) co_return gone;
   if (gone)
     log::info("{} is no longer kept for Pod {}/{}: {}", spec.address, spec.pod_namespace, spec.pod_name,
-              maker == Maker::Gone ? "its StatefulSet was deleted" : "nothing has made it again");
+              maker == Maker::Gone      ? "its StatefulSet was deleted"
+              : maker == Maker::Renames ? "its name never comes again"
+                                        : "nothing has made it again");
   unused_since_.erase(name);
   co_return ok();
 }
 
 Task<Result<Maker>> Reservations::maker_of(kube::AddressReservationSpec spec, Sets& sets) {
+  if (spec.owner && gives_new_names(spec.owner->kind)) co_return Maker::Renames;
   if (!spec.owner || spec.owner->kind != kube::StatefulSet::kKind.kind) co_return Maker::Nobody;
   const kube::Ref ref{spec.pod_namespace, spec.owner->name};
   auto known = sets.find(ref);

@@ -199,6 +199,9 @@ bool covers(const Node& node, const Ip& ip) {
   return std::ranges::any_of(node.pod_cidrs, [&](const Cidr& cidr) { return cidr.contains(ip); });
 }
 
+// Of this node's own ranges: given out by their rules, whatever others say of themselves.
+bool is_of_range(const Ip& ip, const Model& model) { return model.self() && covers(*model.self(), ip); }
+
 // A reserved address that lies outside of its node's own ranges: a route of its own on every node. Longest prefix wins,
 // on the owner of the range too.
 Tables compile_reservation(const Ip& ip, const Model& model, const Options& options) {
@@ -209,9 +212,9 @@ Tables compile_reservation(const Ip& ip, const Model& model, const Options& opti
   const Node* node = model.node(reserved->node);
   if (!node || covers(*node, ip) || !refusal(*node, model).empty()) return out;
   const Cidr prefix = host_cidr(ip);
-  // An address of a node stays the node's.
-  if (!model.nodes_at(ip).empty() || has_own(facts, ip)) {
-    out.refused[to_string(Key(ip))] = "it is an address of a node: no Pod can have it";
+  // What leads to a node, to the API server or to Services stays theirs.
+  if (const std::string why = cluster::why_no_pods_address(ip, model, options.fixed); !why.empty()) {
+    out.refused[to_string(Key(ip))] = why + ": no Pod can have it";
     return out;
   }
   if (node->name == facts.name) {
@@ -262,6 +265,12 @@ Tables compile_attachment(const cluster::AttachmentKey& key, const Model& model,
           fmt::format("its address {} is that of Pod {} on node {} now", ip, reserved->pod, reserved->node);
       return out;
     }
+    // One that was given by name before this was refused, or before that node came.
+    if (!is_of_range(ip, model))
+      if (const std::string why = cluster::why_no_pods_address(ip, model, options.fixed); !why.empty()) {
+        out.refused[object] = fmt::format("its address {} cannot be a Pod's: {}", ip, why);
+        return out;
+      }
   }
   if (options.plane == Plane::Bpf) out.hooks[attachment->host_ifindex] = Hooks::Pod;
   for (const Ip& ip : attachment->addresses) {
@@ -381,8 +390,12 @@ std::set<Key> keys(const cluster::ChangeSet& changes, const Model& model) {
     for (const auto& holder : model.attachments_at(ip)) out.insert(Key(holder));
   };
   for (const auto& [ip, before] : changes.reservations) touch_reservation(ip);
-  if (!changes.nodes.empty())
-    for (const auto& [ip, reservation] : model.reservations()) touch_reservation(ip);
+  if (changes.nodes.empty() && changes.service_cidrs.empty() && !changes.slices.contains(cluster::api_server_slice()))
+    return out;
+  for (const auto& [ip, reservation] : model.reservations()) touch_reservation(ip);
+  for (const auto& [key, attachment] : model.attachments())
+    for (const Ip& ip : attachment.addresses)
+      if (!is_of_range(ip, model)) out.insert(Key(key));
   return out;
 }
 

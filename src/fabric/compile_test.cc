@@ -50,7 +50,13 @@ struct Chaos {
     model.set_facts(std::move(facts));
   }
   void step() {
-    switch (pick(13)) {
+    switch (pick(14)) {
+      case 13:
+        if (pick(2))
+          model.put(cluster::ServiceCidr{.name = "more", .cidrs = {cidr(pick(2) ? "172.20.0.0/16" : "10.244.1.0/28")}});
+        else
+          model.remove_service_cidr("more");
+        break;
       case 0: facts(); break;
       case 1:
       case 2: model.remove_node(node_name()); break;
@@ -196,4 +202,50 @@ TEST_CASE("a reserved address leads to the node that has it, on every node, on b
   CHECK(tables("n1", "192.0.2.1", Plane::Bpf, Mode::Vxlan, "n2", true)
             .find("refused attachment c/eth0: its address "
                   "10.244.1.7 is that of Pod shop/db-0 on node n2 now") != std::string::npos);
+}
+
+TEST_CASE("what leads to a node, the API server or Services is no Pod's, whoever reserved it or has it") {
+  const auto compiled = [](const char* address, const char* where, bool attached, Plane plane) {
+    Model model;
+    cluster::NodeFacts facts{.name = "n1"};
+    facts.uplink = {.name = "eth0", .ifindex = IfIndex{2}, .mtu = 1500, .addresses = {{ip("192.0.2.1"), 24}}};
+    model.set_facts(facts);
+    model.put(cluster::Node{.name = "n1", .addresses = {ip("192.0.2.1")}, .pod_cidrs = {cidr("10.244.1.0/24")}});
+    model.put(cluster::Node{.name = "n2", .addresses = {ip("192.0.2.2")}, .pod_cidrs = {cidr("10.244.2.0/24")}});
+    model.put(cluster::ServiceCidr{.name = "kubernetes", .cidrs = {cidr("10.96.0.0/16")}});
+    model.put(cluster::Reservation{.address = ip(address), .pod = {"shop", "db-0"}, .node = where});
+    if (attached)
+      model.put(cluster::Attachment{
+          .key = {"c", "eth0"}, .pod = {"shop", "db-0"}, .addresses = {ip(address)}, .host_ifindex = IfIndex{9}});
+    const auto tables = compile(model, {.plane = plane, .fixed = {.api_servers = {ip("203.0.113.7")}}});
+    const bool has_pod = tables.pods.contains(ip(address));
+    const auto route = tables.routes.find(host_cidr(ip(address)));
+    const auto kernel = tables.kernel_routes.find(host_cidr(ip(address)));
+    const bool to_pods = (route != tables.routes.end() && !route->second.node_address) ||
+                         (kernel != tables.kernel_routes.end() && kernel->second.ifindex == IfIndex{9});
+    std::string text = has_pod || to_pods ? "led away" : "";
+    for (const auto& [object, why] : tables.refused) text += object + ": " + why + "\n";
+    return text;
+  };
+  const std::pair<const char*, const char*> cases[] = {
+      {"203.0.113.7", "it is the API server's"},
+      {"192.0.2.2", "it is an address of Node n2"},
+      {"192.0.2.1", "it is an address of Node n1"},
+      {"10.96.0.1", "it is inside of the Service range 10.96.0.0/16 (ServiceCIDR kubernetes)"},
+      {"10.244.2.1", "it is the node's own address of 10.244.2.0/24, the range of Node n2"}};
+  for (const Plane plane : {Plane::Bpf, Plane::Netfilter})
+    for (const auto& [address, why] : cases) {
+      CAPTURE(address);
+      // A record of a Pod that was restored after a restart: the node's ways win.
+      const std::string both = compiled(address, "n1", true, plane);
+      CHECK(both.find("led away") == std::string::npos);
+      CHECK(both.find(std::string("its address ") + address + " cannot be a Pod's: " + why) != std::string::npos);
+      // Told by others that it is at n1, or at n2: no route for it.
+      const std::string here = compiled(address, "n1", false, plane);
+      CHECK(here.find("led away") == std::string::npos);
+      CHECK(here.find(std::string(why) + ": no Pod can have it") != std::string::npos);
+      if (std::string_view(address) != "10.244.2.1")  // inside of n2's own range nothing is said of it
+        CHECK(compiled(address, "n2", false, plane).find(std::string(why) + ": no Pod can have it") !=
+              std::string::npos);
+    }
 }

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/ip.h"
+#include "cluster/model/own_ranges.h"
 
 namespace causeway::fabric {
 
@@ -32,6 +32,7 @@ struct Options {
   uint32_t vni = 1;                        // 24 bits
   uint16_t vxlan_port = 4789;              // UDP
   bool masquerade = true;                  // Pods leave the cluster with the node's address
+  cluster::FixedRanges fixed = {};         // no Pod's, whoever reserved them
 };
 
 // Ethernet 14 + IPv4 20 or IPv6 40 + UDP 8 + VXLAN 8 (RFC 7348): what encapsulation takes from an IP packet.

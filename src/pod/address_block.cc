@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "cluster/model/own_ranges.h"
+
 namespace causeway::pod {
 namespace {
 
@@ -34,23 +36,18 @@ AddressBlock::AddressBlock(Cidr cidr, Duration cooldown, uint64_t start)
       cooldown_(cooldown),
       states_(used_size(cidr_), State::Fresh),
       cursor_(uint32_t(start % states_.size())) {
-  for (size_t offset = 0; offset < states_.size(); ++offset) {
-    if (excluded(offset))
-      states_[offset] = State::Excluded;
-    else
-      ++capacity_;
+  // Only the ends can be kept from Pods: a block of 65,536 asks thrice.
+  capacity_ = states_.size();
+  for (const uint64_t offset : {uint64_t(0), uint64_t(1), uint64_t(states_.size() - 1)}) {
+    if (offset >= states_.size() || states_[offset] == State::Excluded || !excluded(offset)) continue;
+    states_[offset] = State::Excluded;
+    --capacity_;
   }
   fresh_ = capacity_;
 }
 
-// Not for Pods: the network address (IPv6: the Subnet-Router anycast address, RFC 4291 section 2.6.1) and IPv4's
-// broadcast, which peers in other subnets' software refuse though every Pod has a /32; and the first host address,
-// kept for the node itself (a tunnel device of the netfilter plane needs a source inside the range). Blocks of up to
-// four addresses have no room for such manners (RFC 3021 for /31).
 bool AddressBlock::excluded(uint64_t offset) const {
-  if (cidr_.size() <= 4) return false;
-  if (offset == 0 || offset == 1) return true;
-  return cidr_.family() == Family::V4 && offset == cidr_.size() - 1;
+  return !cluster::kept_from_pods(cidr_, cidr_.address().plus(offset)).empty();
 }
 
 std::optional<uint32_t> AddressBlock::offset_of(const Ip& ip) const {
@@ -108,11 +105,7 @@ Status AddressBlock::take(const Ip& ip) {
   switch (states_[*offset]) {
     case State::Held: return fail(Errc::AlreadyExists, "{} is held", ip);
     case State::Excluded:
-      return fail(Errc::Invalid, "{} is the {} of {}", ip,
-                  use_of_excluded(*offset) == Use::Network   ? "network address"
-                  : use_of_excluded(*offset) == Use::Gateway ? "node's own address"
-                                                             : "broadcast address",
-                  cidr_);
+      return fail(Errc::Invalid, "{} is the {} of {}", ip, cluster::kept_from_pods(cidr_, ip), cidr_);
     case State::Fresh:
     case State::Released:
     case State::Reserved: break;

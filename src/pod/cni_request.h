@@ -92,7 +92,8 @@ CniResult<Key> parse_key(const RawRequest& request);
 CniResult<Key> parse_key(std::string_view container, std::string_view ifname);
 // CNI_NETNS: an absolute path without "." and "..".
 CniResult<std::string> parse_netns(const RawRequest& request);
-// Refuses (4) a Pod's name, namespace or uid that Kubernetes could not have given: they go into API paths and selectors.
+// Refuses (4) a Pod's name, namespace or uid that Kubernetes could not have given: they go into API paths and
+// selectors.
 CniResult<Args> parse_args(std::string_view args);
 // The configuration in full: codes 1, 2, 6 and 7, the message names the key. `command` decides which versions will do
 // and whether a prevResult makes it a chained call (ADD: somebody was before us; CHECK and DEL always carry one).

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "base/log.h"
+#include "cluster/model/own_ranges.h"
 
 namespace causeway::pod {
 namespace {
@@ -113,6 +114,11 @@ std::vector<Cidr> Ipam::blocks() const {
 }
 
 Status Ipam::take_by_name(const Ip& ip, const cluster::PodKey& pod) {
+  for (const auto& block : blocks_)
+    if (const auto use = cluster::kept_from_pods(block.cidr(), ip); !use.empty())
+      return fail(Errc::Denied, "{} is the {} of {}", ip, use, block.cidr());
+  if (const std::string why = options_.why_not ? options_.why_not(ip) : ""; !why.empty())
+    return fail(Errc::Denied, "address {} cannot be a Pod's: {}", ip, why);
   if (const auto* other = holder(ip)) {
     if (other->pod == pod && !pod.name.empty())
       return fail(Errc::Unavailable, "address {} is still held by an earlier life of Pod {} ({})", ip, pod, other->key);

@@ -40,6 +40,9 @@ struct IpamOptions {
   std::string boot_id;      // /proc/sys/kernel/random/boot_id
   Duration cooldown = 30s;  // an address rests this long after its release
   uint64_t seed = 0;        // where the search for a fresh address begins
+  // Why an address is the cluster's own, and hence no Pod's by name, whoever promised it; "": it is not. Absent: all
+  // are free.
+  std::function<std::string(const Ip&)> why_not;
 };
 
 class Ipam {
@@ -60,8 +63,8 @@ class Ipam {
 
   // One address of every block, or none. Takes key, namespace and Pod from `wish`; `wanted` are addresses by name, at
   // most one for each family, of a block or reserved for this Pod. AlreadyExists: the key has some. Denied: one that is
-  // wanted is taken, another's, outside or of a family without a block; Unavailable: an earlier life of this Pod still
-  // has it. Exhausted: the message says by whom.
+  // wanted is taken, another's, the cluster's own, outside or of a family without a block; Unavailable: an earlier life
+  // of this Pod still has it. Exhausted: the message says by whom.
   Result<Lease> reserve(Record wish, TimePoint now, const std::vector<Ip>& wanted = {});
   // Keeps an attachment whose addresses another plugin gave (Role::Chained): they are of no block here, neither held
   // nor cooled. AlreadyExists: the key is taken.

@@ -317,6 +317,36 @@ TEST_CASE("addresses by name: what is refused, and by which reason") {
   CHECK(ask("c", "10.1.0.77", at(2)) == "given");
 }
 
+TEST_CASE("the cluster's own addresses are no Pod's by name, whoever promised them, and nothing is held of them") {
+  FaultStorage storage;
+  std::map<Ip, std::string> own{{ip("172.30.0.2"), "it is the API server's"}};
+  auto ipam =
+      Ipam::open(storage,
+                 {.boot_id = "boot", .why_not = [&](const Ip& one) { return own.contains(one) ? own[one] : ""; }},
+                 nothing)
+          .value();
+  ipam->set_blocks({cidr("10.1.0.0/24")}, at(0));
+  const auto pod = wish("a").pod;
+  for (const char* text : {"172.30.0.2", "10.1.0.0", "10.1.0.1", "10.1.0.255", "10.9.0.9"})
+    ipam->set_reservations(
+        [&] {
+          auto all = ipam->reservations();
+          all[ip(text)] = pod;
+          return all;
+        }(),
+        at(0));
+  const auto ask = [&](const char* wanted) {
+    auto lease = ipam->reserve(wish("a"), at(0), {ip(wanted)});
+    return lease ? std::string("given") : std::string(to_string(lease.error().code())) + ": " + lease.error().message();
+  };
+  CHECK(ask("172.30.0.2") == "denied: address 172.30.0.2 cannot be a Pod's: it is the API server's");
+  CHECK(ask("10.1.0.0") == "denied: 10.1.0.0 is the network address of 10.1.0.0/24");
+  CHECK(ask("10.1.0.1") == "denied: 10.1.0.1 is the node's own address of 10.1.0.0/24");
+  CHECK(ask("10.1.0.255") == "denied: 10.1.0.255 is the broadcast address of 10.1.0.0/24");
+  CHECK(ipam->records().empty());
+  CHECK(ask("10.9.0.9") == "given");
+}
+
 TEST_CASE("an address by name is its Pod's again after a restart, before anything is given out") {
   FaultStorage storage;
   {

@@ -12,6 +12,7 @@
 #include "async/scope.h"
 #include "async/worker_pool.h"
 #include "pod/cni_reply.h"
+#include "pod/extra/definition.h"
 #include "pod/ipam.h"
 #include "pod/look.h"
 #include "pod/network_source.h"
@@ -42,6 +43,8 @@ struct ServerOptions {
   std::function<void(const Record& wish, std::string reason, std::string message)> tell;
   // Definitions of further networks; nullptr: none can be had. Borrowed.
   NetworkSource* networks = nullptr;
+  // What of the address space none of them may have.
+  ClusterSpace space = {};
   // The configuration that the runtime uses before ours, "" for none. Who calls us then (Multus) reads the annotation
   // itself. nullptr: nobody does.
   std::function<std::string()> other_network;

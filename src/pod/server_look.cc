@@ -35,6 +35,17 @@ CniResult<CniServer::Wanted> CniServer::wanted(const Record& wish, const Network
     return std::unexpected(
         to_cni(Error(Errc::Unavailable, "the API server does not know the Pod: no address can be promised to it"),
                fmt::format("Pod {} cannot keep its addresses", wish.pod)));
+  // A StatefulSet's Pods have both: a generateName, and names that come back.
+  if (notes.pod->name_is_generated && notes.pod->owner.kind != "StatefulSet") {
+    std::string why = fmt::format(
+        "annotation {}: the name of Pod {} was generated{} and never comes again, so nobody would get its addresses; "
+        "only "
+        "Pods whose names come back can keep them, as those of a StatefulSet",
+        kKeepAddresses, wish.pod,
+        notes.pod->owner.kind.empty() ? "" : fmt::format(" for {} {}", notes.pod->owner.kind, notes.pod->owner.name));
+    if (options_.tell) options_.tell(wish, "InvalidAddressAnnotation", why);
+    return refuse(CniCode::InvalidConfig, std::move(why));
+  }
   out.keep = notes.pod;
   return out;
 }

@@ -53,7 +53,7 @@ Result<std::vector<ExtraInterface>> CniServer::choose_extras(const Key& key,
     for (const auto& [other, record] : ipam_->records())
       if (other != key) take(record.extras);
     take(extras);
-    extras.push_back(TRY(parse_definition(one.config, one.selection, taken)));
+    extras.push_back(TRY(parse_definition(one.config, one.selection, taken, options_.space)));
   }
   return extras;
 }

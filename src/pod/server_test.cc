@@ -349,6 +349,32 @@ TEST_CASE("a Pod keeps its addresses: claimed before its link is made, nobody el
   CHECK(agent.server.attachments() == 0);
 }
 
+TEST_CASE("a Pod whose name never comes again cannot keep its addresses; a StatefulSet's can") {
+  log::set_level(log::Level::Error);
+  FakeNode node;
+  VirtualLoop loop;
+  Agent agent(node, loop);
+  REQUIRE(agent.start());
+  node.make_namespace("/netns/a");
+  agent.uid = "u1";
+  agent.pods.pods["u1"] = {.uid = "u1",
+                           .annotations = {{"causeway.io/keep-addresses", "true"}},
+                           .owner = {"ReplicaSet", "web-5d4f", "r1"},
+                           .name_is_generated = true};
+  CHECK(agent.call("ADD", "a").output.find("\"code\":7") != std::string::npos);
+  CHECK(agent.told ==
+        "InvalidAddressAnnotation: annotation causeway.io/keep-addresses: the name of Pod shop/web was generated for "
+        "ReplicaSet web-5d4f and never comes again, so nobody would get its addresses; only Pods whose names come back "
+        "can keep them, as those of a StatefulSet\n");
+  CHECK(agent.reservations.claims.empty());
+  CHECK(agent.server.attachments() == 0);
+  agent.pods.pods["u1"].owner = {};
+  CHECK(agent.call("ADD", "a").output.find("was generated and never comes again") != std::string::npos);
+  agent.pods.pods["u1"].owner = {"StatefulSet", "web", "s1"};
+  CHECK(agent.call("ADD", "a").success);
+  CHECK(agent.reservations.promised.size() == 2);
+}
+
 TEST_CASE("a Pod has the MTU that it asks for; one that cannot be keeps it from starting and is told to it") {
   log::set_level(log::Level::Error);
   FakeNode node;

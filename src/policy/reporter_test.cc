@@ -84,9 +84,9 @@ TEST_CASE("22: that two policies have one priority is told on both") {
   node.policy("b", spec);
   const std::string told = node.told();
   for (const std::string& line : {kAsked + "a\n", kAsked + "b\n",
-                                 std::string("ClusterNetworkPolicy a NotFullyEnforced: tier Admin and priority 1 are "
-                                             "also those of b: they are judged by name\n"),
-                                 std::string("ClusterNetworkPolicy b NotFullyEnforced: tier Admin and priority 1 are "
-                                             "also those of a: they are judged by name\n")})
+                                  std::string("ClusterNetworkPolicy a NotFullyEnforced: tier Admin and priority 1 are "
+                                              "also those of b: they are judged by name\n"),
+                                  std::string("ClusterNetworkPolicy b NotFullyEnforced: tier Admin and priority 1 are "
+                                              "also those of a: they are judged by name\n")})
     CHECK_MESSAGE(told.find(line) != std::string::npos, told);
 }

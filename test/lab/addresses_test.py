@@ -137,6 +137,27 @@ def test_what_cannot_be_had_is_refused_and_the_pod_does_not_start(one):
 
 
 @in_lab
+def test_the_clusters_own_addresses_are_refused_though_they_are_reserved(one):
+    node = next(n for n in one.api('GET', '/api/v1/nodes')['items'] if n['metadata']['name'] == 'node-2')
+    slices = one.api('GET', '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices')['items']
+    api = next(s for s in slices if s['metadata']['name'] == 'kubernetes')['endpoints'][0]['addresses'][0]
+    cases = {'as-api': (api, 'it is '), 'as-service': ('10.96.0.1', 'inside of the Service range'),
+             'as-node': (next(a['address'] for a in node['status']['addresses'] if a['type'] == 'InternalIP'), 'it is an address of Node node-2'),
+             'as-gateway': (in_range('node-2', 1), "it is the node's own address of")}
+    for name, (address, _) in cases.items():
+        one.api('POST', RESERVATIONS, {'apiVersion': 'causeway.io/v1alpha1', 'kind': 'AddressReservation', 'metadata': {'name': address},
+                                       'spec': {'address': address, 'podNamespace': 'default', 'podName': name}})
+        make(one, name, 'node-1', addresses=address)
+    for name, (address, words) in cases.items():
+        until(f'{name} refused', 20, lambda: any(f"{address} cannot be a Pod's: " in m and words in m for m in events(one, name, 'AddressRefused')))
+        assert not one.pod(name)['status'].get('podIPs'), one.pod(name)['status']
+        one.delete_pod(name, grace=0)
+        one.wait_gone(name)
+        one.api('DELETE', f'{RESERVATIONS}/{address}')
+    agree()
+
+
+@in_lab
 def test_a_pod_keeps_its_addresses_on_other_nodes(one):
     make(one, 'db-0', 'node-1', keep_addresses='true')
     kept = addresses(one.wait_ready('db-0'))

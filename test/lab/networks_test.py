@@ -94,6 +94,14 @@ def test_a_network_that_cannot_be_had_keeps_the_pod_from_starting_until_it_is_re
     pod_with('greedy', 'uplink')
     said = until('an Event', 20, lambda: agent_said('greedy'))
     assert 'device eth0 is not one that a Pod may take: the node has its address' in said[0], said
+    # Half of everything at a time, and the cluster's own range.
+    define('halves', type='macvlan', ipam={'type': 'static', 'addresses': [{'address': '198.51.100.20/24'}],
+                                           'routes': [{'dst': '0.0.0.0/1'}, {'dst': '128.0.0.0/1'}]})
+    define('inside', type='macvlan', ipam={'type': 'host-local', 'subnet': '10.244.0.0/16'})
+    for name, words in (('halves', 'ipam.routes: 0.0.0.0/1 would lead traffic past'), ('inside', 'ipam subnet: 10.244.0.0/16 would lead')):
+        pod_with(name, name)
+        said = until('an Event', 20, lambda: agent_said(name))
+        assert words in said[0] and 'the Pods of Node node-' in said[0], said
     pod_with('lost', 'nowhere')
     said = until('an Event', 20, lambda: agent_said('lost'))
     assert said[0] == f'annotation {KEY}: there is no NetworkAttachmentDefinition default/nowhere', said

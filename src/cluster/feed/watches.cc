@@ -8,7 +8,10 @@
 namespace causeway::cluster {
 
 PodNotes notes_of(const kube::Pod& pod) {
-  PodNotes notes{.uid = pod.metadata.uid, .annotations = {}, .owner = {}};
+  PodNotes notes{.uid = pod.metadata.uid,
+                 .annotations = {},
+                 .owner = {},
+                 .name_is_generated = !pod.metadata.generate_name.empty()};
   for (const auto& [key, value] : pod.metadata.annotations)
     for (const std::string_view prefix : kPodAnnotations)
       if (key.starts_with(prefix)) notes.annotations.emplace(key, value);

@@ -29,6 +29,7 @@ struct PodNotes {
     std::string kind, name, uid;
   };
   Owner owner;
+  bool name_is_generated = false;  // metadata.generateName made it
 };
 inline constexpr std::string_view kPodAnnotations[] = {"causeway.io/", "k8s.v1.cni.cncf.io/", "kubernetes.io/config."};
 PodNotes notes_of(const kube::Pod& pod);

@@ -98,4 +98,16 @@ http::ClientOptions client_options(const Config& config, Loop& loop) {
   return options;
 }
 
+std::optional<Ip> server_address(const Config& config) {
+  std::string_view host = config.server;
+  if (const size_t scheme = host.find("://"); scheme != std::string_view::npos) host.remove_prefix(scheme + 3);
+  host = host.substr(0, host.find_first_of("/?#"));
+  if (host.starts_with('['))
+    host = host.substr(1, host.find(']') == std::string_view::npos ? 0 : host.find(']') - 1);
+  else
+    host = host.substr(0, host.find(':'));
+  const auto ip = Ip::parse(host);
+  return ip ? std::optional(*ip) : std::nullopt;
+}
+
 }  // namespace causeway::kube

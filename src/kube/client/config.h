@@ -2,9 +2,11 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/ip.h"
 #include "http/client.h"
 
 namespace causeway::kube {
@@ -19,6 +21,9 @@ struct Config {
   std::string ca_file;     // where tls.ca_pem came from, if it may change there while we run
   std::string ns;          // of the context; empty: none said
 };
+
+// The address in the URL of the server; nothing: it names a host.
+std::optional<Ip> server_address(const Config& config);
 
 // `text` is YAML (or JSON) of kind Config. `context` empty: its current-context. Relative file names are relative to
 // `directory`. Errors: Invalid, naming the entry; Unsupported (exec and auth-provider plugins, basic authentication),

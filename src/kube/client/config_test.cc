@@ -147,3 +147,17 @@ TEST_CASE("files that a kubeconfig names are read beside it") {
   CHECK(options.tls.current_ca() == "CA and its successor");
   std::filesystem::remove_all(directory);
 }
+
+TEST_CASE("the address of the API server is told where its URL has one") {
+  const auto address = [](const char* server) {
+    const auto ip = kube::server_address({.server = server});
+    return ip ? to_string(*ip) : "";
+  };
+  CHECK(address("https://172.30.0.2:6443") == "172.30.0.2");
+  CHECK(address("http://172.30.0.2/prefix") == "172.30.0.2");
+  CHECK(address("https://[2001:db8::2]:6443") == "2001:db8::2");
+  CHECK(address("https://[2001:db8::2]") == "2001:db8::2");
+  CHECK(address("https://[2001:db8::2") == "");
+  CHECK(address("https://api.example:6443") == "");
+  CHECK(address("") == "");
+}

@@ -36,7 +36,27 @@ Status refuse_others(const json::object& object, std::string_view where,
   return ok();
 }
 
-Status parse_routes(const json::object& ipam, ExtraInterface& out) {
+Status check_route(const Cidr& destination, const ClusterSpace& cluster) {
+  if (destination.prefix() == 0)
+    return fail(Errc::Unsupported, "ipam.routes: {} would lead all traffic past the cluster's own network",
+                destination);
+  if (const std::string what = cluster.by_route ? cluster.by_route(destination) : ""; !what.empty())
+    return fail(Errc::Unsupported, "ipam.routes: {} would lead traffic past the cluster's own network: it overlaps {}",
+                destination, what);
+  return ok();
+}
+
+// The kernel leads the whole subnet of an address to its interface.
+Status check_subnet(const Cidr& subnet, std::string_view key, const ClusterSpace& cluster) {
+  if (subnet.prefix() == 0)
+    return fail(Errc::Unsupported, "{}: {} would lead all traffic past the cluster's own network", key, subnet);
+  if (const std::string what = cluster.by_subnet ? cluster.by_subnet(subnet) : ""; !what.empty())
+    return fail(Errc::Unsupported, "{}: {} would lead traffic past the cluster's own network: it overlaps {}", key,
+                subnet, what);
+  return ok();
+}
+
+Status parse_routes(const json::object& ipam, const ClusterSpace& cluster, ExtraInterface& out) {
   const auto* list = ipam.if_contains("routes");
   if (!list || list->is_null()) return ok();
   if (!list->is_array()) return fail(Errc::Invalid, "ipam.routes must be a list, not {}", shown(*list));
@@ -45,9 +65,7 @@ Status parse_routes(const json::object& ipam, ExtraInterface& out) {
     if (!route) return fail(Errc::Invalid, "ipam.routes: {} must be an object", shown(item));
     TRY(refuse_others(*route, "ipam.routes", {"dst", "gw"}));
     ExtraRoute one{.destination = TRY(Cidr::parse(TRY(text_of(*route, "dst"))), "ipam.routes")};
-    if (one.destination.prefix() == 0)
-      return fail(Errc::Unsupported, "ipam.routes: {} would lead all traffic past the cluster's own network",
-                  one.destination);
+    TRY(check_route(one.destination, cluster));
     if (const auto gw = TRY(text_of(*route, "gw")); !gw.empty()) {
       one.gateway = TRY(Ip::parse(gw), "ipam.routes");
       if (one.gateway->family() != one.destination.family())
@@ -91,7 +109,8 @@ Result<Range> parse_range(const json::object& object, std::string_view where) {
 }
 
 // One address of each set of ranges, as host-local does; a set is given by `ranges`, or the plugin's older single one.
-Status parse_host_local(const json::object& ipam, const std::set<Ip>& taken, ExtraInterface& out) {
+Status parse_host_local(const json::object& ipam, const std::set<Ip>& taken, const ClusterSpace& cluster,
+                        ExtraInterface& out) {
   TRY(refuse_others(ipam, "ipam host-local",
                     {"type", "ranges", "subnet", "rangeStart", "rangeEnd", "gateway", "routes", "dataDir"}));
   std::vector<std::vector<Range>> sets;
@@ -109,29 +128,40 @@ Status parse_host_local(const json::object& ipam, const std::set<Ip>& taken, Ext
       }
     }
   if (sets.empty()) return fail(Errc::Invalid, "ipam host-local has no subnet and no ranges");
-  for (const auto& set : sets) out.addresses.push_back(TRY(choose(set, taken)));
+  for (const auto& set : sets)
+    for (const Range& range : set) TRY(check_subnet(range.subnet, "ipam subnet", cluster));
+  // Nodes may stand in the same subnet: nobody gets their addresses.
+  const auto is_taken = [&](const Ip& ip) {
+    return taken.contains(ip) || (cluster.by_subnet && !cluster.by_subnet(host_cidr(ip)).empty());
+  };
+  for (const auto& set : sets) out.addresses.push_back(TRY(choose(set, is_taken)));
   return ok();
 }
 
 Status parse_ipam(const json::object& plugin, const Selection& selection, const std::set<Ip>& taken,
-                  ExtraInterface& out) {
+                  const ClusterSpace& cluster, ExtraInterface& out) {
   const auto* value = plugin.if_contains("ipam");
   const bool none = !value || is_false(*value);
   if (!none) {
     const auto* ipam = value->if_object();
     if (!ipam) return fail(Errc::Invalid, "ipam must be an object, not {}", shown(*value));
     const auto type = TRY(text_of(*ipam, "type"));
-    TRY(parse_routes(*ipam, out));
+    TRY(parse_routes(*ipam, cluster, out));
     if (type == "static")
       TRY(parse_static(*ipam, out));
     else if (type == "host-local" && selection.ips.empty())
-      TRY(parse_host_local(*ipam, taken, out));
+      TRY(parse_host_local(*ipam, taken, cluster, out));
     else if (type != "host-local")
       return fail(Errc::Unsupported, "ipam type \"{}\" is not supported: static and host-local are", type);
   }
   if (!selection.ips.empty()) {
     if (none) return fail(Errc::Invalid, "ips are asked for, and the definition has no ipam");
     out.addresses = selection.ips;
+  }
+  for (const auto& address : out.addresses) {
+    const std::string_view key = selection.ips.empty() ? "ipam.addresses" : "ips";
+    TRY(check_subnet(host_cidr(address.ip), key, cluster));
+    TRY(check_subnet(Cidr(address.ip, address.prefix), key, cluster));
   }
   for (const auto& address : out.addresses)
     if (taken.contains(address.ip))
@@ -184,8 +214,8 @@ Result<json::object> plugin_of(std::string_view config) {
 
 }  // namespace
 
-Result<ExtraInterface> parse_definition(std::string_view config, const Selection& selection,
-                                        const std::set<Ip>& taken) {
+Result<ExtraInterface> parse_definition(std::string_view config, const Selection& selection, const std::set<Ip>& taken,
+                                        const ClusterSpace& cluster) {
   const std::string network = selection.ns + "/" + selection.name;
   const auto read = [&]() -> Result<ExtraInterface> {
     const auto plugin = TRY(plugin_of(config));
@@ -199,7 +229,7 @@ Result<ExtraInterface> parse_definition(std::string_view config, const Selection
       return fail(Errc::Unsupported, "type \"{}\" is not supported: macvlan and host-device are", type);
     if (out.device.size() > 15 || out.device.find_first_of("/;, ") != std::string::npos)
       return fail(Errc::Invalid, "\"{}\" is no name of a device", out.device);
-    TRY(parse_ipam(plugin, selection, taken, out));
+    TRY(parse_ipam(plugin, selection, taken, cluster, out));
     if (!out.mac && !out.addresses.empty() && out.kind == ExtraKind::Macvlan)
       out.mac = extra_mac(out.addresses.front().ip);
     return out;

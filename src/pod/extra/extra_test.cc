@@ -24,8 +24,8 @@ std::string networks(std::string_view text) {
 }
 
 std::string defined(std::string_view config, Selection selection = {.ns = "shop", .name = "store", .ifname = "net1"},
-                    const std::set<Ip>& taken = {}) {
-  auto extra = parse_definition(config, selection, taken);
+                    const std::set<Ip>& taken = {}, const ClusterSpace& cluster = {}) {
+  auto extra = parse_definition(config, selection, taken, cluster);
   return extra ? to_string(*extra) : extra.error().message();
 }
 
@@ -94,9 +94,48 @@ TEST_CASE("what we do not have is refused with its name, and nothing is left out
       head + "ipam.ranges: rangeEnd 192.0.3.1 is outside of 192.0.2.0/24");
 }
 
+TEST_CASE("a network that overlaps the cluster's own is refused by its key, and by what it overlaps") {
+  const auto overlaps = [](const char* own) {
+    return [own](const Cidr& prefix) {
+      return prefix.overlaps(Cidr::parse(own).value()) ? fmt::format("{}, the cluster's", own) : "";
+    };
+  };
+  const ClusterSpace cluster{.by_route = overlaps("10.244.0.0/16"), .by_subnet = [&](const Cidr& prefix) {
+                               // One Node stands in the subnet itself.
+                               if (prefix == Cidr::parse("192.0.2.2/32").value())
+                                 return std::string("192.0.2.2, an address of Node n2");
+                               return overlaps("10.244.0.0/16")(prefix);
+                             }};
+  const std::string head = "NetworkAttachmentDefinition shop/store: ";
+  const std::string past = " would lead traffic past the cluster's own network: it overlaps ";
+  const auto said = [&](const char* ipam, std::vector<ExtraAddress> ips = {}) {
+    const Selection selection{.ns = "shop", .name = "store", .ifname = "net1", .ips = std::move(ips)};
+    return defined(fmt::format(R"({{"type":"macvlan","master":"eth1","ipam":{}}})", ipam), selection, {}, cluster);
+  };
+  CHECK(said(R"({"type":"static","routes":[{"dst":"0.0.0.0/1"},{"dst":"128.0.0.0/1"}]})") ==
+        head + "ipam.routes: 0.0.0.0/1" + past + "10.244.0.0/16, the cluster's");
+  CHECK(said(R"({"type":"host-local","subnet":"10.244.0.0/16"})") ==
+        head + "ipam subnet: 10.244.0.0/16" + past + "10.244.0.0/16, the cluster's");
+  CHECK(said(R"({"type":"host-local","ranges":[[{"subnet":"192.0.2.0/24"},{"subnet":"10.244.3.0/24"}]]})") ==
+        head + "ipam subnet: 10.244.3.0/24" + past + "10.244.0.0/16, the cluster's");
+  CHECK(said(R"({"type":"static","addresses":[{"address":"10.244.1.5/32"}]})") ==
+        head + "ipam.addresses: 10.244.1.5/32" + past + "10.244.0.0/16, the cluster's");
+  CHECK(said(R"({"type":"static","addresses":[{"address":"10.1.0.5/8"}]})") ==
+        head + "ipam.addresses: 10.0.0.0/8" + past + "10.244.0.0/16, the cluster's");
+  CHECK(said(R"({"type":"static"})", {{ip("10.244.1.5"), 24}}) ==
+        head + "ips: 10.244.1.5/32" + past + "10.244.0.0/16, the cluster's");
+  CHECK(said(R"({"type":"static","addresses":[{"address":"198.51.100.5/0"}]})") ==
+        head + "ipam.addresses: 0.0.0.0/0 would lead all traffic past the cluster's own network");
+  CHECK(said(R"({"type":"static","addresses":[{"address":"192.0.2.2/24"}]})") ==
+        head + "ipam.addresses: 192.0.2.2/32" + past + "192.0.2.2, an address of Node n2");
+  // Never given out, though its subnet is fine.
+  CHECK(said(R"({"type":"host-local","subnet":"192.0.2.0/24"})") ==
+        "net1 on shop/store macvlan eth1 bridge mac 0a:58:c0:00:02:03 192.0.2.3/24");
+}
+
 TEST_CASE("addresses out of ranges: never the network's, the gateway's or another Pod's") {
   const auto text = [](const std::vector<Range>& ranges, const std::set<Ip>& taken) {
-    auto found = choose(ranges, taken);
+    auto found = choose(ranges, [&](const Ip& ip) { return taken.contains(ip); });
     return found ? fmt::format("{}/{}", found->ip, found->prefix) : found.error().message();
   };
   const Range small{.subnet = Cidr::parse("192.0.2.0/29").value()};

@@ -17,21 +17,23 @@ Ip last_of(const Cidr& cidr) {
 
 }  // namespace
 
-Result<ExtraAddress> choose(const std::vector<Range>& ranges, const std::set<Ip>& taken) {
+Result<ExtraAddress> choose(const std::vector<Range>& ranges, const std::function<bool(const Ip&)>& is_taken) {
   std::string names;
+  size_t taken = 0;
   for (const auto& range : ranges) {
     names += (names.empty() ? "" : ", ") + to_string(range.subnet);
     const Ip network = range.subnet.address(), broadcast = last_of(range.subnet);
     const Ip gateway = range.gateway.value_or(network.plus(1));
     const Ip end = range.end.value_or(broadcast);
-    // Each that is skipped is taken, the gateway or at an end: this ends after taken.size() + 4 steps.
+    // Each that is skipped is taken, the gateway or at an end: this ends after as many steps.
     for (Ip ip = range.start.value_or(network.plus(1)); ip <= end; ip = ip.plus(1)) {
       const bool ends = ip == network || (ip == broadcast && ip.is_v4());
-      if (!ends && ip != gateway && !taken.contains(ip)) return ExtraAddress{ip, range.subnet.prefix()};
+      if (!ends && ip != gateway && !is_taken(ip)) return ExtraAddress{ip, range.subnet.prefix()};
+      taken += !ends && ip != gateway;
       if (ip == broadcast) break;
     }
   }
-  return fail(Errc::Exhausted, "no address of {} is free: {} are held by Pods of this node", names, taken.size());
+  return fail(Errc::Exhausted, "no address of {} is free: {} are held by Pods of this node", names, taken);
 }
 
 Result<ExtraAddress> parse_interface_address(std::string_view text) {

@@ -1,7 +1,7 @@
 // Addresses out of ranges, as the CNI project's host-local gives them. Pure.
 #pragma once
 
-#include <set>
+#include <functional>
 
 #include "pod/extra/extra.h"
 
@@ -13,8 +13,8 @@ struct Range {
   std::optional<Ip> gateway;     // absent: the first for hosts; never given out
 };
 
-// The first that nobody has, of the first range that has one.
-Result<ExtraAddress> choose(const std::vector<Range>& ranges, const std::set<Ip>& taken);
+// The first that nobody has, of the first range that has one. Asks one by one: few of a range may be taken.
+Result<ExtraAddress> choose(const std::vector<Range>& ranges, const std::function<bool(const Ip&)>& is_taken);
 
 // "192.0.2.7/24": an address with the prefix of its network.
 Result<ExtraAddress> parse_interface_address(std::string_view text);
