@@ -45,7 +45,7 @@ std::optional<Worth> worth_of(std::span<const uint8_t> packet) {
   const auto response = parse_response(packet);
   if (!response || response->flags.has(Flags::kTruncated)) return std::nullopt;
   const Rcode rcode = response->rcode();
-  if (rcode == Rcode::ServFail) return Worth{.kind = Kind::Failure};
+  if (rcode == Rcode::ServFail) return Worth{.kind = CacheKind::Failure};
   if (rcode != Rcode::NoError && rcode != Rcode::NxDomain) return std::nullopt;
   Worth worth{.ttl = UINT32_MAX};
   bool asked_type = false, soa = false;
@@ -63,7 +63,7 @@ std::optional<Worth> worth_of(std::span<const uint8_t> packet) {
   }
   if (rcode == Rcode::NoError && asked_type) return worth;
   if (!soa) return std::nullopt;  // RFC 2308 section 5: such a denial has no end
-  worth.kind = Kind::Denial;
+  worth.kind = CacheKind::Denial;
   worth.ttl = std::min(worth.ttl, denial);
   return worth;
 }
@@ -73,11 +73,11 @@ struct Cache::Entry {
   std::unique_ptr<uint8_t[]> response;
   uint16_t size = 0;
   bool dnssec_ok = false, checking_disabled = false, recursion_desired = true;
-  Kind kind = Kind::Success;
+  CacheKind kind = CacheKind::Success;
   bool prefetched = false;
-  uint32_t hits = 0;         // since `hits_from`
-  uint32_t ttl = 0;          // seconds from `stored`
-  uint32_t raised = 0;       // seconds by which the lowest TTL was raised
+  uint32_t hits = 0;    // since `hits_from`
+  uint32_t ttl = 0;     // seconds from `stored`
+  uint32_t raised = 0;  // seconds by which the lowest TTL was raised
   TimePoint stored, hits_from;
 
   size_t octets() const { return sizeof(Entry) + 80 + size; }  // with what map, list and allocator take
@@ -121,10 +121,10 @@ Cache::~Cache() = default;
 
 Cache::Part& Cache::part_of(uint64_t hash) const { return *parts_[hash >> 60]; }
 
-bool Cache::disabled(Kind kind, NameView name) const {
+bool Cache::disabled(CacheKind kind, NameView name) const {
   if (!within(name, zones_)) return true;
-  const auto& options = kind == Kind::Success ? options_.success : options_.denial;
-  return options.all_disabled || within(name, kind == Kind::Success ? no_success_ : no_denial_);
+  const auto& options = kind == CacheKind::Success ? options_.success : options_.denial;
+  return options.all_disabled || within(name, kind == CacheKind::Success ? no_success_ : no_denial_);
 }
 
 Cache::Found Cache::find(const Asked& asked, const Query& query, TimePoint now, bool stale, std::span<uint8_t> room,
@@ -144,7 +144,7 @@ Cache::Found Cache::find(const Asked& asked, const Query& query, TimePoint now, 
     if (!stale) ++part.counts.misses;
     return {};
   }
-  if (!fresh && (!stale || entry->kind == Kind::Failure)) {
+  if (!fresh && (!stale || entry->kind == CacheKind::Failure)) {
     if (!stale) ++part.counts.misses;
     return {};
   }
@@ -159,12 +159,13 @@ Cache::Found Cache::find(const Asked& asked, const Query& query, TimePoint now, 
   }
   // A TTL that the Corefile raised or lowered counts for every record.
   out.size = answer_with(response, query, entry->raised > age ? 0 : age - entry->raised, entry->ttl - age, room, limit);
-  ++(entry->kind == Kind::Success ? part.counts.success_hits : part.counts.denial_hits);
+  ++(entry->kind == CacheKind::Success ? part.counts.success_hits : part.counts.denial_hits);
   if (options_.prefetch > 0 && !entry->prefetched) {
     if (now - entry->hits_from > options_.prefetch_window) entry->hits = 0, entry->hits_from = now;
     ++entry->hits;
     const auto left = entry->ttl - age;
-    if (entry->hits >= options_.prefetch && left * 100 <= entry->ttl * static_cast<uint32_t>(options_.prefetch_percent)) {
+    if (entry->hits >= options_.prefetch &&
+        left * 100 <= entry->ttl * static_cast<uint32_t>(options_.prefetch_percent)) {
       entry->prefetched = out.prefetch = true;
       ++part.counts.prefetches;
     }
@@ -176,10 +177,10 @@ void Cache::put(const Asked& asked, std::span<const uint8_t> response, TimePoint
   const auto worth = worth_of(response);
   if (!worth || disabled(worth->kind, asked.name)) return;
   uint32_t ttl = worth->ttl;
-  if (worth->kind == Kind::Failure) {
+  if (worth->kind == CacheKind::Failure) {
     ttl = static_cast<uint32_t>(options_.servfail.count());
   } else {
-    const auto& limits = worth->kind == Kind::Success ? options_.success : options_.denial;
+    const auto& limits = worth->kind == CacheKind::Success ? options_.success : options_.denial;
     ttl = std::clamp(ttl, static_cast<uint32_t>(limits.min_ttl.count()), static_cast<uint32_t>(limits.ttl.count()));
   }
   if (ttl == 0) return;
@@ -192,7 +193,7 @@ void Cache::put(const Asked& asked, std::span<const uint8_t> response, TimePoint
               .recursion_desired = asked.recursion_desired,
               .kind = worth->kind,
               .ttl = ttl,
-              .raised = worth->kind != Kind::Failure && ttl > worth->ttl ? ttl - worth->ttl : 0,
+              .raised = worth->kind != CacheKind::Failure && ttl > worth->ttl ? ttl - worth->ttl : 0,
               .stored = now,
               .hits_from = now};
   std::memcpy(entry.response.get(), response.data(), response.size());
@@ -201,7 +202,8 @@ void Cache::put(const Asked& asked, std::span<const uint8_t> response, TimePoint
   const std::lock_guard lock(part.mutex);
   if (const auto found = part.entries.find(key); found != part.entries.end()) {
     const Entry& old = *found->second;
-    if (worth->kind == Kind::Failure && old.kind != Kind::Failure && now < old.end() + options_.serve_stale) return;
+    if (worth->kind == CacheKind::Failure && old.kind != CacheKind::Failure && now < old.end() + options_.serve_stale)
+      return;
     part.erase(found->second);
   }
   part.octets += entry.octets();
@@ -222,7 +224,7 @@ Cache::Counts Cache::counts() const {
     sum.stale += counts.stale, sum.prefetches += counts.prefetches, sum.evictions += counts.evictions;
     sum.octets += part->octets;
     for (const Entry& entry : part->recent)
-      ++(entry.kind == Kind::Success ? sum.success_entries : sum.denial_entries);
+      ++(entry.kind == CacheKind::Success ? sum.success_entries : sum.denial_entries);
   }
   return sum;
 }

@@ -24,11 +24,15 @@ struct Asked {
 };
 uint64_t hash(const Asked& asked, uint64_t seed = 0);
 
-enum class Kind : uint8_t { Success, Denial, Failure };  // of an answer: has what was asked; NXDOMAIN or NODATA; SERVFAIL
+enum class CacheKind : uint8_t {
+  Success,
+  Denial,
+  Failure
+};  // of an answer: has what was asked; NXDOMAIN or NODATA; SERVFAIL
 
 // How an answer may be kept (RFC 2181, RFC 2308). `ttl`: the lowest of its records, of a denial that of its SOA.
 struct Worth {
-  Kind kind = Kind::Success;
+  CacheKind kind = CacheKind::Success;
   uint32_t ttl = 0;  // seconds
 };
 // nullopt: it must not be kept (truncated, a denial without SOA, another rcode).
@@ -45,7 +49,7 @@ class Cache {
     State state = State::Miss;
     bool prefetch = false;  // ask the upstream anew beside this answer; said once for each entry
     size_t size = 0;        // of the answer in `room`
-    Kind kind = Kind::Success;
+    CacheKind kind = CacheKind::Success;
   };
   // Writes the answer to `query`, whose question is `asked`. Stale: only where `stale` is allowed; its TTLs are 30 s at
   // most (RFC 8767 section 5.2).
@@ -65,7 +69,7 @@ class Cache {
   struct Entry;
   struct Part;
   Part& part_of(uint64_t hash) const;
-  bool disabled(Kind kind, NameView name) const;
+  bool disabled(CacheKind kind, NameView name) const;
 
   const CacheDirective options_;
   std::vector<WireName> zones_, no_success_, no_denial_;

@@ -59,14 +59,17 @@ class Reader {
     if (word.text.find("://") != std::string::npos)
       return refuse(word.place, "\"{}\": only dns:// is served here", word.text);
     uint16_t port = 53;
-    if (const size_t colon = word.text.rfind(':'); colon != std::string::npos && word.text.find('/') == std::string::npos) {
-      port = static_cast<uint16_t>(TRY(parse_number({.text = word.text.substr(colon + 1), .place = word.place}, 1, 65535)));
+    if (const size_t colon = word.text.rfind(':');
+        colon != std::string::npos && word.text.find('/') == std::string::npos) {
+      port = static_cast<uint16_t>(
+          TRY(parse_number({.text = word.text.substr(colon + 1), .place = word.place}, 1, 65535)));
       word.text.erase(colon);
     }
     for (ZoneText& zone : TRY(parse_zones(word))) {
       ServerBlock::Key key{std::move(zone), port};
       if (!keys_.insert(key).second)
-        return refuse(word.place, "zone {} on port {} has a server block already: put both into one", key.zone, key.port);
+        return refuse(word.place, "zone {} on port {} has a server block already: put both into one", key.zone,
+                      key.port);
       server.keys.push_back(std::move(key));
     }
     return ok();
@@ -131,7 +134,8 @@ class Reader {
       TRY(parse_number({.text = text.substr(colon + 1), .place = place}, 1, 65535));
       std::string host = text.substr(0, colon);
       if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-      if (host == "localhost") text.replace(0, colon, "127.0.0.1");
+      if (host == "localhost")
+        text.replace(0, colon, "127.0.0.1");
       else if (!host.empty() && !Ip::parse(host))
         return refuse(place, "{} \"{}\": \"{}\" is no address", name, text, host);
       if (!into.empty() && into != text)

@@ -1,5 +1,5 @@
-// The Corefile as values: the subset of CoreDNS' configuration that `causeway dns` takes. What it does not do it refuses,
-// with file, line and what to do instead: a directive that is silently ignored would be worse than none.
+// The Corefile as values: the subset of CoreDNS' configuration that `causeway dns` takes. What it does not do it
+// refuses, with file, line and what to do instead: a directive that is silently ignored would be worse than none.
 #pragma once
 
 #include <chrono>
@@ -18,8 +18,6 @@ namespace causeway::dns {
 using ZoneText = std::string;
 using Seconds = std::chrono::seconds;
 
-enum class PodMode : uint8_t { Disabled, Insecure, Verified };
-
 // Zones whose names the next stage may answer where this one does not know them.
 struct Fallthrough {
   bool on = false;
@@ -29,8 +27,9 @@ struct Fallthrough {
 struct KubernetesDirective {
   Place place;
   std::vector<ZoneText> zones;
-  std::vector<ZoneText> multicluster;  // of the zones above, those of KEP-1645
-  PodMode pods = PodMode::Disabled;
+  std::vector<ZoneText> multicluster;                          // of the zones above, those of KEP-1645
+  enum class Pods : uint8_t { Disabled, Insecure, Verified };  // names of Pods by their address
+  Pods pods = Pods::Disabled;
   uint32_t ttl = 5;  // seconds, 0..3600
   bool endpoint_pod_names = false;
   std::vector<std::string> namespaces;  // empty: all
@@ -57,13 +56,13 @@ struct ForwardDirective {
   std::vector<ZoneText> except;
   bool force_tcp = false;
   Policy policy = Policy::Fastest;
-  std::chrono::milliseconds expire{10000};        // an idle connection is closed after it
-  std::chrono::milliseconds health_check{500};    // between probes of an upstream that is down
-  bool health_check_recursion = true;             // RD of these probes
+  std::chrono::milliseconds expire{10000};      // an idle connection is closed after it
+  std::chrono::milliseconds health_check{500};  // between probes of an upstream that is down
+  bool health_check_recursion = true;           // RD of these probes
   std::string health_check_domain = ".";
-  uint32_t max_fails = 2;         // in a row, until an upstream is down; 0: never
-  uint32_t max_concurrent = 0;    // queries under way for the directive; 0: no limit but each upstream's
-  std::set<uint8_t> failover;     // rcodes that make another upstream try; SERVFAIL and REFUSED always do
+  uint32_t max_fails = 2;       // in a row, until an upstream is down; 0: never
+  uint32_t max_concurrent = 0;  // queries under way for the directive; 0: no limit but each upstream's
+  std::set<uint8_t> failover;   // rcodes that make another upstream try; SERVFAIL and REFUSED always do
   std::string tls_certificate, tls_key, tls_ca;  // files; empty: none, the system's CAs
   std::string tls_server_name;
 };
@@ -110,9 +109,9 @@ struct RewriteRule {
   bool stop = true;  // no rule after the one that fits
   Match match = Match::Exact;
   std::string from, to;
-  bool answer_auto = false;  // owner names and values of answers are turned back
-  std::string answer_from, answer_to;  // a pattern for owner names of answers and what it becomes
-  std::string value_from, value_to;    // the same for names in their data
+  bool answer_auto = false;                     // owner names and values of answers are turned back
+  std::string answer_from, answer_to;           // a pattern for owner names of answers and what it becomes
+  std::string value_from, value_to;             // the same for names in their data
   uint32_t ttl_low = 0, ttl_high = UINT32_MAX;  // Field::Ttl
 };
 
@@ -121,7 +120,7 @@ struct AclRule {
   Place place;
   std::vector<ZoneText> zones;
   Action action = Action::Allow;
-  std::set<uint16_t> types;  // empty: all
+  std::set<uint16_t> types;   // empty: all
   std::vector<Cidr> sources;  // empty: all
 };
 

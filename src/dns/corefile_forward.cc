@@ -14,10 +14,11 @@ constexpr size_t kMostUpstreams = 15;  // CoreDNS' limit
 // "8.8.8.8", "8.8.8.8:5353", "[2001:db8::1]:53", "2001:db8::1".
 Result<Endpoint> parse_address(std::string_view text, uint16_t port, const Place& place) {
   const auto bad = [&] {
-    return refuse(place,
-                  "forward: \"{}\" is no address: write 10.0.0.1, 10.0.0.1:5353, [2001:db8::1]:53, tls://10.0.0.1%NAME, "
-                  "or the path of a resolv.conf",
-                  text);
+    return refuse(
+        place,
+        "forward: \"{}\" is no address: write 10.0.0.1, 10.0.0.1:5353, [2001:db8::1]:53, tls://10.0.0.1%NAME, "
+        "or the path of a resolv.conf",
+        text);
   };
   if (auto ip = Ip::parse(text)) return Endpoint{*ip, port};
   const size_t colon = text.rfind(':');
@@ -43,7 +44,8 @@ Result<std::vector<UpstreamAddress>> parse_upstream(const Word& word) {
       std::istringstream words(line);
       std::string key, value;
       if (!(words >> key >> value) || key != "nameserver") continue;
-      value = value.substr(0, value.find('%'));  // a scope: the address is link-local and its device is the kernel's choice
+      value =
+          value.substr(0, value.find('%'));  // a scope: the address is link-local and its device is the kernel's choice
       all.push_back({.endpoint = TRY(parse_address(value, 53, {word.text, 1})), .tls = false, .server_name = {}});
     }
     if (all.empty())
@@ -105,7 +107,8 @@ Status parse_line(ForwardDirective& out, const Directive& line) {
       else if (words[i].text == "domain" && i + 1 < words.size())
         out.health_check_domain = TRY(parse_zone(words[++i]));
       else
-        return refuse(words[i].place, "health_check: \"{}\": after its duration come no_rec and domain NAME", words[i].text);
+        return refuse(words[i].place, "health_check: \"{}\": after its duration come no_rec and domain NAME",
+                      words[i].text);
     }
   } else if (name == "failover") {
     TRY(check_shape(line, 1, 20));
@@ -120,10 +123,11 @@ Status parse_line(ForwardDirective& out, const Directive& line) {
     TRY(check_shape(line, 1, 1));
     out.tls_server_name = words[0].text;
   } else {
-    return refuse(line.name.place,
-                  "forward: there is no option \"{}\": it has except, force_tcp, prefer_udp, policy, expire, max_fails, "
-                  "max_concurrent, health_check, failover, tls and tls_servername",
-                  name);
+    return refuse(
+        line.name.place,
+        "forward: there is no option \"{}\": it has except, force_tcp, prefer_udp, policy, expire, max_fails, "
+        "max_concurrent, health_check, failover, tls and tls_servername",
+        name);
   }
   return ok();
 }
@@ -147,8 +151,7 @@ Status parse_line(CacheDirective& out, const Directive& line) {
   } else if (name == "prefetch") {
     TRY(check_shape(line, 1, 3));
     out.prefetch = static_cast<uint32_t>(TRY(parse_number(words[0], 0, 1000000)));
-    if (words.size() > 1)
-      out.prefetch_window = std::chrono::ceil<Seconds>(TRY(parse_duration(words[1])));
+    if (words.size() > 1) out.prefetch_window = std::chrono::ceil<Seconds>(TRY(parse_duration(words[1])));
     if (words.size() > 2) {
       std::string percent = words[2].text;
       if (percent.ends_with('%')) percent.pop_back();

@@ -39,11 +39,11 @@ Result<KubernetesDirective> parse_kubernetes(const Directive& directive, const s
       TRY(check_shape(line, 1, 1));
       const std::string& mode = line.arguments[0].text;
       if (mode == "disabled")
-        out.pods = PodMode::Disabled;
+        out.pods = KubernetesDirective::Pods::Disabled;
       else if (mode == "insecure")
-        out.pods = PodMode::Insecure;
+        out.pods = KubernetesDirective::Pods::Insecure;
       else if (mode == "verified")
-        out.pods = PodMode::Verified;
+        out.pods = KubernetesDirective::Pods::Verified;
       else
         return refuse(line.arguments[0].place, "pods \"{}\": write disabled, insecure or verified", mode);
     } else if (name == "ttl") {
@@ -100,7 +100,8 @@ Result<HostsDirective> parse_hosts(const Directive& directive, const std::vector
   } else if (directive.arguments.empty() && directive.body.empty()) {
     out.file = "/etc/hosts";
   } else if (!directive.arguments.empty() && directive.body.empty()) {
-    return refuse(directive.arguments[0].place, "hosts: \"{}\": name its file by an absolute path, or give lines in braces",
+    return refuse(directive.arguments[0].place,
+                  "hosts: \"{}\": name its file by an absolute path, or give lines in braces",
                   directive.arguments[0].text);
   }
   out.zones = TRY(parse_zones(directive.arguments, zones_from));
@@ -121,9 +122,9 @@ Result<HostsDirective> parse_hosts(const Directive& directive, const std::vector
     } else {
       const auto ip = Ip::parse(name);
       if (!ip)
-        return refuse(line.name.place,
-                      "hosts: \"{}\" is neither an address nor an option: it has ttl, no_reverse, reload and fallthrough",
-                      name);
+        return refuse(
+            line.name.place,
+            "hosts: \"{}\" is neither an address nor an option: it has ttl, no_reverse, reload and fallthrough", name);
       TRY(check_shape(line, 1, 1000));
       HostsDirective::Line entry{.ip = *ip};
       for (const Word& word : line.arguments) entry.names.push_back(TRY(parse_zone(word)));

@@ -143,7 +143,8 @@ class Reader {
         continue;
       }
       if (opens(words_[at_]))
-        return fail(Errc::Invalid, "{}: \"{{\" belongs at the end of its directive's line", to_string(words_[at_].place));
+        return fail(Errc::Invalid, "{}: \"{{\" belongs at the end of its directive's line",
+                    to_string(words_[at_].place));
       Directive directive{.name = words_[at_++]};
       while (at_ < words_.size() && words_[at_].same_line && !closes(words_[at_])) {
         if (opens(words_[at_])) {

@@ -19,7 +19,7 @@ std::string to_string(const Place& place);
 struct Word {
   std::string text;
   Place place;
-  bool quoted = false;   // "{" in quotes opens nothing
+  bool quoted = false;    // "{" in quotes opens nothing
   bool same_line = true;  // as the word before
 };
 

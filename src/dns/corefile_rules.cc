@@ -35,7 +35,8 @@ std::string lower(std::string text) {
 Status parse_answers(RewriteRule& rule, const std::vector<Word>& words, size_t i) {
   while (i < words.size()) {
     if (words[i].text != "answer" || i + 1 >= words.size())
-      return refuse(words[i].place, "rewrite: \"{}\": here come answer auto, answer name FROM TO or answer value FROM TO",
+      return refuse(words[i].place,
+                    "rewrite: \"{}\": here come answer auto, answer name FROM TO or answer value FROM TO",
                     words[i].text);
     const std::string& what = words[i + 1].text;
     if (what == "auto") {
@@ -86,7 +87,8 @@ Status parse_name_rule(RewriteRule& rule, const std::vector<Word>& words, size_t
   } else {
     rule.ttl_low = TRY(number(range.text.substr(0, dash), 0));
     rule.ttl_high = TRY(number(range.text.substr(dash + 1), UINT32_MAX));
-    if (rule.ttl_low > rule.ttl_high) return refuse(range.place, "rewrite: ttl {}: the lower end comes first", range.text);
+    if (rule.ttl_low > rule.ttl_high)
+      return refuse(range.place, "rewrite: ttl {}: the lower end comes first", range.text);
   }
   if (i + 2 < words.size()) return refuse(words[i + 2].place, "rewrite: remove \"{}\"", words[i + 2].text);
   return ok();
@@ -104,7 +106,8 @@ Result<RewriteRule> parse_rewrite(const Directive& directive) {
     if (!line.body.empty()) return refuse(line.name.place, "rewrite: no braces in braces");
   }
   size_t i = 0;
-  if (i < words.size() && (words[i].text == "stop" || words[i].text == "continue")) rule.stop = words[i++].text == "stop";
+  if (i < words.size() && (words[i].text == "stop" || words[i].text == "continue"))
+    rule.stop = words[i++].text == "stop";
   if (i >= words.size()) return refuse(rule.place, "rewrite needs name, type, class or ttl, and what becomes what");
   const Word& field = words[i];
   if (field.text == "name" || field.text == "ttl") {
@@ -147,7 +150,8 @@ Result<std::vector<AclRule>> parse_acl(const Directive& directive, const std::ve
                                                                                  {"drop", AclRule::Action::Drop}};
     const auto action = kActions.find(line.name.text);
     if (action == kActions.end())
-      return refuse(line.name.place, "acl: there is no action \"{}\": write allow, block, filter or drop", line.name.text);
+      return refuse(line.name.place, "acl: there is no action \"{}\": write allow, block, filter or drop",
+                    line.name.text);
     AclRule rule{.place = line.name.place, .zones = zones, .action = action->second};
     bool any_type = false, any_source = false;
     for (size_t i = 0; i < line.arguments.size();) {

@@ -62,7 +62,7 @@ TEST_CASE("the Corefile that kubeadm writes is taken whole") {
   CHECK((block.errors && block.loop && block.loadbalance));
   REQUIRE(block.kubernetes);
   CHECK(block.kubernetes->zones == std::vector<ZoneText>{"cluster.local.", "in-addr.arpa.", "ip6.arpa."});
-  CHECK(block.kubernetes->pods == PodMode::Insecure);
+  CHECK(block.kubernetes->pods == KubernetesDirective::Pods::Insecure);
   CHECK(block.kubernetes->ttl == 30);
   CHECK(block.kubernetes->fallthrough.zones == std::vector<ZoneText>{"in-addr.arpa.", "ip6.arpa."});
   REQUIRE(block.forward.size() == 1);
@@ -96,10 +96,13 @@ TEST_CASE("an error names file, line and what to do") {
   CHECK(error_in_block("forward . 10.0.0.300").starts_with("Corefile:2: forward: \"10.0.0.300\" is no address"));
   CHECK(error_in_block("forward . 10.0.0.1 {\n policy fast\n}") ==
         "Corefile:3: policy \"fast\": write random, round_robin or sequential");
-  CHECK(error_in_block("cache 30 {\n keepttl\n}").starts_with("Corefile:3: cache: there is no option \"keepttl\" here"));
+  CHECK(
+      error_in_block("cache 30 {\n keepttl\n}").starts_with("Corefile:3: cache: there is no option \"keepttl\" here"));
   CHECK(error_in_block("reload 1s") == "Corefile:2: reload: at least 2s, or 0 for never");
-  CHECK(error_in_block("rewrite name regex ([a-z example.org").starts_with("Corefile:2: \"([a-z\" is no regular expression"));
-  CHECK(error_in_block("rewrite edns0 local set 0xffee abc").starts_with("Corefile:2: rewrite edns0 is not taken here"));
+  CHECK(error_in_block("rewrite name regex ([a-z example.org")
+            .starts_with("Corefile:2: \"([a-z\" is no regular expression"));
+  CHECK(
+      error_in_block("rewrite edns0 local set 0xffee abc").starts_with("Corefile:2: rewrite edns0 is not taken here"));
   CHECK(error_in_block("acl {\n refuse net 10.0.0.0/8\n}") ==
         "Corefile:3: acl: there is no action \"refuse\": write allow, block, filter or drop");
   CHECK(error_in_block("acl {\n block net 10.0.0.1/8\n}").starts_with("Corefile:3: acl: \"10.0.0.1/8\" is no address"));
@@ -127,8 +130,9 @@ TEST_CASE("snippets, imported files and variables stand for their text, and erro
   REQUIRE(replace_file((folder / "custom/a.override").string(), "log\n"));
   ::setenv("COREFILE_TEST_ZONE", "from.env", 1);
   const auto path = (folder / "Corefile").string();
-  const std::string text = "(common) {\n errors\n import custom/*.override\n}\n{$COREFILE_TEST_ZONE} {\n import common\n}\n"
-                           "import custom/*.server\n";
+  const std::string text =
+      "(common) {\n errors\n import custom/*.override\n}\n{$COREFILE_TEST_ZONE} {\n import common\n}\n"
+      "import custom/*.server\n";
   const auto file = parse_corefile(text, path);
   INFO((file ? "" : file.error().message()));
   REQUIRE(file);

@@ -61,8 +61,8 @@ Result<std::vector<ZoneText>> parse_zones(const std::vector<Word>& words, size_t
 }
 
 Result<std::chrono::milliseconds> parse_duration(const Word& word) {
-  static constexpr std::pair<std::string_view, double> kUnits[] = {
-      {"ms", 1}, {"us", 0.001}, {"ns", 0.000001}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+  static constexpr std::pair<std::string_view, double> kUnits[] = {{"ms", 1},   {"us", 0.001}, {"ns", 0.000001},
+                                                                   {"s", 1000}, {"m", 60000},  {"h", 3600000}};
   double sum = 0;
   const char *at = word.text.data(), *const end = at + word.text.size();
   const auto bad = [&] {
@@ -95,8 +95,8 @@ Result<uint64_t> parse_number(const Word& word, uint64_t low, uint64_t high) {
 
 Result<uint16_t> parse_type(const Word& word) {
   static const std::map<std::string, uint16_t, std::less<>> kTypes = {
-      {"A", 1},     {"NS", 2},    {"CNAME", 5},  {"SOA", 6},  {"PTR", 12},   {"HINFO", 13}, {"MX", 15},
-      {"TXT", 16},  {"AAAA", 28}, {"SRV", 33},   {"NAPTR", 35}, {"DS", 43},  {"RRSIG", 46}, {"DNSKEY", 48},
+      {"A", 1},     {"NS", 2},    {"CNAME", 5},  {"SOA", 6},    {"PTR", 12},  {"HINFO", 13}, {"MX", 15},
+      {"TXT", 16},  {"AAAA", 28}, {"SRV", 33},   {"NAPTR", 35}, {"DS", 43},   {"RRSIG", 46}, {"DNSKEY", 48},
       {"TLSA", 52}, {"SVCB", 64}, {"HTTPS", 65}, {"AXFR", 252}, {"ANY", 255}, {"CAA", 257}};
   std::string upper = word.text;
   for (char& c : upper) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
@@ -107,9 +107,9 @@ Result<uint16_t> parse_type(const Word& word) {
 }
 
 Result<uint8_t> parse_rcode(const Word& word) {
-  static const std::map<std::string, uint8_t, std::less<>> kCodes = {{"NOERROR", 0}, {"FORMERR", 1},  {"SERVFAIL", 2},
-                                                                    {"NXDOMAIN", 3}, {"NOTIMP", 4},  {"REFUSED", 5},
-                                                                    {"YXDOMAIN", 6}, {"NOTAUTH", 9}, {"NOTZONE", 10}};
+  static const std::map<std::string, uint8_t, std::less<>> kCodes = {{"NOERROR", 0},  {"FORMERR", 1}, {"SERVFAIL", 2},
+                                                                     {"NXDOMAIN", 3}, {"NOTIMP", 4},  {"REFUSED", 5},
+                                                                     {"YXDOMAIN", 6}, {"NOTAUTH", 9}, {"NOTZONE", 10}};
   std::string upper = word.text;
   for (char& c : upper) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   if (const auto found = kCodes.find(upper); found != kCodes.end()) return found->second;

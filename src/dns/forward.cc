@@ -149,7 +149,8 @@ std::vector<size_t> Forwarder::order() {
       // Those of which nothing is known come first, lest a good one is never found.
       std::vector<std::tuple<Duration, size_t, size_t>> ranked;  // time, place in the rotation, upstream
       for (size_t i : order)
-        ranked.emplace_back(upstreams_[i]->trips.known() ? upstreams_[i]->trips.smoothed() : Duration(0), ranked.size(), i);
+        ranked.emplace_back(upstreams_[i]->trips.known() ? upstreams_[i]->trips.smoothed() : Duration(0), ranked.size(),
+                            i);
       std::ranges::sort(ranked);
       std::ranges::transform(ranked, order.begin(), [](const auto& one) { return std::get<2>(one); });
       if (dice >> 60 == 0)  // one in sixteen looks whether a slow one has become fast
@@ -243,11 +244,10 @@ Task<Result<Bytes>> Forwarder::resolve(Asked asked) {
   launch();
   for (;;) {
     const bool all_asked = attempts.size() >= candidates.size();
-    const TimePoint look = std::min(
-        end, attempts.back().sent + (all_asked ? limits_.resend : hedge_after(attempts.back())));
-    const auto timer = loop_.call_at(std::max(look, loop_.now()), [events]() mutable {
-      events.push({.attempt = std::nullopt, .reply = Bytes()});
-    });
+    const TimePoint look =
+        std::min(end, attempts.back().sent + (all_asked ? limits_.resend : hedge_after(attempts.back())));
+    const auto timer = loop_.call_at(std::max(look, loop_.now()),
+                                     [events]() mutable { events.push({.attempt = std::nullopt, .reply = Bytes()}); });
     Event event = CO_TRY(co_await events.next());
     if (!event.attempt) {
       if (loop_.now() >= end) break;
@@ -256,9 +256,8 @@ Task<Result<Bytes>> Forwarder::resolve(Asked asked) {
         // Later, with the others that are silent.
         const TimePoint later = attempts.back().sent + limits_.resend;
         if (loop_.now() < later) {
-          const auto patient = loop_.call_at(later, [events]() mutable {
-            events.push({.attempt = std::nullopt, .reply = Bytes()});
-          });
+          const auto patient =
+              loop_.call_at(later, [events]() mutable { events.push({.attempt = std::nullopt, .reply = Bytes()}); });
           event = CO_TRY(co_await events.next());
         }
       } else if (!all_asked) {
@@ -306,7 +305,8 @@ Task<void> Forwarder::probe(size_t index) {
   for (;;) {
     const TimePoint sent = loop_.now();
     Bytes query = query_of(asked);
-    auto reply = co_await within(loop_, kProbePatience, upstream.ask(std::move(query), asked.name, asked.type, asked.cls));
+    auto reply =
+        co_await within(loop_, kProbePatience, upstream.ask(std::move(query), asked.name, asked.type, asked.cls));
     if (reply) {
       replied(index, loop_.now() - sent, *reply);
       break;
@@ -336,9 +336,10 @@ void Forwarder::found_loop(size_t index) {
   Upstream& upstream = *upstreams_[index];
   if (upstream.loops) return;
   upstream.loops = true;
-  log::error("{}: forward {}: upstream {} sends our own questions back to us, so it is not asked any more: name another "
-             "one (a resolv.conf that names this server's own address, or 127.0.0.53, is the usual reason)",
-             to_string(directive_.place), directive_.zone, upstream.address().endpoint);
+  log::error(
+      "{}: forward {}: upstream {} sends our own questions back to us, so it is not asked any more: name another "
+      "one (a resolv.conf that names this server's own address, or 127.0.0.53, is the usual reason)",
+      to_string(directive_.place), directive_.zone, upstream.address().endpoint);
 }
 
 std::string Forwarder::trouble() const {
@@ -392,8 +393,8 @@ std::vector<Metric> Forwarder::metrics() const {
       if (const auto& histogram = timings_[i].by_rcode[rcode])
         durations.samples.push_back({.labels = {{"proxy_name", "forward"}, {"rcode", kRcodes[rcode]}, {"to", to}},
                                      .histogram = std::make_shared<Histogram>(*histogram)});
-    failures.samples.push_back({{{"proxy_name", "forward"}, {"to", to}},
-                                static_cast<double>(upstreams_[i]->probe_failures)});
+    failures.samples.push_back(
+        {{{"proxy_name", "forward"}, {"to", to}}, static_cast<double>(upstreams_[i]->probe_failures)});
   }
   return {rejects, durations, failures, hedges, shared};
 }

@@ -11,12 +11,12 @@
 namespace causeway::dns {
 
 struct ForwardLimits {
-  Duration deadline = 4s;        // of a question: clients give up after 5 s
-  Duration resend = 1s;          // to upstreams that were all asked and are silent
-  Duration hedge_least = 10ms;   // another upstream is asked no sooner than this after the one before,
-  Duration hedge_most = 75ms;    // and no later
-  uint32_t under_way = 1000;     // questions of one upstream
-  size_t waiting = 1000;         // for room; above that the oldest is refused
+  Duration deadline = 4s;       // of a question: clients give up after 5 s
+  Duration resend = 1s;         // to upstreams that were all asked and are silent
+  Duration hedge_least = 10ms;  // another upstream is asked no sooner than this after the one before,
+  Duration hedge_most = 75ms;   // and no later
+  uint32_t under_way = 1000;    // questions of one upstream
+  size_t waiting = 1000;        // for room; above that the oldest is refused
 };
 
 class Forwarder {
@@ -30,8 +30,8 @@ class Forwarder {
   // Unavailable (SERVFAIL to the client), Exhausted (REFUSED: too many wait), Cancelled.
   using Reply = Result<std::shared_ptr<const Bytes>>;
   using Done = std::move_only_function<void(const Reply&)>;
-  // Calls back once, later. Equal questions under way share one reply. While there is no room the newest is asked first:
-  // who has waited longest has most likely given up.
+  // Calls back once, later. Equal questions under way share one reply. While there is no room the newest is asked
+  // first: who has waited longest has most likely given up.
   void ask(const Asked& asked, Done done);
 
   const ForwardDirective& directive() const { return directive_; }
@@ -94,8 +94,8 @@ class Forwarder {
   std::unordered_map<Asked, std::shared_ptr<Pending>, HashAsked> pending_;
   std::deque<std::shared_ptr<Pending>> waiting_;
   size_t running_ = 0;
-  size_t turn_ = 0;           // RoundRobin
-  double hedges_left_ = 20;   // of questions whose upstream answers others: it is not silent, so few are asked twice
+  size_t turn_ = 0;          // RoundRobin
+  double hedges_left_ = 20;  // of questions whose upstream answers others: it is not silent, so few are asked twice
   uint64_t rejects_ = 0, hedges_ = 0, coalesced_ = 0, asked_ = 0;
   Scope scope_;
 };

@@ -42,7 +42,8 @@ Result<TlsContext> make_tls_context(const ForwardDirective& directive) {
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
   if (!directive.tls_certificate.empty()) {
     if (SSL_CTX_use_certificate_chain_file(context.get(), directive.tls_certificate.c_str()) != 1)
-      return fail(Errc::Invalid, "{}: forward: tls: {} is no certificate: {}", at, directive.tls_certificate, openssl_error());
+      return fail(Errc::Invalid, "{}: forward: tls: {} is no certificate: {}", at, directive.tls_certificate,
+                  openssl_error());
     if (SSL_CTX_use_PrivateKey_file(context.get(), directive.tls_key.c_str(), SSL_FILETYPE_PEM) != 1)
       return fail(Errc::Invalid, "{}: forward: tls: {} is not its key: {}", at, directive.tls_key, openssl_error());
   }

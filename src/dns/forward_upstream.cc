@@ -47,9 +47,9 @@ Upstream::Upstream(Loop& loop, const UpstreamAddress& address, const ForwardDire
       only_tcp_(directive.force_tcp || address.tls),
       max_fails_(directive.max_fails),
       stream_(loop, address.endpoint, address.tls ? std::move(tls) : nullptr,
-              !address.server_name.empty()          ? address.server_name
+              !address.server_name.empty()         ? address.server_name
               : !directive.tls_server_name.empty() ? directive.tls_server_name
-                                                    : to_string(address.endpoint.ip),
+                                                   : to_string(address.endpoint.ip),
               directive.expire) {}
 
 Task<Result<Bytes>> Upstream::ask(Bytes query, WireName name, Type type, Class cls) {
@@ -65,7 +65,8 @@ Task<Result<Bytes>> Upstream::ask(Bytes query, WireName name, Type type, Class c
   co_return reply;
 }
 
-// A socket of its own for each question: the kernel picks its port at random, so that a forger has to guess port and id.
+// A socket of its own for each question: the kernel picks its port at random, so that a forger has to guess port and
+// id.
 Task<Result<Bytes>> Upstream::ask_udp(Bytes query, WireName name, Type type, Class cls) {
   const SocketAddress to(address_.endpoint);
   Fd fd(::socket(to.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));

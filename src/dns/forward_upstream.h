@@ -29,8 +29,9 @@ class Upstream {
  public:
   Upstream(Loop& loop, const UpstreamAddress& address, const ForwardDirective& directive, TlsContext tls);
 
-  // The reply, checked to be one to this question: source, id, question. Without OPT where `query` has none. A truncated
-  // reply over UDP is asked for again over TCP. Its rcode may be anything. Errors: Unavailable, Timeout, Cancelled.
+  // The reply, checked to be one to this question: source, id, question. Without OPT where `query` has none. A
+  // truncated reply over UDP is asked for again over TCP. Its rcode may be anything. Errors: Unavailable, Timeout,
+  // Cancelled.
   Task<Result<Bytes>> ask(Bytes query, WireName name, Type type, Class cls);
 
   const UpstreamAddress& address() const { return address_; }
@@ -41,7 +42,7 @@ class Upstream {
   uint32_t fails = 0;      // in a row
   uint32_t under_way = 0;  // questions
   bool probing = false;
-  bool loops = false;      // it sent our own question back to us
+  bool loops = false;  // it sent our own question back to us
   TimePoint last_reply{};
   uint64_t asked = 0, probe_failures = 0;
   uint64_t connects() const { return stream_.connects(); }

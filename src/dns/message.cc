@@ -9,9 +9,12 @@ namespace {
 // Octets of the data before its name.
 std::optional<size_t> name_offset(Type type) {
   switch (static_cast<uint16_t>(type)) {
-    case 2: case 5: case 12: case 39: return 0;  // NS, CNAME, PTR, DNAME
-    case 15: return 2;                            // MX
-    case 33: return 6;                            // SRV
+    case 2:
+    case 5:
+    case 12:
+    case 39: return 0;  // NS, CNAME, PTR, DNAME
+    case 15: return 2;  // MX
+    case 33: return 6;  // SRV
     default: return std::nullopt;
   }
 }
@@ -97,7 +100,8 @@ size_t encode(const Message& message, const Query& query, std::span<uint8_t> roo
       if (record.section != section) continue;
       const auto offset = name_offset(record.type);
       if (offset == 0 && record.type != Type::DNAME) {
-        if (const auto name = record.target(); name && !writer.name(record.owner, record.type, record.ttl, *name)) break;
+        if (const auto name = record.target(); name && !writer.name(record.owner, record.type, record.ttl, *name))
+          break;
       } else if (!writer.raw(record.owner, record.type, record.ttl, record.data)) {
         break;
       }
