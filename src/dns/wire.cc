@@ -217,9 +217,14 @@ size_t cut(std::span<uint8_t> message, size_t limit) {
   const size_t question_end = records.at();
   size_t keep = question_end, opt = 0, opt_size = 0;
   Record record;
-  while (records.next(record))
-    if (record.type == Type::OPT) opt = record.begin, opt_size = record.end() - record.begin;
-  const bool whole = records.ok() && records.at() == message.size();
+  bool whole = true;
+  while (records.next(record)) {
+    if (record.type != Type::OPT) continue;
+    whole = whole && !opt && record.section == Section::Additional && message[record.begin] == 0;
+    opt = record.begin;
+    opt_size = record.end() - record.begin;
+  }
+  whole = whole && records.ok() && records.at() == message.size();
   if (!whole || question_end + opt_size > limit) {
     write16(message, 2, read16(message, 2) | Flags::kTruncated);
     for (size_t at = 4; at < kHeaderSize; at += 2) write16(message, at, 0);
