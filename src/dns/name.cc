@@ -147,7 +147,7 @@ Result<WireName> WireName::parse(std::string_view text) {
   return out;
 }
 
-size_t read_name(std::span<const uint8_t> message, size_t at, WireName* out) {
+size_t read_name(std::span<const uint8_t> message, size_t at, WireName* out, size_t first) {
   std::array<uint8_t, kMostName> wire;
   size_t size = 0, taken = 0;
   const size_t begin = at;
@@ -158,7 +158,7 @@ size_t read_name(std::span<const uint8_t> message, size_t at, WireName* out) {
     if (length >= 0xC0) {
       if (at + 1 >= message.size()) return 0;
       const size_t to = static_cast<size_t>(length & 0x3F) << 8 | message[at + 1];
-      if (to >= before) return 0;
+      if (to >= before || to < first) return 0;
       if (!taken) taken = at + 2;
       before = at = to;
       continue;

@@ -97,6 +97,7 @@ inline std::string to_string(const WireName& name) { return to_string(name.view(
 // Reads a name that may be compressed (RFC 1035 section 4.1.4), from `at` in a message. A pointer may only lead to
 // before the name's own beginning, and every further one further back, so that no walk is without end. Returns the
 // octets that it takes at `at`; 0: it is malformed. `out` may be null.
-size_t read_name(std::span<const uint8_t> message, size_t at, WireName* out);
+// `first`: where names may begin; in front of it is the header.
+size_t read_name(std::span<const uint8_t> message, size_t at, WireName* out, size_t first = 12);
 
 }  // namespace causeway::dns

@@ -112,7 +112,7 @@ TEST_CASE("what is no question gets the RFC's answer, or silence") {
 TEST_CASE("compression pointers lead back only, and names stay within 255 octets") {
   const auto read = [](std::string_view octets, size_t at) {
     WireName out;
-    const size_t taken = read_name({reinterpret_cast<const uint8_t*>(octets.data()), octets.size()}, at, &out);
+    const size_t taken = read_name({reinterpret_cast<const uint8_t*>(octets.data()), octets.size()}, at, &out, 0);
     return fmt::format("{} {}", taken, taken ? to_string(out) : "");
   };
   CHECK(read("\3foo\0\3bar\xc0\0"sv, 5) == "6 bar.foo.");
@@ -125,6 +125,8 @@ TEST_CASE("compression pointers lead back only, and names stay within 255 octets
   CHECK(read("\3foo\xc0"sv, 0) == "0 ");
   CHECK(read("\x80x\0"sv, 0) == "0 ");
   CHECK(read("", 0) == "0 ");
+  const Bytes into_header = message(0, {1, 0, 0, 0}, "\xc0\x06\0\1\0\1"sv);
+  CHECK(read_name(into_header, kHeaderSize, nullptr) == 0);
   std::string chain = "\0"s;  // 200 pointers, each to the one before: read, as each goes back
   for (uint16_t i = 0; i < 200; ++i) {
     const uint16_t to = static_cast<uint16_t>(i == 0 ? 0 : 1 + 2 * (i - 1));

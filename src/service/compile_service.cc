@@ -22,7 +22,7 @@ bool has(const CompactVector<Ip>& addresses, const Ip& ip) {
 // Whether this agent balances the Service at all. Headless ones and ExternalNames are for DNS.
 bool is_ours(const Service& service, const Options& options) {
   return service.type != ServiceType::ExternalName && !service.cluster_ips.empty() &&
-         service.proxy_name == options.proxy_name;
+         service.proxy_name == options.proxy_name && !service.left_to_others;
 }
 
 bool in_range(uint16_t node_port, const Options& options) {

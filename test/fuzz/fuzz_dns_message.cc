@@ -1,6 +1,7 @@
 // deps: dns
 // A DNS packet from anybody: a question is answered within the client's limit by a message that is well-formed; what
 // is believed of an upstream can be read again, cut and printed.
+#include <cstdio>
 #include <cstdlib>
 #include <vector>
 
@@ -10,8 +11,10 @@ using namespace causeway::dns;
 
 namespace {
 
-void check(bool holds) {
-  if (!holds) std::abort();
+void check(bool holds, int line = __builtin_LINE()) {
+  if (holds) return;
+  std::fprintf(stderr, "line %d\n", line);
+  std::abort();
 }
 
 void answer(const Query& query, Verdict verdict) {

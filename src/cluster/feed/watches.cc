@@ -114,10 +114,10 @@ kube::Follower<kube::Service>::Handlers services(Feed& feed) {
               }};
 }
 
-kube::Follower<kube::EndpointSlice>::Handlers slices(Feed& feed) {
+kube::Follower<kube::EndpointSlice>::Handlers slices(Feed& feed, bool pod_names) {
   return {.on_put =
-              [&feed](const kube::EndpointSlice& now) {
-                feed.model().put(project(now));
+              [&feed, pod_names](const kube::EndpointSlice& now) {
+                feed.model().put(project(now, pod_names));
                 feed.touch();
               },
           .on_remove =
@@ -230,7 +230,7 @@ kube::Follower<kube::AddressReservation>::Handlers reservations(Feed& feed) {
 }
 
 // As kube-proxy selects them. The API server's field selector clusterIP!=None is not used: servers before 1.32 refuse
-// it, and headless Services are dropped here.
+// it, and headless Services are dropped here. DNS names all of them: who balances drops them then.
 std::string select_services(const std::string& proxy_name) {
   const std::string label = "service.kubernetes.io/service-proxy-name";
   return "!service.kubernetes.io/headless," + (proxy_name.empty() ? "!" + label : label + "=" + proxy_name);
@@ -243,16 +243,19 @@ Watches::Watches(kube::Client& api, Feed& feed, WatchOptions options)
       node_(options.node),
       nodes_(api, nodes(feed)),
       pods_(api, pods(feed, node_, notes_),
-            {.field_selector = options.policies ? std::string() : "spec.nodeName=" + options.node}),
+            {.field_selector =
+                 options.policies || options.all_pods ? std::string() : "spec.nodeName=" + options.node}),
       reservations_(api, reservations(feed)) {
+  if (options.policies || options.names) namespaces_.emplace(api, namespaces(feed));
   if (options.policies) {
-    namespaces_.emplace(api, namespaces(feed));
     policies_.emplace(api, policies(feed));
     cluster_policies_.emplace(api, feed);
   }
   if (!options.services) return;
-  services_.emplace(api, services(feed), kube::CacheOptions{.label_selector = select_services(options.proxy_name)});
-  slices_.emplace(api, slices(feed), kube::CacheOptions{.label_selector = "!service.kubernetes.io/headless"});
+  const std::string of_services = options.names ? "" : select_services(options.proxy_name);
+  const std::string of_slices = options.names ? "" : "!service.kubernetes.io/headless";
+  services_.emplace(api, services(feed), kube::CacheOptions{.label_selector = of_services});
+  slices_.emplace(api, slices(feed, options.pod_names), kube::CacheOptions{.label_selector = of_slices});
   service_cidrs_.emplace(api, service_cidrs(feed));
 }
 

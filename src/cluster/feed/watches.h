@@ -19,6 +19,10 @@ struct WatchOptions {
   // NetworkPolicies, ClusterNetworkPolicies where the API server has them, and Namespaces, and the Pods of all nodes:
   // they are who policies are about.
   bool policies = false;
+  // What cluster DNS names: headless Services and those of every proxy too, and Namespaces.
+  bool names = false;
+  bool pod_names = false;  // also what the Pods of endpoints are called
+  bool all_pods = false;   // the Pods of all nodes, as with `policies`
 };
 
 // What the node acts on when it connects a Pod, and no compiler reads.

@@ -50,6 +50,8 @@ Generation Model::put(Service service) {
   const ServiceKey key = service.key;
   for (auto* list : {&service.cluster_ips, &service.external_ips, &service.load_balancer_ips}) list->shrink_to_fit();
   service.ports.shrink_to_fit();
+  for (auto& [label, value] : service.labels) label = names_.one(label), value = names_.one(value);
+  service.labels.shrink_to_fit();
   const Service* old = this->service(key);
   if (old && *old == service) return generation_;
   if (old) index(*old, false);

@@ -16,7 +16,8 @@ Namespace project(const kube::Namespace& ns);
 Policy project(const kube::NetworkPolicy& policy);
 Policy project(const kube::ClusterNetworkPolicy& policy);
 Service project(const kube::Service& service);
-EndpointSlice project(const kube::EndpointSlice& slice);
+// `pod_names`: what DNS may call endpoints without a hostname; there may be 250,000 of them, so nobody else keeps them.
+EndpointSlice project(const kube::EndpointSlice& slice, bool pod_names = false);
 ServiceCidr project(const kube::ServiceCidr& cidr);
 // Invalid: its address cannot be read; nobody gets such a one, so it is as if it were not there.
 Result<Reservation> project(const kube::AddressReservation& reservation);

@@ -9,6 +9,7 @@ namespace causeway::cluster {
 namespace {
 
 constexpr std::string_view kProxyName = "service.kubernetes.io/service-proxy-name";
+constexpr std::string_view kHeadless = "service.kubernetes.io/headless";
 constexpr std::string_view kOfService = "kubernetes.io/service-name";
 constexpr std::string_view kTriggered = "endpoints.kubernetes.io/last-change-trigger-time";
 constexpr uint32_t kAffinitySeconds = 10800, kMostAffinitySeconds = 86400;
@@ -153,9 +154,13 @@ Service project(const kube::Service& service) {
   Service out{.key = {service.metadata.ns, service.metadata.name},
               .proxy_name = value_of(service.metadata.labels, kProxyName),
               .created = seconds(service.metadata.creation_timestamp),
-              .internal_local = spec.internal_traffic_policy.value_or("") == "Local"};
+              .internal_local = spec.internal_traffic_policy.value_or("") == "Local",
+              .left_to_others = service.metadata.labels.contains(std::string(kHeadless))};
+  for (const auto& [key, value] : service.metadata.labels) out.labels.emplace_back(key, value);
+  std::ranges::sort(out.labels);
   if (spec.type == "ExternalName") {
     out.type = ServiceType::ExternalName;
+    out.external_name = spec.external_name;
     return out;
   }
   if (spec.type == "NodePort") out.type = ServiceType::NodePort;
@@ -169,6 +174,7 @@ Service project(const kube::Service& service) {
     if (out.affinity != static_cast<uint32_t>(timeout))
       problem.add(fmt::format("sessionAffinityConfig: timeoutSeconds {} is not 1-{}", timeout, kMostAffinitySeconds));
   }
+  out.headless = spec.cluster_ip == "None" || std::ranges::find(spec.cluster_ips, "None") != spec.cluster_ips.end();
   add_cluster_ips(out, spec, problem);
   for (const std::string& text : spec.external_ips) add_address(out.external_ips, "spec.externalIPs", text, problem);
   for (const kube::ServicePort& port : spec.ports) add_port(out, port, problem);
@@ -180,7 +186,7 @@ Service project(const kube::Service& service) {
   return out;
 }
 
-EndpointSlice project(const kube::EndpointSlice& slice) {
+EndpointSlice project(const kube::EndpointSlice& slice, bool pod_names) {
   Problem problem;
   EndpointSlice out{.key = {slice.metadata.ns, slice.metadata.name},
                     .service = value_of(slice.metadata.labels, kOfService),
@@ -214,6 +220,10 @@ EndpointSlice project(const kube::EndpointSlice& slice) {
                              .serving = conditions.serving.value_or(conditions.ready.value_or(true)),
                              .terminating = conditions.terminating.value_or(false),
                              .node = endpoint.node_name.value_or(""),
+                             .hostname = endpoint.hostname.value_or(""),
+                             .pod = pod_names && endpoint.target_ref && endpoint.target_ref->kind == "Pod"
+                                        ? Name(endpoint.target_ref->name)
+                                        : Name(),
                              .hints = hints_of(endpoint)});
   }
   add_weights(out, value_of(slice.metadata.annotations, kEndpointWeights), problem);

@@ -29,7 +29,7 @@ std::optional<Ip> Service::cluster_ip(Family family) const {
 
 bool SliceEndpoint::operator==(const SliceEndpoint& other) const {
   const auto fields = [](const SliceEndpoint& e) {
-    return std::tie(e.ip, e.ready, e.serving, e.terminating, e.weight, e.node);
+    return std::tie(e.ip, e.ready, e.serving, e.terminating, e.weight, e.node, e.hostname, e.pod);
   };
   return fields(*this) == fields(other) && (hints == other.hints || (hints && other.hints && *hints == *other.hints));
 }

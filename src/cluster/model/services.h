@@ -36,14 +36,18 @@ struct Service {
   bool internal_local = false;  // internalTrafficPolicy
   bool external_local = false;  // externalTrafficPolicy
   bool restricted = false;      // spec.loadBalancerSourceRanges says who may, even where none of it can be read
+  bool headless = false;        // clusterIP None: DNS names its endpoints, no packet is balanced
+  bool left_to_others = false;  // label service.kubernetes.io/headless: not balanced, whatever its addresses
   uint16_t health_check_node_port = 0;
   uint32_t affinity = 0;          // ClientIP: seconds; 0: none
-  CompactVector<Ip> cluster_ips;  // one for each family at most; empty: headless
+  CompactVector<Ip> cluster_ips;  // one for each family at most; none: headless, an ExternalName, or not given yet
   CompactVector<Ip> external_ips;
   CompactVector<Ip> load_balancer_ips;  // status addresses that the node captures (ipMode VIP)
   CompactVector<Cidr> source_ranges;    // both families
   CompactVector<ServicePort> ports;
   CompactVector<std::pair<Name, Name>> annotations;  // those for us (kServiceAnnotations), sorted
+  CompactVector<std::pair<Name, Name>> labels;       // sorted
+  Name external_name;                                // ExternalName: as it is written
   Name problem;                                      // fields that cannot be read or served, and why; "" if all is well
   bool operator==(const Service&) const = default;
 
@@ -92,6 +96,8 @@ struct SliceEndpoint {
   bool terminating = false;
   uint16_t weight = 1;                      // 1-65535
   Name node;                                // "" where unknown
+  Name hostname;                            // what DNS calls it; "": as its address
+  Name pod;                                 // its Pod's name, only if asked for (project()); "" where unknown
   std::shared_ptr<const SliceHints> hints;  // nullptr: none
   bool operator==(const SliceEndpoint& other) const;
 };
