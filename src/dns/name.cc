@@ -151,19 +151,21 @@ size_t read_name(std::span<const uint8_t> message, size_t at, WireName* out, siz
   std::array<uint8_t, kMostName> wire;
   size_t size = 0, taken = 0;
   const size_t begin = at;
-  size_t before = at;  // where a pointer may lead: below this
+  size_t before = at;           // where a pointer may lead: below this
+  size_t end = message.size();  // where what it leads to must have ended: a name stands whole before who points to it
   for (;;) {
-    if (at >= message.size()) return 0;
+    if (at >= end) return 0;
     const uint8_t length = message[at];
     if (length >= 0xC0) {
-      if (at + 1 >= message.size()) return 0;
+      if (at + 1 >= end) return 0;
       const size_t to = static_cast<size_t>(length & 0x3F) << 8 | message[at + 1];
       if (to >= before || to < first) return 0;
       if (!taken) taken = at + 2;
+      end = before;
       before = at = to;
       continue;
     }
-    if (length > kMostLabel || at + length >= message.size() || size + length + 1 > kMostName) return 0;
+    if (length > kMostLabel || at + length >= end || size + length + 1 > kMostName) return 0;
     std::memcpy(&wire[size], &message[at], 1u + length);
     size += 1u + length;
     at += 1u + length;

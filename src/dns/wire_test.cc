@@ -125,6 +125,7 @@ TEST_CASE("compression pointers lead back only, and names stay within 255 octets
   CHECK(read("\3foo\xc0"sv, 0) == "0 ");
   CHECK(read("\x80x\0"sv, 0) == "0 ");
   CHECK(read("", 0) == "0 ");
+  CHECK(read("\5ab\xc0\0\1x\0"sv, 3) == "0 ");  // into what goes on behind it
   const Bytes into_header = message(0, {1, 0, 0, 0}, "\xc0\x06\0\1\0\1"sv);
   CHECK(read_name(into_header, kHeaderSize, nullptr) == 0);
   std::string chain = "\0"s;  // 200 pointers, each to the one before: read, as each goes back
