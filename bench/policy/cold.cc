@@ -19,6 +19,7 @@
 
 #include "async/scope.h"
 #include "async/virtual_loop.h"
+#include "base/heap.h"
 #include "clusters.h"
 #include "datapath/datapath.h"
 #include "kernel/bpf/cgroup.h"
@@ -95,6 +96,7 @@ void changes(const std::string& shape, uint32_t count) {
   compiler.update({}, model);
   compiler.clean();
   model.take_changes();
+  settle_heap();  // as the feed does
   const auto each = [&](const std::string& name, const std::function<void(uint32_t)>& change) {
     std::vector<double> times;
     for (uint32_t i = 0; i < 40; ++i) {
@@ -161,7 +163,7 @@ void blocks(uint32_t count) {
   cluster::Model model;
   many_blocks(model, count);
   for (auto source : {cluster::Source::Policies, cluster::Source::ClusterPolicies, cluster::Source::Namespaces,
-                      cluster::Source::Pods, cluster::Source::Attachments})
+                      cluster::Source::Nodes, cluster::Source::Pods, cluster::Source::Attachments})
     model.set_synced(source);
   steps.done("model");
   VirtualLoop loop;

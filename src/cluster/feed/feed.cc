@@ -2,9 +2,21 @@
 
 #include <algorithm>
 
+#include "base/heap.h"
 #include "base/log.h"
 
 namespace causeway::cluster {
+
+namespace {
+
+// So many objects at once leave a heap that one of the next changes would have to put in order: a start, a relist.
+bool is_much(const ChangeSet& changes) {
+  return changes.nodes.size() + changes.pods.size() + changes.namespaces.size() + changes.services.size() +
+             changes.slices.size() + changes.policies.size() >
+         1000;
+}
+
+}  // namespace
 
 struct Feed::Runner {
   Runner(Loop& loop, Consumer& consumer) : consumer(consumer), work(loop) {}
@@ -85,6 +97,7 @@ Task<void> Feed::run(Runner& runner) {
     if (model_.changed()) flush(&runner);
     const Generation target = runner.pending_generation;
     const auto since = std::exchange(runner.pending_since, std::nullopt);
+    const bool much = is_much(runner.pending);
     if (!runner.pending.empty()) runner.consumer.changed(std::exchange(runner.pending, {}), model_);
     auto failures = co_await runner.consumer.apply();
     ConsumerState& state = runner.state;
@@ -106,6 +119,7 @@ Task<void> Feed::run(Runner& runner) {
       state.error = failures.error().message();
     }
     wake_waiters();
+    if (much) settle_heap();
     if (state.error.empty() && state.failures.empty()) {
       delay = kRetryFirst;
       continue;
