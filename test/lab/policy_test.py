@@ -146,6 +146,110 @@ def test_what_is_not_done_of_one_is_said_on_it():
     assert code != 0 and 'unknown field "spec.ingress[0].protocol"' in text, (code, text)
 
 
+def refused(name, spec):
+    """What the API says of it; it must not be stored."""
+    try:
+        one.api('POST', POLICIES, {'apiVersion': 'networking.k8s.io/v1', 'kind': 'NetworkPolicy', 'metadata': {'name': name}, 'spec': spec})
+    except lab.ApiError as error:
+        assert error.code == 422, error
+        return str(error)
+    raise AssertionError(f'{name} was stored: {spec}')
+
+
+def blocks(*wanted):
+    return [{'ipBlock': {'cidr': cidr, **({'except': without} if without else {})}} for cidr, *without in wanted]
+
+
+def late_admits(rules, wanted):
+    """{(client, family): reached} under these ingress rules of a Pod that no other policy selects."""
+    policy('odd', {'podSelector': {'matchLabels': {'app': 'late'}}, 'policyTypes': ['Ingress'], 'ingress': rules})
+    for (place, family), reached in wanted.items():
+        until(f'{rules}: {place} by IPv{family}: {reached}', 20, lambda: reaches(place, 'late', family) == reached)
+
+
+def test_blocks_that_are_written_in_any_way_never_open_by_mistake():
+    for cidr in ('10.0.0.1/8', '010.0.0.0/8', '::ffff:10.0.0.0/104', '10.0.0.0/33', '10.0.0.0'):
+        assert 'ipBlock.cidr: Invalid value' in refused('odd', {'podSelector': {}, 'ingress': [{'from': blocks((cidr,))}]}), cidr
+    assert 'must be a strict subset' in refused('odd', {'podSelector': {}, 'ingress': [{'from': blocks(('10.0.0.0/8', '0.0.0.0/0'))}]})
+    # Everybody of one family, and nobody of the other.
+    late_admits([{'from': blocks(('0.0.0.0/0',))}], {('far', 4): True, ('far', 6): False, ('node-2', 4): True, ('node-2', 6): False})
+    # What takes everything away admits nobody.
+    late_admits([{'from': blocks(('0.0.0.0/0', '0.0.0.0/1', '128.0.0.0/1'))}], {('far', 4): False, ('near', 4): False, ('node-1', 4): True})
+    policy('odd', None)
+
+
+def test_a_block_that_holds_pods_services_and_nodes_admits_them_by_what_they_are():
+    made = one.api('POST', '/api/v1/namespaces/default/services', {'apiVersion': 'v1', 'kind': 'Service', 'metadata': {'name': 'odd'}, 'spec': {
+        'selector': {'app': 'server'}, 'ports': [{'port': 80, 'targetPort': 8080}]}})
+    service = made['spec']['clusterIP']
+    first = int(address('server').split('.')[0]) & 0xf0
+    assert int(service.split('.')[0]) & 0xf0 == first, (service, first)
+
+    def by_service():
+        return 'server' in one.exec('near', 'causeway', 'workload', 'connect', '--timeout', '500', f'{service}:80', check=False).stdout
+    # An exception of the Service's address says nothing: its endpoint is what a connection gets.
+    for without in ([], [f'{service}/32'], ['10.96.0.0/16']):
+        policy('odd', {'podSelector': {}, 'policyTypes': ['Egress'], 'egress': [{'to': blocks((f'{first}.0.0.0/4', *without))}]})
+        settle_one = {4: True, 6: False}
+        for family, reached in settle_one.items():
+            until(f'{without}: IPv{family}: {reached}', 20, lambda: reaches('near', 'server', family) == reached)
+        until(f'{without}: the Service', 20, by_service)
+    # Of the endpoint it says all.
+    policy('odd', {'podSelector': {}, 'policyTypes': ['Egress'], 'egress': [{'to': blocks((f'{first}.0.0.0/4', f'{address("server")}/32'))}]})
+    until('not the server', 20, lambda: not reaches('near', 'server'))
+    assert not by_service() and reaches('near', 'late')
+    policy('odd', None)
+    one.api('DELETE', '/api/v1/namespaces/default/services/odd')
+
+
+def test_absent_and_empty_lists_ports_without_protocol_and_thousands_of_values():
+    yes, no = {('far', 4): True, ('far', 6): True}, {('far', 4): False, ('far', 6): False}
+    late_admits([], no)
+    late_admits([{}], yes)
+    late_admits([{'from': [], 'ports': []}], yes)
+    late_admits([{'ports': [{'port': 8080}]}], yes)  # TCP
+    late_admits([{'ports': [{'protocol': 'UDP'}]}], no)
+    late_admits([{'ports': [{}]}], yes)  # all of TCP
+    late_admits([{'ports': [{'protocol': 'UDP', 'port': 8080}]}], no)
+    late_admits([{'from': [{'podSelector': {}}]}], yes)
+    assert 'must specify a peer' in refused('odd', {'podSelector': {}, 'ingress': [{'from': [{}]}]})
+    values = [f'value-{i}' for i in range(3000)] + ['far']
+    for operator, far in (('In', True), ('NotIn', False)):
+        late_admits([{'from': [{'podSelector': {'matchExpressions': [{'key': 'app', 'operator': operator, 'values': values}]}}]}],
+                      {('far', 4): far, ('server', 4): not far, ('server', 6): not far})
+    policy('odd', None)
+
+
+def test_no_policy_locks_the_node_out_of_its_own_pods():
+    everything = {'tier': 'Admin', 'priority': 0, 'subject': {'namespaces': {}}, 'ingress': [{'action': 'Deny', 'from': [{'namespaces': {}}]}],
+                  'egress': [{'action': 'Deny', 'to': [{'networks': ['0.0.0.0/0', '::/0']}]}]}
+    one.api('POST', '/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies', {
+        'apiVersion': 'policy.networking.k8s.io/v1alpha2', 'kind': 'ClusterNetworkPolicy', 'metadata': {'name': 'everything'}, 'spec': everything})
+    policy('odd', {'podSelector': {}, 'policyTypes': ['Ingress', 'Egress']})
+    settle({('far', 'server'): False, ('node-2', 'server'): False, ('node-1', 'server'): True})
+    one.create_pod('probed', [{'ports': [{'containerPort': 8080}], 'readinessProbe': {'tcpSocket': {'port': 8080}, 'periodSeconds': 1}}], nodeName='node-2')
+    one.wait_ready('probed')
+    settle({('node-2', 'probed'): True, ('node-1', 'probed'): False})
+    one.delete_pod('probed', 'default', 0)
+    cluster_policy('DELETE', 'everything')
+    # Nor its questions after the health of endpoints: those that another node may not ask serve whom policies admit.
+    policy('odd', {'podSelector': {'matchLabels': {'app': 'server'}}, 'ingress': [{'from': [{'podSelector': {'matchLabels': {'app': 'far'}}}]}]})
+    made = one.api('POST', '/api/v1/namespaces/default/services', {'apiVersion': 'v1', 'kind': 'Service', 'metadata': {
+        'name': 'checked', 'annotations': {'service.causeway.io/health-check': 'tcp', 'service.causeway.io/health-check-interval': '100ms',
+                                           'service.causeway.io/health-check-failures': '1'}}, 'spec': {
+        'selector': {'app': 'server'}, 'ports': [{'port': 80, 'targetPort': 8080}]}})
+
+    def page():
+        return one.exec('node-2', 'curl', '-s', '--unix-socket', '/run/causeway/observe.sock', 'http://x/probes', check=False).stdout
+    if PLANE == 'bpf':  # the plane that asks
+        until('node-2 finds the endpoint unhealthy', 20, lambda: 'unhealthy' in page())
+    until('the Service', 20, lambda: 'server' in one.exec(
+        'far', 'causeway', 'workload', 'connect', '--timeout', '500', f'{made["spec"]["clusterIP"]}:80', check=False).stdout)
+    one.api('DELETE', '/api/v1/namespaces/default/services/checked')
+    policy('odd', None)
+    settle({('far', 'server'): True})
+
+
 def test_agents_that_come_back_know_them_before_they_open_anything():
     applied('admin', 'Admin', 10, 'Deny')
     cluster_policy('DELETE', 'first')
