@@ -101,3 +101,26 @@ TEST_CASE("a part of an element finds the first that has it, however many there 
   CHECK(std::ranges::equal(chunks, plain));
   CHECK(chunks.size() == plain.size());
 }
+
+TEST_CASE("what is appended in its order is found, and may be mixed with what is inserted") {
+  SortedChunks<int, std::less<>> chunks;
+  std::set<int> plain;
+  std::mt19937 random(3);
+  for (int i = 0; i < 2000; ++i) {
+    const int last = chunks.empty() ? 0 : chunks.back();
+    if (random() % 3) {
+      chunks.append(last + 1 + static_cast<int>(random() % 9));
+      plain.insert(chunks.back());
+    } else {
+      const int item = static_cast<int>(random() % (static_cast<unsigned>(last) + 1));
+      CHECK(chunks.insert(item).second == plain.insert(item).second);
+    }
+    if (i % 7 == 0 && !plain.empty()) {
+      const int gone = *plain.begin();
+      plain.erase(gone);
+      CHECK(chunks.erase(gone));
+    }
+  }
+  CHECK(std::ranges::equal(chunks, plain));
+  for (int item : plain) CHECK(chunks.contains(item));
+}

@@ -95,6 +95,14 @@ class SortedChunks {
     ++size_;
     return {{chunks_, chunk, at}, true};
   }
+  // The greatest; there is one.
+  const T& back() const { return chunks_.back().back(); }
+  // Greater than all there are: in constant time.
+  void append(T item) {
+    if (chunks_.empty() || chunks_.back().size() == kMost) chunks_.emplace_back().reserve(kMost);
+    chunks_.back().push_back(std::move(item));
+    ++size_;
+  }
   // The one behind it.
   iterator erase(iterator it) {
     Chunk& chunk = chunks_[it.chunk_];

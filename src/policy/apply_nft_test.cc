@@ -25,8 +25,8 @@ struct Bench {
   NftApplier applier{{.node = "n1"}, {nft, conntrack}};
 
   static void sync(cluster::Model& model) {
-    for (Source source :
-         {Source::Pods, Source::Namespaces, Source::Attachments, Source::Policies, Source::ClusterPolicies})
+    for (Source source : {Source::Pods, Source::Namespaces, Source::Nodes, Source::Attachments, Source::Policies,
+                          Source::ClusterPolicies})
       model.set_synced(source);
   }
   // The Pods of n1 are attached.

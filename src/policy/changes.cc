@@ -59,7 +59,13 @@ std::vector<Party> outside(const Side& before, const Side& after) {
         return;
       }
   };
-  for (const Cidr& cidr : prefixes) add(cidr, fmt::format("outside {}", cidr));
+  for (const Cidr& cidr : prefixes) {
+    std::string name = fmt::format("outside {}", cidr);
+    if (cidr.prefix() == cidr.address().bits())
+      for (const auto& [node, object] : after.model.nodes())
+        if (cluster::has_address(object, cidr.address())) name = fmt::format("Node {} ({})", node, cidr.address());
+    add(cidr, name);
+  }
   for (std::string_view text : {"0.0.0.0/0", "::/0"}) {
     const Cidr all = *Cidr::parse(text);
     // Where it is a block itself it was told already.

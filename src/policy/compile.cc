@@ -47,14 +47,19 @@ void Compiler::update(const cluster::ChangeSet& changes, const cluster::Model& m
   }
 
   // What that means for the memberships of others.
+  peer_blocks_.settle();
+  mark_nodes(changes, model);
   if (!work_.all) {
     for (const cluster::PodPeer& peer : changed_peers_) mark_members(peer, model);
     mark_names(changed_names_, model);
   }
-  for (const BlockList& list : changed_blocks_) mark_blocks(list);
+  for (AtomId id : fresh_blocks_)
+    if (peer_blocks_.knows(id)) mark_blocks(peer_blocks_.list(id));
+  for (const BlockList& list : gone_blocks_) mark_blocks(list);
   changed_peers_.clear();
   changed_names_.clear();
-  changed_blocks_.clear();
+  fresh_blocks_.clear();
+  gone_blocks_.clear();
   place_prefixes();
   const auto place = [&](const PodKey& key) {
     const cluster::Pod* before = nullptr;
@@ -107,6 +112,7 @@ Tables Compiler::tables() const {
     for (AtomId atom : known->first) switch (kind_of(atom)) {
         case AtomKind::Selector: members.push_back(to_string(selectors_.peer(atom))); break;
         case AtomKind::Block: members.push_back(to_string(peer_blocks_.list(atom))); break;
+        case AtomKind::Nodes: members.push_back(cluster::describe_nodes(peer_nodes_.peer(atom))); break;
         case AtomKind::Port: {
           const NamedPort& port = *value_of_.at(atom);
           members.push_back(fmt::format("port {}={}/{}", port.name, port.port, port.protocol));

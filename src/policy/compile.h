@@ -2,8 +2,8 @@
 // the same tables (render() says the same) whatever came in which order; only numbers differ.
 //
 //   policy -> subject selector -> the Pods of this node that it selects -> their set, one for each direction
-//   set    -> its rules in order -> peers: selectors and blocks that count here -> atoms
-//   Pod of the cluster, prefix   -> the atoms it is in -> its class
+//   set    -> its rules in order -> peers: selectors of Pods and Nodes, and blocks, that count here -> atoms
+//   Pod of the cluster, prefix, address of a Node -> the atoms it is in -> its class
 //   set x class x port atom      -> verdict rows
 //
 // Only what judges a Pod of this node counts: a policy that selects none costs one entry in an index.
@@ -14,6 +14,7 @@
 #include "base/stable_map.h"
 #include "cluster/model/model.h"
 #include "policy/compile_blocks.h"
+#include "policy/compile_nodes.h"
 #include "policy/compile_order.h"
 #include "policy/compile_pods.h"
 #include "policy/compile_table.h"
@@ -152,8 +153,10 @@ class Compiler {
   void mark_members(const cluster::PodPeer& peer, const cluster::Model& model);
   void mark_names(const std::set<Name>& names, const cluster::Model& model);
   void mark_blocks(const BlockList& list);
+  void mark_nodes(const cluster::ChangeSet& changes, const cluster::Model& model);
   void place_prefixes();
-  void place_prefix(const Cidr& prefix, Atoms members);
+  void place_first_prefixes();
+  void place_prefix(const Cidr& prefix, Atoms blocks_around);
   void place_addresses(const PodKey& key, const cluster::Pod* before, const cluster::Model& model);
   void drop_claim(const Ip& ip, const PodKey& key);
   ClassId acquire_class(Atoms members);
@@ -181,9 +184,11 @@ class Compiler {
   uint32_t next_ports_ = 1;
 
   BlockIndex peer_blocks_;
+  NodeIndex peer_nodes_;
   std::unordered_map<AtomId, AtomUsers> users_;
   std::vector<cluster::PodPeer> changed_peers_;   // came into use, or went
-  std::vector<BlockList> changed_blocks_;         // likewise
+  std::vector<AtomId> fresh_blocks_;              // lists that came into use
+  std::vector<BlockList> gone_blocks_;            // lists that went
   std::map<Name, std::set<SetId>> sets_of_name_;  // whose egress rules ask for it
   std::set<Name> changed_names_;                  // its first came, or its last went
 

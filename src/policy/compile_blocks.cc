@@ -1,5 +1,9 @@
 #include "policy/compile_blocks.h"
 
+#include <endian.h>
+
+#include <cstring>
+
 namespace causeway::policy {
 
 namespace {
@@ -38,7 +42,7 @@ std::string to_string(const BlockList& list) {
 
 const BlockIndex::Prefix& BlockIndex::use(const Cidr& prefix) {
   const auto [at, fresh] = prefixes_.insert(Prefix{.cidr = prefix});
-  if (fresh) ++(prefix.family() == Family::V4 ? lengths_v4_ : lengths_v6_)[prefix.prefix()];
+  if (fresh) ++lengths_of(prefix)[prefix.prefix()];
   ++at->uses;
   return *at;
 }
@@ -46,7 +50,7 @@ const BlockIndex::Prefix& BlockIndex::use(const Cidr& prefix) {
 void BlockIndex::let_go(const Cidr& prefix) {
   const auto at = prefixes_.find(prefix);
   if (--at->uses > 0) return;
-  auto& lengths = prefix.family() == Family::V4 ? lengths_v4_ : lengths_v6_;
+  auto& lengths = lengths_of(prefix);
   if (--lengths[prefix.prefix()] == 0) lengths.erase(prefix.prefix());
   prefixes_.erase(at);
 }
@@ -63,15 +67,72 @@ AtomId BlockIndex::acquire(BlockList list, bool& fresh) {
   by_id_.emplace(known->second, Entry{.list = &known->first, .uses = 1});
   uint32_t number = 0;
   for (const cluster::PolicyBlock& block : known->first) {
-    use(block.cidr).begin_here.push_back({known->second, number++});
-    for (const Cidr& except : block.except) use(except);
+    coming_.push_back({block.cidr, Begin{known->second, number++, !block.except.empty()}});
+    for (const Cidr& except : block.except) coming_.push_back({except, std::nullopt});
   }
   return known->second;
+}
+
+void BlockIndex::settle() {
+  if (coming_.size() > 1000 && coming_.size() > prefixes_.size() / 8) settle_many();
+  for (const Coming& one : coming_) {
+    const Prefix& prefix = use(one.cidr);
+    if (one.begin) prefix.begin_here.push_back(*one.begin);
+  }
+  coming_.clear();
+  if (coming_.capacity() > 1000) coming_.shrink_to_fit();
+}
+
+// Sorted once and merged with what there is.
+void BlockIndex::settle_many() {
+  struct Key {
+    uint64_t high, low;  // of the address
+    uint32_t at;         // of coming_
+    uint8_t family, length;
+  };
+  std::vector<Key> keys;
+  keys.reserve(coming_.size());
+  for (uint32_t at = 0; at < coming_.size(); ++at) {
+    const Cidr& cidr = coming_[at].cidr;
+    uint64_t words[2] = {};
+    const auto bytes = cidr.address().bytes();
+    std::memcpy(words, bytes.data(), bytes.size());
+    keys.push_back({.high = be64toh(words[0]),
+                    .low = be64toh(words[1]),
+                    .at = at,
+                    .family = static_cast<uint8_t>(cidr.family()),
+                    .length = static_cast<uint8_t>(cidr.prefix())});
+  }
+  std::ranges::sort(keys, [](const Key& a, const Key& b) {
+    if (a.family != b.family) return a.family < b.family;
+    if (a.high != b.high) return a.high < b.high;
+    return a.low != b.low ? a.low < b.low : a.length < b.length;
+  });
+  SortedChunks<Prefix, Less> merged;
+  auto old = prefixes_.begin();
+  const auto take_old = [&] {
+    merged.append({.cidr = old->cidr, .uses = old->uses, .begin_here = std::move(old->begin_here)});
+    ++old;
+  };
+  for (const Key& key : keys) {
+    const Coming& one = coming_[key.at];
+    while (old != prefixes_.end() && old->cidr <= one.cidr) take_old();
+    if (merged.empty() || merged.back().cidr != one.cidr) {
+      merged.append({.cidr = one.cidr, .begin_here = {}});
+      ++lengths_of(one.cidr)[one.cidr.prefix()];
+    }
+    ++merged.back().uses;
+    if (one.begin) merged.back().begin_here.push_back(*one.begin);
+  }
+  while (old != prefixes_.end()) take_old();
+  prefixes_ = std::move(merged);
+  coming_.clear();
 }
 
 std::optional<BlockList> BlockIndex::release(AtomId id) {
   auto at = by_id_.find(id);
   if (--at->second.uses > 0) return std::nullopt;
+  settle();
   auto known = ids_.extract(*at->second.list);
   by_id_.erase(at);
   for (const cluster::PolicyBlock& block : known.key()) {
@@ -84,6 +145,7 @@ std::optional<BlockList> BlockIndex::release(AtomId id) {
 }
 
 bool BlockIndex::holds(const Begin& begin, const Cidr& part) const {
+  if (!begin.excepts) return true;
   const auto& except = list(begin.list)[begin.block].except;
   return std::ranges::none_of(except, [&](const Cidr& one) { return one.contains(part); });
 }
@@ -102,7 +164,7 @@ Atoms BlockIndex::containing(const Cidr& prefix) const {
   return out;
 }
 
-void BlockIndex::each(const std::function<void(const Cidr&, const Atoms&)>& act) const {
+void BlockIndex::each(const std::function<void(const Cidr&, std::span<const AtomId>)>& act) const {
   std::vector<const Prefix*> around;  // each inside the one before it
   std::vector<AtomId> members;
   for (const Prefix& prefix : prefixes_) {
@@ -114,7 +176,7 @@ void BlockIndex::each(const std::function<void(const Cidr&, const Atoms&)>& act)
         if (holds(begin, prefix.cidr)) members.push_back(begin.list);
     std::ranges::sort(members);
     members.erase(std::ranges::unique(members).begin(), members.end());
-    act(prefix.cidr, Atoms(members));
+    act(prefix.cidr, members);
   }
 }
 

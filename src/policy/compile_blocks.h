@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <unordered_map>
 
 #include "base/sorted_chunks.h"
@@ -25,13 +26,17 @@ class BlockIndex {
   AtomId acquire(BlockList list, bool& fresh);
   // Not the last use: nothing. Else the list, which is gone.
   std::optional<BlockList> release(AtomId id);
+  bool knows(AtomId id) const { return by_id_.contains(id); }
   const BlockList& list(AtomId id) const { return *by_id_.at(id).list; }
+  // Before anything else is asked: puts what was acquired where it belongs, all of it at once, as that is cheaper by
+  // far where it is much.
+  void settle();
 
   // The lists that hold all of the prefix, or this address; sorted.
   Atoms containing(const Cidr& prefix) const;
   Atoms containing(const Ip& ip) const { return empty() ? Atoms() : containing(host_cidr(ip)); }
   // The same for each prefix that there is, in order; a walk over all.
-  void each(const std::function<void(const Cidr&, const Atoms&)>& act) const;
+  void each(const std::function<void(const Cidr&, std::span<const AtomId>)>& act) const;
   bool empty() const { return by_id_.empty(); }
   size_t prefixes() const { return prefixes_.size(); }
   bool is_prefix(const Cidr& prefix) const { return prefixes_.contains(prefix); }
@@ -41,7 +46,13 @@ class BlockIndex {
  private:
   struct Begin {
     AtomId list{};
-    uint32_t block = 0;  // of the list
+    uint32_t block : 31 = 0;  // of the list
+    uint32_t excepts : 1 = 0;
+  };
+  // Of a block or an exception that was acquired.
+  struct Coming {
+    Cidr cidr;
+    std::optional<Begin> begin;
   };
   struct Prefix {
     Cidr cidr;
@@ -58,12 +69,15 @@ class BlockIndex {
     size_t uses = 0;
   };
   const Prefix& use(const Cidr& prefix);
+  auto& lengths_of(const Cidr& prefix) { return prefix.family() == Family::V4 ? lengths_v4_ : lengths_v6_; }
+  void settle_many();
   void let_go(const Cidr& prefix);
   bool holds(const Begin& begin, const Cidr& part) const;
 
   std::map<BlockList, AtomId> ids_;
   std::unordered_map<AtomId, Entry> by_id_;
   SortedChunks<Prefix, Less> prefixes_;
+  std::vector<Coming> coming_;
   std::map<int, size_t> lengths_v4_, lengths_v6_;  // of prefixes_: how many have it
   uint32_t next_ = 0;
 };

@@ -46,11 +46,23 @@ void Compiler::mark_names(const std::set<Name>& names, const cluster::Model& mod
       if (names.contains(Name(port.name))) work_.pods.insert(key);
 }
 
+void Compiler::mark_nodes(const cluster::ChangeSet& changes, const cluster::Model& model) {
+  for (const Ip& ip : peer_nodes_.update(changes.nodes, model)) {
+    work_.prefixes.push_back(host_cidr(ip));
+    if (const Address* row = addresses.find(ip)) work_.pods.insert(row->pod);
+  }
+}
+
 void Compiler::mark_blocks(const BlockList& list) {
+  const bool first = blocks.rows().empty();  // all prefixes are placed anyway
+  if (first && work_.all) return;
   for (const cluster::PolicyBlock& block : list) {
-    peer_blocks_.inside(block.cidr, work_.prefixes);
-    work_.prefixes.push_back(block.cidr);  // may be a prefix no more
-    work_.prefixes.insert(work_.prefixes.end(), block.except.begin(), block.except.end());
+    if (!first) {
+      peer_blocks_.inside(block.cidr, work_.prefixes);
+      peer_nodes_.inside(block.cidr, work_.prefixes);
+      work_.prefixes.push_back(block.cidr);  // may be a prefix no more
+      work_.prefixes.insert(work_.prefixes.end(), block.except.begin(), block.except.end());
+    }
     if (work_.all) continue;
     for (auto at = addresses.rows().lower_bound(block.cidr.address());
          at != addresses.rows().end() && block.cidr.contains(at->first); ++at)
@@ -58,7 +70,28 @@ void Compiler::mark_blocks(const BlockList& list) {
   }
 }
 
+// There are no rows yet.
+void Compiler::place_first_prefixes() {
+  std::unordered_map<AtomId, KnownClass*> of_one;  // classes with one member: most
+  peer_blocks_.each([&](const Cidr& prefix, std::span<const AtomId> members) {
+    if (members.size() != 1 || peer_nodes_.has(prefix))
+      return place_prefix(prefix, Atoms(members.begin(), members.end()));
+    KnownClass*& known = of_one[members[0]];
+    if (known) {
+      ++known->second.uses;
+      blocks.put(prefix, known->second.id);
+    } else {
+      const ClassId peer = acquire_class({members[0]});
+      known = classes_.at(peer);
+      blocks.put(prefix, peer);
+    }
+  });
+  for (const Cidr& prefix : work_.prefixes)
+    if (!peer_blocks_.is_prefix(prefix)) place_prefix(prefix, peer_blocks_.containing(prefix));
+}
+
 void Compiler::place_prefixes() {
+  if (blocks.rows().empty()) return place_first_prefixes();
   std::vector<Cidr>& prefixes = work_.prefixes;
   std::ranges::sort(prefixes);
   prefixes.erase(std::ranges::unique(prefixes).begin(), prefixes.end());
@@ -68,19 +101,28 @@ void Compiler::place_prefixes() {
     return;
   }
   auto next = prefixes.begin();
-  peer_blocks_.each([&](const Cidr& prefix, const Atoms& members) {
-    for (; next != prefixes.end() && *next < prefix; ++next) place_prefix(*next, {});
+  // No block's any more, or a Node's only.
+  const auto place_other = [&](const Cidr& prefix) {
+    place_prefix(prefix, peer_nodes_.has(prefix) ? peer_blocks_.containing(prefix) : Atoms());
+  };
+  peer_blocks_.each([&](const Cidr& prefix, std::span<const AtomId> members) {
+    for (; next != prefixes.end() && *next < prefix; ++next) place_other(*next);
     if (next == prefixes.end() || *next != prefix) return;
-    place_prefix(prefix, members);
+    place_prefix(prefix, Atoms(members.begin(), members.end()));
     ++next;
   });
-  for (; next != prefixes.end(); ++next) place_prefix(*next, {});
+  for (; next != prefixes.end(); ++next) place_other(*next);
 }
 
-void Compiler::place_prefix(const Cidr& prefix, Atoms members) {
+// `blocks_around`: the lists of blocks that hold it.
+void Compiler::place_prefix(const Cidr& prefix, Atoms blocks_around) {
   const ClassId* before = blocks.find(prefix);
   const ClassId old = before ? *before : ClassId::None;
-  if (peer_blocks_.is_prefix(prefix))
+  const bool node = peer_nodes_.has(prefix);
+  Atoms members = std::move(blocks_around);
+  if (node)  // of the last kind: behind the lists
+    for (AtomId nodes : peer_nodes_.containing(prefix.address())) members.push_back(nodes);
+  if (node || peer_blocks_.is_prefix(prefix))
     blocks.put(prefix, acquire_class(std::move(members)));
   else
     blocks.erase(prefix);
@@ -134,6 +176,7 @@ void Compiler::place_addresses(const PodKey& key, const cluster::Pod* before, co
     const ClassId old = row ? row->peer : ClassId::None;
     Atoms members = shared;
     for (AtomId list : peer_blocks_.containing(ip)) members.push_back(list);
+    for (AtomId nodes : peer_nodes_.containing(ip)) members.push_back(nodes);
     std::ranges::sort(members);
     addresses.put(ip, {.pod = key, .peer = acquire_class(std::move(members))});
     release_class(old);

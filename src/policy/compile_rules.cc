@@ -73,10 +73,11 @@ void Compiler::acquire_side(PolicyState& state, Direction direction) {
       if (fresh) changed_peers_.push_back(peer);
     }
     for (BlockList& blocks : rule.anybody ? std::vector<BlockList>() : lists_of(rule.blocks, options_.block_list)) {
-      BlockList copy = blocks;
       made.peers.push_back(peer_blocks_.acquire(std::move(blocks), fresh));
-      if (fresh) changed_blocks_.push_back(std::move(copy));
+      if (fresh) fresh_blocks_.push_back(made.peers.back());
     }
+    for (const cluster::NodePeer& nodes : rule.anybody ? std::vector<cluster::NodePeer>() : rule.nodes)
+      made.peers.push_back(peer_nodes_.acquire(nodes));
     std::ranges::sort(made.peers);
     side.rules.push_back(std::move(made));
     rules.put(side.ids[i], {.policy = state.policy->key,
@@ -102,9 +103,10 @@ void Compiler::release_side(PolicyState& state, Direction direction, const Polic
 
 void Compiler::release_atom(AtomId atom) {
   if (kind_of(atom) == AtomKind::Block) {
-    if (auto gone = peer_blocks_.release(atom)) changed_blocks_.push_back(std::move(*gone));
+    if (auto gone = peer_blocks_.release(atom)) gone_blocks_.push_back(std::move(*gone));
     return;
   }
+  if (kind_of(atom) == AtomKind::Nodes) return peer_nodes_.release(atom);
   const cluster::PodPeer peer = selectors_.peer(atom);
   if (selectors_.release(atom, Role::Peer)) changed_peers_.push_back(peer);
 }

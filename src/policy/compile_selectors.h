@@ -12,10 +12,10 @@
 
 namespace causeway::policy {
 
-// What a peer can be a member of: a selector, a list of blocks, or what a Pod calls a port. One number space for all,
-// so that a class is one sorted list.
+// What a peer can be a member of: a selector, a list of blocks, what a Pod calls a port, or a selector of Nodes. One
+// number space for all, so that a class is one sorted list.
 enum class AtomId : uint32_t {};
-enum class AtomKind : uint8_t { Selector, Block, Port };
+enum class AtomKind : uint8_t { Selector, Block, Port, Nodes };
 constexpr AtomId atom_id(AtomKind kind, uint32_t number) {
   return AtomId{static_cast<uint32_t>(kind) << 30 | (number & 0x3fffffff)};
 }

@@ -35,6 +35,14 @@ class Table {
     return at == rows_.end() ? nullptr : &at->second;
   }
   void put(const K& key, V value) {
+    if (rows_.empty() || rows_.back().first < key) {  // many that come in their order
+      rows_.append({key, std::move(value)});
+      if (dirty_.empty() || dirty_.back() < key)
+        dirty_.append(key);
+      else
+        dirty_.insert(key);
+      return;
+    }
     const auto at = rows_.find(key);
     if (at == rows_.end()) {
       rows_.insert({key, std::move(value)});

@@ -9,9 +9,9 @@ using cluster::AttachmentKey;
 using cluster::Source;
 
 bool complete(const cluster::Model& model) {
-  return std::ranges::all_of(
-      std::array{Source::Policies, Source::ClusterPolicies, Source::Namespaces, Source::Pods, Source::Attachments},
-      [&](Source source) { return model.synced(source); });
+  return std::ranges::all_of(std::array{Source::Policies, Source::ClusterPolicies, Source::Namespaces, Source::Nodes,
+                                        Source::Pods, Source::Attachments},
+                             [&](Source source) { return model.synced(source); });
 }
 
 void Desired::update(const cluster::ChangeSet& changes, const cluster::Model& model) {

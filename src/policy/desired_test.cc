@@ -24,8 +24,8 @@ struct Node {
     return *this;
   }
   Node& sync() {
-    for (Source source :
-         {Source::Policies, Source::ClusterPolicies, Source::Namespaces, Source::Pods, Source::Attachments})
+    for (Source source : {Source::Policies, Source::ClusterPolicies, Source::Namespaces, Source::Nodes, Source::Pods,
+                          Source::Attachments})
       world.model.set_synced(source);
     return *this;
   }
@@ -55,7 +55,8 @@ TEST_CASE("nothing is compiled before the API server told everything and the jou
   Node node;
   node.world.ns("x").pod("x/a", {"10.0.0.1"});
   node.attach("c1", "x/a", "10.0.0.1");
-  for (Source source : {Source::Namespaces, Source::Pods, Source::Attachments}) node.world.model.set_synced(source);
+  for (Source source : {Source::Namespaces, Source::Nodes, Source::Pods, Source::Attachments})
+    node.world.model.set_synced(source);
   CHECK(node.changes() == "");
   CHECK(!node.desired.complete());
   node.world.policy("x/deny", kDeny);

@@ -13,10 +13,18 @@ const cluster::Pod* pod_at(const cluster::Model& model, const Tables& tables, co
   return pod == model.pods().end() ? nullptr : &pod->second;
 }
 
+// The least name of those that have it; "": none.
+std::string node_at(const cluster::Model& model, const Ip& ip) {
+  for (const auto& [name, node] : model.nodes())
+    if (cluster::has_address(node, ip)) return name;
+  return "";
+}
+
 std::string peers_of(const cluster::PolicyRule& rule) {
   if (rule.anybody) return "everybody";
   std::string text;
   for (const auto& peer : rule.pods) text += (text.empty() ? "" : "; ") + to_string(peer);
+  for (const auto& nodes : rule.nodes) text += (text.empty() ? "" : "; ") + cluster::describe_nodes(nodes);
   for (const auto& block : rule.blocks) text += (text.empty() ? "" : "; ") + to_string(block);
   return text.empty() ? "nobody" : text;
 }
@@ -96,6 +104,10 @@ Result<Explanation> one(const cluster::Model& model, const Tables& tables, const
   };
   if (from.pod) TRY(judge_side(from, to, Direction::Egress, verdict.egress));
   if (to.pod) TRY(judge_side(to, from, Direction::Ingress, verdict.ingress));
+  for (const Party* party : {&from, &to})
+    if (!party->pod)
+      if (const std::string node = node_at(model, *party->address(family)); !node.empty())
+        out.text += fmt::format("  {} is of Node {}: no policy judges it\n", party->name, node);
   if (!from.pod && !to.pod) out.text = "  neither end is a Pod: no policy judges it\n";
   return out;
 }

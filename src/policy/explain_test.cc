@@ -44,6 +44,30 @@ std::string what_changes(const World& before, const World& after) {
 
 }  // namespace
 
+TEST_CASE("an explanation names the Nodes of a rule, and whose address it is") {
+  World world = shop();
+  world.policy("edge", R"({"tier":"Admin","priority":1,"subject":{"namespaces":{}},"egress":[
+      {"action":"Accept","to":[{"nodes":{"matchLabels":{"role":"edge"}}}]},{"action":"Deny","to":[{"nodes":{}}]}]})");
+  const std::string denied =
+      "shop/web -> 192.0.2.1 80/tcp: DENIED\n"
+      "  egress of shop/web: DENIED: ClusterNetworkPolicy edge egress[1]\n"
+      "    near: ClusterNetworkPolicy edge egress[0]: the port fits, the peer does not: it admits Nodes role=edge\n"
+      "  192.0.2.1 is of Node n1: no policy judges it\n";
+  CHECK(say(world, "shop/web", "192.0.2.1", "80") == denied);
+  World edge = shop();
+  edge.model.put(*world.model.policies().begin()->second);
+  edge.model.put(cluster::Node{.name = "n1", .addresses = {ip("192.0.2.1")}, .labels = labels("role=edge")});
+  CHECK(say(edge, "shop/web", "192.0.2.1", "80") ==
+        "shop/web -> 192.0.2.1 80/tcp: allowed\n"
+        "  egress of shop/web: allowed: ClusterNetworkPolicy edge egress[0]\n"
+        "  192.0.2.1 is of Node n1: no policy judges it\n");
+  CHECK(what_changes(world, edge) ==
+        "opens  lab/tool -> Node n1 (192.0.2.1): all\n"
+        "opens  shop/api -> Node n1 (192.0.2.1): all\n"
+        "opens  shop/db -> Node n1 (192.0.2.1): all\n"
+        "opens  shop/web -> Node n1 (192.0.2.1): all\n");
+}
+
 TEST_CASE("an explanation names the rule that decides, and those that nearly fit") {
   const World world = shop();
   CHECK(say(world, "shop/web", "shop/api", "rest") ==

@@ -162,6 +162,25 @@ struct Chaos {
     model.put(std::move(projected));
     policies[key] = policy;
   }
+  // Addresses that Pods, blocks or nobody has besides.
+  std::vector<Ip> node_addresses() {
+    static const char* const kOthers[] = {"192.0.2.7", "203.0.113.1", "fd00::3", "2001:db8::1"};
+    std::vector<Ip> out;
+    for (unsigned i = pick(3); i > 0; --i)
+      out.push_back(ip(chance(2) ? kOthers[pick(4)] : fmt::format("10.0.0.{}", 1 + pick(9))));
+    return out;
+  }
+  void put_node() {
+    cluster::Node node{.name = "n" + std::to_string(pick(3))};
+    if (chance(6)) {
+      model.remove_node(node.name);
+      return;
+    }
+    for (const auto& [key, text] : some_labels()) node.labels.emplace(key, text);
+    node.addresses = node_addresses();
+    node.others = node_addresses();
+    model.put(std::move(node));
+  }
   // A policy of the whole cluster, as the model has it.
   void put_cluster_policy() {
     cluster::Policy policy{.key = {"", "cnp" + std::to_string(pick(4))}};
@@ -182,6 +201,8 @@ struct Chaos {
     cluster::Policy read = cluster::project(donor);
     for (auto* list : {&read.ingress, &read.egress})
       for (cluster::PolicyRule& rule : *list) rule.action = static_cast<Action>(pick(3));
+    for (cluster::PolicyRule& rule : read.egress)
+      for (unsigned i = pick(3); i > 0 && !rule.anybody; --i) rule.nodes.push_back(*kube::Selector::from(selector()));
     policy.ingress = std::move(read.ingress);
     policy.egress = std::move(read.egress);
     policy.concerns_ingress = !policy.ingress.empty();
@@ -190,6 +211,7 @@ struct Chaos {
   }
   void change() {
     if (tiers && chance(4)) return put_cluster_policy();
+    if (tiers && chance(6)) return put_node();
     switch (pick(6)) {
       case 0: return put_namespace();
       case 1:

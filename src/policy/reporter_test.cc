@@ -23,8 +23,9 @@ struct Node {
 
   Node() {
     world.model.set_facts({.name = "n1"});
-    for (const auto source : {cluster::Source::Pods, cluster::Source::Namespaces, cluster::Source::Attachments,
-                              cluster::Source::Policies, cluster::Source::ClusterPolicies})
+    for (const auto source :
+         {cluster::Source::Pods, cluster::Source::Namespaces, cluster::Source::Nodes, cluster::Source::Attachments,
+          cluster::Source::Policies, cluster::Source::ClusterPolicies})
       world.model.set_synced(source);
     scope.spawn("report", reporter.run());
   }

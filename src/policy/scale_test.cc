@@ -1,6 +1,8 @@
 // What only many policies or Pods bring up: changing them arrives where compiling everything does.
 #include <doctest/doctest.h>
 
+#include <random>
+
 #include "policy/policy_world.h"
 
 using namespace causeway;
@@ -136,4 +138,69 @@ TEST_CASE("the narrow blocks of a rule that has many are one membership") {
   REQUIRE(kept.agrees());
   CHECK_FALSE(allowed("20.5.0.3"));
   CHECK(allowed("20.5.200.1"));
+}
+
+TEST_CASE("thousands of blocks that come at once are where they would be one by one") {
+  std::mt19937 random(17);
+  World world;
+  world.ns("x").pod("x/one", {"192.0.2.1"});
+  const auto block = [&] {
+    const int length = 8 + static_cast<int>(random() % 25);
+    cluster::PolicyBlock out{.cidr = Cidr(Ip::v4(0x0a000000 | (random() & 0xffffff)), length), .except = {}};
+    if (random() % 9 == 0) {
+      const std::array<uint8_t, 16> bytes{0xfd, 0, static_cast<uint8_t>(random() % 4), static_cast<uint8_t>(random())};
+      out.cidr = Cidr(Ip::v6(bytes), 16 + static_cast<int>(random() % 17));
+    }
+    if (length < 30 && out.cidr.family() == Family::V4 && random() % 5 == 0)
+      out.except.push_back(Cidr(out.cidr.address().plus(random() % 4), length + 2));
+    return out;
+  };
+  const auto feed = [&](int number, size_t blocks) {
+    cluster::Policy policy{.key = {"x", fmt::format("feed-{}", number)}, .concerns_ingress = true};
+    policy.subject.ns = "x";
+    policy.ingress.push_back({.any_port = true});
+    for (size_t i = 0; i < blocks; ++i) policy.ingress[0].blocks.push_back(block());
+    world.model.put(std::move(policy));
+  };
+  Compiler compiler;
+  const auto compare = [&] {
+    compiler.update(world.model.take_changes(), world.model);
+    const Tables is = compiler.tables();
+    REQUIRE(render(is) == render(compile(world.model)));
+    std::vector<Ip> asked;
+    for (const auto& [prefix, peer] : is.blocks)
+      if (random() % 8 == 0) asked.insert(asked.end(), {prefix.address(), prefix.address().plus(random() % 300)});
+    size_t admitted = 0;
+    for (const Ip& one : asked) {
+      bool wanted = false;
+      for (const auto& [key, policy] : world.model.policies())
+        for (const cluster::PolicyBlock& of : policy->ingress[0].blocks) wanted |= of.contains(one);
+      const bool allowed = judge(is, World::key("x/one"), Direction::Ingress, {one, Protocol::Tcp, 80}).allowed;
+      if (allowed != wanted) {
+        CAPTURE(to_string(one));
+        REQUIRE(allowed == wanted);
+      }
+      admitted += wanted;
+    }
+    CHECK(admitted > 0);
+  };
+  SUBCASE("from the start") {}
+  SUBCASE("beside a few") {
+    feed(9, 100);
+    compare();
+  }
+  SUBCASE("beside a few of another Pod's addresses and Nodes") {
+    world.pod("x/two", {"10.1.2.3"});
+    world.model.put(cluster::Node{.name = "n1", .addresses = {ip("10.7.7.7")}});
+    feed(9, 80);
+    compare();
+  }
+  for (int number = 0; number < 3; ++number) feed(number, 700);
+  compare();
+  feed(1, 650);
+  world.model.remove(PolicyKey{"x", "feed-2"});
+  compare();
+  for (const char* name : {"feed-0", "feed-1", "feed-9"}) world.model.remove(PolicyKey{"x", name});
+  compiler.update(world.model.take_changes(), world.model);
+  CHECK(compiler.blocks.rows().empty());
 }

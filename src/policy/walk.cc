@@ -12,6 +12,9 @@ bool has_peer(const cluster::Model& model, const cluster::PolicyRule& rule, cons
   if (rule.anybody) return true;
   for (const cluster::PolicyBlock& block : rule.blocks)
     if (block.contains(ip)) return true;
+  for (const cluster::NodePeer& nodes : rule.nodes)
+    for (const auto& [name, node] : model.nodes())
+      if (nodes.matches(node.labels) && cluster::has_address(node, ip)) return true;
   return peer && std::ranges::any_of(rule.pods, [&](const cluster::PodPeer& one) {
            return one.covers(peer->key.ns, labels_of(model, peer->key.ns)) && one.pods.matches(peer->labels);
          });

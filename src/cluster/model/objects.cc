@@ -1,5 +1,6 @@
 #include "cluster/model/objects.h"
 
+#include <algorithm>
 #include <tuple>
 
 namespace causeway::cluster {
@@ -8,6 +9,11 @@ std::optional<Ip> Node::address(Family family) const {
   for (const Ip& ip : addresses)
     if (ip.family() == family) return ip;
   return std::nullopt;
+}
+
+bool has_address(const Node& node, const Ip& ip) {
+  return std::ranges::find(node.addresses, ip) != node.addresses.end() ||
+         std::ranges::find(node.others, ip) != node.others.end();
 }
 
 bool older(const Node& a, const Node& b) {

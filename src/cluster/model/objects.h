@@ -23,16 +23,21 @@ struct Node {
   std::string name;
   int64_t created = 0;          // seconds since 1970; 0 is unknown
   std::vector<Ip> addresses;    // InternalIP, in the order of status.addresses
+  std::vector<Ip> others;       // those of status.addresses that are of another type: ExternalIP
   std::vector<Cidr> pod_cidrs;  // none until node IPAM gave them; at most one for each family
   std::string problem;          // a field that cannot be read, and why; "" if all is well
   std::string zone;             // label topology.kubernetes.io/zone; "" if it has none
   uint16_t load = 0;            // annotation kNodeLoad: 0 (idle, or not said) - 1000
   bool leaving = false;         // deleted, or about to be by the cluster autoscaler: load balancers shall turn away
+  Labels labels;
   bool operator==(const Node&) const = default;
 
   // The first address of the family.
   std::optional<Ip> address(Family family) const;
 };
+
+// Whether status.addresses has it, of whatever type.
+bool has_address(const Node& node, const Ip& ip);
 
 // Who wins where two Nodes claim the same: the older, then the lesser name. Never the order of arrival, so that all
 // nodes of the cluster decide alike.

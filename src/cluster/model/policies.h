@@ -68,12 +68,20 @@ struct PolicyPort {
 };
 std::string to_string(const PolicyPort& port);  // 80/tcp, 80-90/tcp, every tcp port, port "http"/tcp
 
+// Nodes by labels: their addresses, all of status.addresses, and so whatever is of the host's network there
+// (network-policy-api v1alpha2). A Node's other addresses, of its bridges say, are not among them.
+using NodePeer = kube::Selector;
+inline std::string describe_nodes(const NodePeer& peer) {
+  return peer.matches_everything() ? "all Nodes" : "Nodes " + to_string(peer);
+}
+
 struct PolicyRule {
   Action action = Action::Accept;
   Name name;              // of a ClusterNetworkPolicy's rule; else ""
   bool anybody = false;   // every peer, inside the cluster or not
   bool any_port = false;  // every port of every protocol, those without ports too
   std::vector<PodPeer> pods;
+  std::vector<NodePeer> nodes;
   std::vector<PolicyBlock> blocks;
   std::vector<PolicyPort> ports;
   bool operator==(const PolicyRule&) const = default;

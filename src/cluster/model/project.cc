@@ -81,8 +81,14 @@ Node project(const kube::Node& node) {
   if (node.metadata.creation_timestamp)
     out.created =
         std::chrono::duration_cast<std::chrono::seconds>(node.metadata.creation_timestamp->time_since_epoch()).count();
+  out.labels = {node.metadata.labels.begin(), node.metadata.labels.end()};
   for (const kube::NodeAddress& address : node.status.addresses) {
-    if (address.type != "InternalIP") continue;
+    if (address.type != "InternalIP") {
+      // Hostname and the DNS types are mostly names; an address is one of whatever type it is said to be.
+      if (auto ip = parse_stored_ip(address.address); ip && std::ranges::find(out.others, *ip) == out.others.end())
+        out.others.push_back(*ip);
+      continue;
+    }
     if (auto ip = parse_stored_ip(address.address); ip && std::ranges::find(out.addresses, *ip) == out.addresses.end())
       out.addresses.push_back(*ip);
     else if (!ip)

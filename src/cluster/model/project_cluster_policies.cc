@@ -46,7 +46,7 @@ struct RuleReader {
       for (size_t i = 0; i < source.networks->size(); ++i)
         network((*source.networks)[i], fmt::format("{}.networks[{}]", at, i));
     } else if (source.nodes) {
-      cannot(at + ".nodes: peers by Nodes are not supported; name their addresses by networks");
+      if (auto nodes = selector(*source.nodes, at + ".nodes")) out.nodes.push_back(std::move(*nodes));
     } else if (source.domain_names) {
       cannot(at + ".domainNames: peers by domain names are not supported");
     } else {

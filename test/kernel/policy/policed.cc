@@ -78,7 +78,7 @@ Policed::Policed(Setup setup) : world(with_policy(std::move(setup))), loop_(make
     side.name = name;
     side.applier = open(*loop_, name, *node->plane);
     for (auto source : {cluster::Source::Policies, cluster::Source::ClusterPolicies, cluster::Source::Namespaces,
-                        cluster::Source::Pods, cluster::Source::Attachments})
+                        cluster::Source::Nodes, cluster::Source::Pods, cluster::Source::Attachments})
       side.model.set_synced(source);
     for (auto& one : node->pods) {
       cluster::Attachment attachment{.key = {fmt::format("c{}-{}", name, one->number), "eth0"},

@@ -60,8 +60,9 @@ struct PolicyWorld : ServiceWorld {
     put_pod("other/c1", "n3", world.c1());
     attach("shop/a1", world.a1());
     attach("shop/a2", world.a2());
-    for (const auto source : {cluster::Source::Pods, cluster::Source::Namespaces, cluster::Source::Attachments,
-                              cluster::Source::Policies, cluster::Source::ClusterPolicies})
+    for (const auto source :
+         {cluster::Source::Pods, cluster::Source::Namespaces, cluster::Source::Nodes, cluster::Source::Attachments,
+          cluster::Source::Policies, cluster::Source::ClusterPolicies})
       model.set_synced(source);
     start();
   }
