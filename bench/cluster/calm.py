@@ -76,6 +76,39 @@ def slow(samples):
     return sum(took > 1.5 * fastest for took in samples) / max(len(samples), 1)
 
 
+class Pace:
+    """Tells the rounds that ran at full speed from the others, where two of different moments are compared: none of a pair's halves may
+    have had half the processor."""
+    NEAR, TRIES = 1.25, 8  # times the fastest; times as many rounds as are wanted
+
+    def __init__(self):
+        self.fastest = None
+        for _ in range(100):
+            self.full()
+
+    def full(self):
+        """Now, on every processor: the same work in CPU time."""
+        mine, took = os.sched_getaffinity(0), []
+        for cpu in mine:
+            os.sched_setaffinity(0, {cpu})
+            start, number = time.process_time_ns(), 0
+            while number < 5000:
+                number += 1
+            took.append(time.process_time_ns() - start)
+        os.sched_setaffinity(0, mine)
+        self.fastest = min(took if self.fastest is None else [*took, self.fastest])
+        return max(took) <= self.NEAR * self.fastest
+
+    def rounds(self, count, one):
+        """What one() returns, of `count` rounds at full speed; of all, when there were not so many."""
+        kept, others = [], []
+        while len(kept) < count and len(kept) + len(others) < self.TRIES * count:
+            before = self.full()
+            value = one()
+            (kept if before and self.full() else others).append(value)
+        return kept if len(kept) == count else kept + others
+
+
 def attempt(stage, name, figures, sizes, errors):
     before = times()
     try:

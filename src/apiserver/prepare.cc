@@ -34,9 +34,15 @@ void prepare_status(const Kind& kind, json::object& object) {
   if (!kind.has_status) return;
   const std::string_view name = kind.info.kind;
   if (name == "Node") return;  // kubelets register with their status
-  if (name == "Pod")
-    object["status"] = {{"phase", "Pending"}, {"qosClass", qos_class(object)}};
-  else if (name == "Service")
+  if (name == "Pod") {
+    json::object status{{"phase", "Pending"}, {"qosClass", qos_class(object)}};
+    if (!array_at(object, "spec.schedulingGates").empty())  // as kube-apiserver says it, KEP-3521
+      status["conditions"] = {{{"type", "PodScheduled"},
+                               {"status", "False"},
+                               {"reason", "SchedulingGated"},
+                               {"message", "Scheduling is blocked due to non-empty scheduling gates"}}};
+    object["status"] = std::move(status);
+  } else if (name == "Service")
     object["status"] = {{"loadBalancer", json::object{}}};
   else if (name == "Namespace")
     object["status"] = {{"phase", "Active"}};

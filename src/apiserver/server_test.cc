@@ -155,6 +155,37 @@ TEST_CASE("finalizers hold a deleted object until they are gone") {
   CHECK(f.request("GET", url).status == 404);
 }
 
+TEST_CASE("a Pod with scheduling gates says so, is bound to no node until the last is removed, and gains none") {
+  ServerFixture f;
+  const std::string pods = "/api/v1/namespaces/default/pods";
+  const auto pod = [](std::string_view name, std::string_view spec) {
+    return fmt::format(R"({{"metadata":{{"name":"{}"}},"spec":{{{}"containers":[{{"name":"c","image":"i"}}]}}}})", name,
+                       spec);
+  };
+  const std::string merge = "application/merge-patch+json";
+  REQUIRE(f.request("POST", pods, pod("a", R"("schedulingGates":[{"name":"example.com/x"},{"name":"y"}],)")).status ==
+          201);
+  const auto condition = f.tree(pods + "/a")["status"].at("conditions").at(0);
+  CHECK(condition.at("type") == "PodScheduled");
+  CHECK(condition.at("status") == "False");
+  CHECK(condition.at("reason") == "SchedulingGated");
+  const std::string binding = R"({"target":{"kind":"Node","name":"n1"}})";
+  CHECK(f.message(f.request("POST", pods + "/a/binding", binding)) ==
+        "409 Operation cannot be fulfilled on pods/binding \"a\": pod a has non-empty .spec.schedulingGates");
+  CHECK(f.message(f.request("PATCH", pods + "/a", R"({"spec":{"schedulingGates":[{"name":"z"}]}})",
+                            {{"Content-Type", merge}}))
+            .contains("spec.schedulingGates[0]: Forbidden: only deletion is allowed, but found new scheduling gate"));
+  CHECK(f.request("PATCH", pods + "/a", R"({"spec":{"schedulingGates":[{"name":"y"}]}})", {{"Content-Type", merge}})
+            .status == 200);
+  CHECK(f.request("PATCH", pods + "/a", R"({"spec":{"schedulingGates":[]}})", {{"Content-Type", merge}}).status == 200);
+  CHECK(f.request("POST", pods + "/a/binding", binding).status == 201);
+  CHECK(
+      f.message(f.request("POST", pods, pod("b", R"("nodeName":"n1","schedulingGates":[{"name":"y"},{"name":"y"}],)")))
+          .contains(
+              "spec.schedulingGates[1].name: Duplicate value: \"y\", spec.nodeName: Forbidden: cannot be set until "
+              "all schedulingGates have been cleared"));
+}
+
 TEST_CASE("a Pod on a node is given its grace period, one on no node goes at once") {
   ServerFixture f;
   const std::string pods = "/api/v1/namespaces/default/pods";

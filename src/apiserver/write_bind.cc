@@ -36,6 +36,10 @@ Task<ApiResult<Written>> bind_pod(Context context, Call call, json::object bindi
     auto refusal = refuse(fmt::format("pod {} is already assigned to node \"{}\"", call.name, assigned));
     co_return refusal;
   }
+  if (!array_at(*pod, "spec.schedulingGates").empty()) {
+    auto refusal = refuse(fmt::format("pod {} has non-empty .spec.schedulingGates", call.name));
+    co_return refusal;
+  }
   if (!uid.empty() && uid != old->index.uid) {
     auto refusal = refuse(
         fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", uid, old->index.uid));

@@ -5,10 +5,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <sstream>
 
 #include "base/file.h"
 #include "cli/enter.h"
@@ -49,6 +52,53 @@ std::vector<std::string> environment_of(pid_t pid) {
   return out;
 }
 
+template <class Number>
+Result<Number> number_of(std::string_view text, int base) {
+  Number number{};
+  if (const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
+      error != std::errc() || end != text.data() + text.size())
+    return fail(Errc::Invalid, "\"{}\" is no number", text);
+  return number;
+}
+
+// Who the container's own process is, by the kernel: what its securityContext and its image came to.
+Result<lab::Identity> identity_of(pid_t pid) {
+  const std::string path = fmt::format("/proc/{}/status", pid);
+  std::istringstream lines(TRY(read_file(path)));
+  lab::Identity identity;
+  size_t found = 0;
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string key, word;
+    words >> key;
+    if (key == "Groups:") {
+      while (words >> word) identity.groups.push_back(TRY(number_of<gid_t>(word, 10), "{}", path));
+      continue;
+    }
+    if (!(words >> word)) continue;
+    ++found;
+    if (key == "Uid:")
+      identity.uid = TRY(number_of<uid_t>(word, 10), "{}", path);
+    else if (key == "Gid:")
+      identity.gid = TRY(number_of<gid_t>(word, 10), "{}", path);
+    else if (key == "CapBnd:")
+      identity.capabilities = TRY(number_of<uint64_t>(word, 16), "{}", path);
+    else if (key == "NoNewPrivs:")
+      identity.no_new_privileges = word == "1";
+    else
+      --found;
+  }
+  if (found != 4) return fail(Errc::Invalid, "{} does not say who the process is", path);
+  return identity;
+}
+
+// Where it works; "/" when that cannot be told.
+std::string directory_of(pid_t pid) {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink(fmt::format("/proc/{}/cwd", pid), error);
+  return error || !path.is_absolute() ? "/" : path.string();
+}
+
 }  // namespace
 
 int lab_exec(const ExecOptions& options) {
@@ -64,8 +114,12 @@ int lab_exec(const ExecOptions& options) {
     if (auto programs = lab::program_folder())
       for (auto& entry : environment)
         if (entry.starts_with("PATH=")) entry.insert(5, *programs + ":");
+  auto identity = place->network_only ? lab::Identity() : identity_of(place->pid);
+  if (!identity) return complain(std::move(identity.error()).with("{}", options.target));
+  const std::string directory = directory_of(place->pid);
   if (auto entered = enter(*place); !entered) return complain(std::move(entered.error()).with("{}", options.target));
-  if (!place->network_only && ::chdir("/") != 0) return complain(Error(Errc::Io, "chdir /"));
+  if (!place->network_only && ::chdir(directory.c_str()) != 0 && ::chdir("/") != 0)
+    return complain(Error(Errc::Io, "chdir /"));
   std::fflush(stdout);
   const pid_t pid = ::fork();
   if (pid == 0) {
@@ -74,6 +128,10 @@ int lab_exec(const ExecOptions& options) {
     for (const auto& entry : environment) env.push_back(const_cast<char*>(entry.c_str()));
     argv.push_back(nullptr);
     env.push_back(nullptr);
+    if (!place->network_only && !lab::become(*identity)) {
+      std::fprintf(stderr, "error: take on the container's user and capabilities: %s\n", ::strerror(errno));
+      ::_exit(126);
+    }
     ::environ = env.data();  // execvp looks in its PATH
     ::execvp(argv[0], argv.data());
     std::fprintf(stderr, "error: %s: %s\n", argv[0], ::strerror(errno));

@@ -187,6 +187,7 @@ Choice choose_node(const kube::Pod& pod, const std::vector<const kube::Node*>& n
 
 bool wants_scheduling(const kube::Pod& pod) {
   return pod.spec.node_name.empty() && !pod.metadata.deletion_timestamp && !kube::is_finished(pod) &&
+         pod.spec.scheduling_gates.empty() &&
          (pod.spec.scheduler_name.empty() || pod.spec.scheduler_name == "default-scheduler");
 }
 

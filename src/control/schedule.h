@@ -49,7 +49,7 @@ bool minds_others(const kube::Pod& pod);
 Choice choose_node(const kube::Pod& pod, const std::vector<const kube::Node*>& nodes, const NodeLoads& loads,
                    const std::vector<Placed>& placed = {});
 
-// Whether the Pod waits for a scheduler, and for this one.
+// Whether the Pod waits for a scheduler, and for this one: not while a scheduling gate holds it back.
 bool wants_scheduling(const kube::Pod& pod);
 
 }  // namespace causeway::control

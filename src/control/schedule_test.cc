@@ -85,6 +85,16 @@ TEST_CASE("a full node gets no more Pods") {
   CHECK(choose_node(pod("two"), {&a}, loads).reason == "0/1 nodes are available: 1 node(s) had too many pods.");
 }
 
+TEST_CASE("a Pod waits for its scheduler, and not while a gate holds it back") {
+  auto waiting = pod("a");
+  CHECK(wants_scheduling(waiting));
+  waiting.spec.scheduling_gates = {{.name = "example.com/quota"}};
+  CHECK(!wants_scheduling(waiting));
+  waiting.spec.scheduling_gates.clear();
+  waiting.spec.scheduler_name = "another";
+  CHECK(!wants_scheduling(waiting));
+}
+
 TEST_CASE("affinity: nodes by their labels and names, and Pods apart from or beside each other") {
   const auto a = node("a", {{"zone", "x"}}), b = node("b", {{"zone", "x"}}), c = node("c", {{"zone", "y"}});
   auto web = pod("web-1", "web");

@@ -257,30 +257,6 @@ bool place_descriptors(const SpawnOptions& options, Prepared& prepared) {
   return true;
 }
 
-// System calls, not the C library's functions: those tell the parent's other threads, which the child has not.
-bool become(const Identity& identity) {
-  for (int number = 0; number < 64; ++number)
-    if ((identity.capabilities >> number & 1) == 0 && ::prctl(PR_CAPBSET_DROP, number, 0, 0, 0) != 0) {
-      if (errno == EINVAL) break;  // the kernel has no more
-      return false;
-    }
-  ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-  if (::syscall(SYS_setgroups, identity.groups.size(), identity.groups.data()) != 0) return false;
-  if (::syscall(SYS_setresgid, identity.gid, identity.gid, identity.gid) != 0) return false;
-  if (::syscall(SYS_setresuid, identity.uid, identity.uid, identity.uid) != 0) return false;
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct data[2]{};
-  if (::syscall(SYS_capget, &header, data) != 0) return false;
-  for (int half = 0; half < 2; ++half) {
-    const auto mask = static_cast<uint32_t>(identity.capabilities >> (32 * half));
-    data[half].permitted &= mask;
-    data[half].effective &= mask;
-    data[half].inheritable = 0;
-  }
-  if (::syscall(SYS_capset, &header, data) != 0) return false;
-  return !identity.no_new_privileges || ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
-}
-
 [[noreturn]] void run_child(const SpawnOptions& options, Prepared& prepared) {
   auto give_up = [&](int where) {
     const Failure failure{where, errno};
@@ -336,6 +312,30 @@ std::unexpected<Error> explain(const SpawnOptions& options, Failure failure) {
 }
 
 }  // namespace
+
+// System calls, not the C library's functions: those tell the parent's other threads, which the child has not.
+bool become(const Identity& identity) {
+  for (int number = 0; number < 64; ++number)
+    if ((identity.capabilities >> number & 1) == 0 && ::prctl(PR_CAPBSET_DROP, number, 0, 0, 0) != 0) {
+      if (errno == EINVAL) break;  // the kernel has no more
+      return false;
+    }
+  ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  if (::syscall(SYS_setgroups, identity.groups.size(), identity.groups.data()) != 0) return false;
+  if (::syscall(SYS_setresgid, identity.gid, identity.gid, identity.gid) != 0) return false;
+  if (::syscall(SYS_setresuid, identity.uid, identity.uid, identity.uid) != 0) return false;
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2]{};
+  if (::syscall(SYS_capget, &header, data) != 0) return false;
+  for (int half = 0; half < 2; ++half) {
+    const auto mask = static_cast<uint32_t>(identity.capabilities >> (32 * half));
+    data[half].permitted &= mask;
+    data[half].effective &= mask;
+    data[half].inheritable = 0;
+  }
+  if (::syscall(SYS_capset, &header, data) != 0) return false;
+  return !identity.no_new_privileges || ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+}
 
 Result<Child> spawn(const SpawnOptions& options) {
   Prepared prepared;

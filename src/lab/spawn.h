@@ -58,6 +58,9 @@ struct Identity {
   bool no_new_privileges = false;  // set-user-ID programs give nothing
   bool operator==(const Identity&) const = default;
 };
+// Makes the caller that, for good; system calls only, so that a child between clone and execve may call it. False:
+// errno says why, and the caller is to end.
+bool become(const Identity& identity);
 
 struct SpawnOptions {
   std::vector<std::string> argv;  // argv[0] is found in PATH of `env` after the steps, or is a path

@@ -170,7 +170,7 @@ std::string Ipam::holders() const {
                         most[i].second.empty() ? "containers without a Pod" : "namespace " + most[i].second);
   }
   if (others) text += fmt::format(", {} by others", others);
-  return text;
+  return text.empty() ? "none holds any" : text;
 }
 
 Result<Lease> Ipam::reserve(Record wish, TimePoint now, const std::vector<Ip>& wanted) {

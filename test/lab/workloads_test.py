@@ -237,6 +237,24 @@ def test_users_groups_and_a_root_that_cannot_be_written():
     one.wait_ready('careful')
     lines = until('the log', 10, lambda: (lambda t: t.splitlines() if t.count('\n') >= 5 else None)(one.logs('careful').stdout))
     assert lines[0] == '1000' and '2000' in lines[1] and '3000' in lines[1] and lines[2] == 'ro' and '1000 3000' in lines[3] and lines[4] == '/srv/work', lines
+    # lab exec is who the container is, where it works; its set-user-ID programs give nothing.
+    said = one.exec('careful', 'sh', '-c', 'id -u; id -G; pwd; touch /data/by-exec && stat -c %u:%g /data/by-exec; grep -E "^(CapEff|NoNewPrivs)" /proc/self/status').stdout.splitlines()
+    assert said[0] == '1000' and '2000' in said[1] and '3000' in said[1], said
+    assert said[2:4] == ['/srv/work', '1000:3000'] and said[4].split()[1].strip('0') == '' and said[5].split()[1] == '1', said
+    one.create_pod('bare', [{'securityContext': {'capabilities': {'drop': ['ALL']}}}])
+    one.wait_ready('bare')
+    effective = one.exec('bare', 'sh', '-c', 'grep CapEff /proc/self/status').stdout.split()[1]
+    assert effective.strip('0') == '', effective
+
+
+def test_scheduling_gates_hold_a_pod_back_until_the_last_is_removed():
+    one.create_pod('gated', [{}], schedulingGates=[{'name': 'example.com/quota'}])
+    one.create_pod('free', [{}])
+    one.wait_ready('free')  # the scheduler has seen both
+    pod = one.pod('gated')
+    assert 'nodeName' not in pod['spec'] and [c['reason'] for c in pod['status']['conditions']] == ['SchedulingGated'], pod
+    one.api('PATCH', '/api/v1/namespaces/default/pods/gated', {'spec': {'schedulingGates': []}}, 'application/merge-patch+json')
+    one.wait_ready('gated')
 
 
 def test_what_is_not_done_is_said():

@@ -178,6 +178,7 @@ CAUSEWAY_FIELDS(PodAffinity, f("requiredDuringSchedulingIgnoredDuringExecution",
 CAUSEWAY_FIELDS(Affinity, f("nodeAffinity", &S::node_affinity), f("podAffinity", &S::pod_affinity),
                 f("podAntiAffinity", &S::pod_anti_affinity));
 CAUSEWAY_FIELDS(PodReadinessGate, always("conditionType", &S::condition_type));
+CAUSEWAY_FIELDS(PodSchedulingGate, always("name", &S::name));
 CAUSEWAY_FIELDS(PodSpec, f("initContainers", &S::init_containers), always("containers", &S::containers),
                 f("restartPolicy", &S::restart_policy),
                 f("terminationGracePeriodSeconds", &S::termination_grace_period_seconds),
@@ -186,8 +187,9 @@ CAUSEWAY_FIELDS(PodSpec, f("initContainers", &S::init_containers), always("conta
                 f("hostNetwork", &S::host_network), f("securityContext", &S::security_context),
                 f("hostname", &S::hostname), f("subdomain", &S::subdomain), f("schedulerName", &S::scheduler_name),
                 f("tolerations", &S::tolerations), f("hostAliases", &S::host_aliases), f("dnsConfig", &S::dns_config),
-                f("readinessGates", &S::readiness_gates), f("setHostnameAsFQDN", &S::set_hostname_as_fqdn),
-                f("hostnameOverride", &S::hostname_override), f("volumes", &S::volumes), f("affinity", &S::affinity),
+                f("readinessGates", &S::readiness_gates), f("schedulingGates", &S::scheduling_gates),
+                f("setHostnameAsFQDN", &S::set_hostname_as_fqdn), f("hostnameOverride", &S::hostname_override),
+                f("volumes", &S::volumes), f("affinity", &S::affinity),
                 f("enableServiceLinks", &S::enable_service_links));
 CAUSEWAY_FIELDS(ContainerStateWaiting, f("reason", &S::reason), f("message", &S::message));
 CAUSEWAY_FIELDS(ContainerStateRunning, f("startedAt", &S::started_at));

@@ -325,6 +325,11 @@ struct PodReadinessGate {
   bool operator==(const PodReadinessGate&) const = default;
 };
 
+struct PodSchedulingGate {
+  std::string name;
+  bool operator==(const PodSchedulingGate&) const = default;
+};
+
 struct PodSpec {
   std::vector<Container> init_containers;
   std::vector<Container> containers;
@@ -344,6 +349,7 @@ struct PodSpec {
   std::vector<HostAlias> host_aliases;
   std::string scheduler_name;
   std::vector<PodReadinessGate> readiness_gates;
+  std::vector<PodSchedulingGate> scheduling_gates;  // no node while there is one (KEP-3521)
   std::optional<PodSecurityContext> security_context;
   std::vector<Volume> volumes;
   std::optional<Affinity> affinity;

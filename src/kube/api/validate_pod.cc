@@ -1,6 +1,7 @@
 // Pod specs, of Pods and of templates, and what of a Pod may change.
 #include <algorithm>
 #include <boost/json/serialize.hpp>
+#include <set>
 
 #include "kube/api/names.h"
 #include "kube/api/validate.h"
@@ -132,6 +133,23 @@ void tolerations(FieldErrors& errors, const Path& path, const json::array& list)
   }
 }
 
+// KEP-3521: names as of labels, each once; a Pod that has its node is held back by nothing.
+void scheduling_gates(FieldErrors& errors, const Path& path, const json::object& spec) {
+  std::set<std::string> names;
+  size_t index = 0;
+  for (const json::value& item : array_or_empty(spec, "schedulingGates")) {
+    const Path at = (path / "schedulingGates")[index++] / "name";
+    const json::object* gate = item.if_object();
+    if (!gate) continue;
+    const std::string name(text_in(*gate, "name"));
+    add_if_wrong(errors, at, name, check_qualified_name(name));
+    if (!names.insert(name).second) errors.push_back(FieldError::duplicate(at.text, json::string(name)));
+  }
+  if (index > 0 && !text_in(spec, "nodeName").empty())
+    errors.push_back(
+        FieldError::forbidden((path / "nodeName").text, "cannot be set until all schedulingGates have been cleared"));
+}
+
 void pod_spec(FieldErrors& errors, const Path& path, const json::object& spec) {
   containers(errors, path, spec);
   one_of(errors, path / "restartPolicy", text_in(spec, "restartPolicy"), {"Always", "OnFailure", "Never"});
@@ -160,6 +178,7 @@ void pod_spec(FieldErrors& errors, const Path& path, const json::object& spec) {
     if (const json::object* gate = item.if_object())
       add_if_wrong(errors, at, text_in(*gate, "conditionType"), check_qualified_name(text_in(*gate, "conditionType")));
   }
+  scheduling_gates(errors, path, spec);
   not_negative(errors, path, spec, "terminationGracePeriodSeconds");
   if (auto deadline = integer_in(spec, "activeDeadlineSeconds"); deadline && *deadline < 1)
     errors.push_back(FieldError::invalid((path / "activeDeadlineSeconds").text, *deadline,
@@ -211,6 +230,14 @@ void pod_update(FieldErrors& errors, const json::object& old, const json::object
                                              "existing toleration can not be modified except its tolerationSeconds"));
       break;
     }
+  }
+  size_t gate = 0;
+  for (const json::value& now : array_or_empty(after, "schedulingGates")) {
+    const json::array& kept = array_or_empty(before, "schedulingGates");
+    if (std::find(kept.begin(), kept.end(), now) == kept.end())
+      errors.push_back(FieldError::forbidden(Path{"spec.schedulingGates"}[gate].text,
+                                             "only deletion is allowed, but found new scheduling gate"));
+    ++gate;
   }
   json::object left = frozen(before), right = frozen(after);
   if (find(before, "terminationGracePeriodSeconds") && find(after, "terminationGracePeriodSeconds") &&

@@ -52,6 +52,8 @@ Result<ImageConfig> parse_image_config(std::string_view text) {
   const json::value value = json::parse(text, error);
   if (error || !value.is_object()) return fail(Errc::Invalid, "the image's configuration is not a JSON object");
   ImageConfig out;
+  out.architecture = string_in(value.as_object(), "architecture");
+  out.os = string_in(value.as_object(), "os");
   const auto* config = value.as_object().if_contains("config");
   if (!config || !config->is_object()) return out;
   const auto& object = config->as_object();
@@ -62,6 +64,19 @@ Result<ImageConfig> parse_image_config(std::string_view text) {
   out.working_dir = string_in(object, "WorkingDir");
   out.stop_signal = string_in(object, "StopSignal");
   return out;
+}
+
+Status check_platform(const ImageConfig& image, std::string_view machine) {
+  static constexpr std::pair<std::string_view, std::string_view> kNames[] = {
+      {"x86_64", "amd64"}, {"aarch64", "arm64"}, {"i686", "386"}, {"armv7l", "arm"}};
+  std::string_view ours = machine;
+  for (const auto& [kernel, go] : kNames)
+    if (kernel == machine) ours = go;
+  const bool runs =
+      image.architecture.empty() || image.architecture == ours || (ours == "amd64" && image.architecture == "386");
+  if (runs && (image.os.empty() || image.os == "linux")) return ok();
+  return fail(Errc::Unsupported, "the image is for {}/{}, and this machine is linux/{}: build or save it for that",
+              image.os.empty() ? "linux" : image.os, image.architecture, ours);
 }
 
 Result<std::string> full_reference(std::string_view image) {

@@ -15,12 +15,17 @@ struct ImageConfig {
   std::vector<std::string> env;  // "NAME=value"
   std::string user;              // "", "1000", "nginx", "1000:1000", "nginx:www"
   std::string working_dir;
-  std::string stop_signal;  // "SIGTERM", "15", ""
+  std::string stop_signal;   // "SIGTERM", "15", ""
+  std::string architecture;  // Go's name: "amd64", "arm64"; "": not said
+  std::string os;            // "linux"; "": not said
   bool operator==(const ImageConfig&) const = default;
 };
 
 // The image configuration's JSON (image-spec, config.md). Errors: Invalid, naming what is wrong.
 Result<ImageConfig> parse_image_config(std::string_view json);
+
+// Whether this machine can run it; `machine` as uname(2) names it ("x86_64"). Errors: Unsupported, with both.
+Status check_platform(const ImageConfig& image, std::string_view machine);
 
 // "nginx" -> "docker.io/library/nginx:latest", as every runtime reads the names of images (distribution/reference).
 // With a digest the tag is left out. Errors: Invalid.

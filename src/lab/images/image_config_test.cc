@@ -12,13 +12,33 @@ TEST_CASE("the process of an image is read from its configuration, and what is n
       "Entrypoint":["/entry"],"Cmd":null,"WorkingDir":"/srv","StopSignal":"SIGQUIT"}})");
   REQUIRE(config);
   CHECK(*config == ImageConfig{.entrypoint = {"/entry"},
+                               .cmd = {},
                                .env = {"A=1"},
                                .user = "web:www",
                                .working_dir = "/srv",
-                               .stop_signal = "SIGQUIT"});
+                               .stop_signal = "SIGQUIT",
+                               .architecture = "amd64",
+                               .os = ""});
   CHECK(*parse_image_config("{}") == ImageConfig{});
   CHECK(parse_image_config("[]").error().message() == "the image's configuration is not a JSON object");
   CHECK(parse_image_config(R"({"config":{"Cmd":"sh"}})").error().message() == "config.Cmd is not a list");
+}
+
+TEST_CASE("an image for another machine is refused with both names") {
+  const auto why = [](const char* architecture, const char* os, const char* machine) {
+    ImageConfig image;
+    image.architecture = architecture;
+    image.os = os;
+    const auto good = check_platform(image, machine);
+    return good ? std::string() : good.error().message();
+  };
+  CHECK(why("amd64", "linux", "x86_64") == "");
+  CHECK(why("", "", "x86_64") == "");
+  CHECK(why("arm64", "linux", "aarch64") == "");
+  CHECK(why("arm64", "linux", "x86_64") ==
+        "the image is for linux/arm64, and this machine is linux/amd64: build or save it for that");
+  CHECK(why("amd64", "windows", "x86_64") ==
+        "the image is for windows/amd64, and this machine is linux/amd64: build or save it for that");
 }
 
 TEST_CASE("names of images are completed as every runtime completes them") {

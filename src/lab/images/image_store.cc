@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
@@ -97,7 +98,9 @@ Result<LoadedImage> store_image(const std::string& source, const std::string& wo
   TRY(run_tool({"skopeo", "--insecure-policy", "copy", "--quiet", source, "oci:" + layout + ":image"}));
   LoadedImage image{.digest = TRY(config_digest(layout))};
   const auto config = TRY(read_file(blob(layout, image.digest)));
-  TRY(parse_image_config(config));
+  utsname machine{};
+  ::uname(&machine);
+  TRY(check_platform(TRY(parse_image_config(config)), machine.machine));
   const std::string target = std::string(kImageStore) + "/" + folder_of(image.digest);
   std::error_code error;
   if (!fs::exists(target, error)) {

@@ -297,6 +297,23 @@ TEST_CASE("VERSION needs no agent, STATUS knows whether there is one, ADD gives 
   CHECK(addresses_in(again.output).front() != addresses_in(added.output).front());  // it cools still
 }
 
+TEST_CASE("a DEL does not wait for an agent that hangs, and is done when that goes on or comes again") {
+  World world;
+  world.make_pod("a");
+  world.make_pod("b");
+  REQUIRE(world.start_agent());
+  REQUIRE(world.add("a").exit == 0);
+  world.freeze_agent();
+  const auto deleted = world.del("a");
+  CHECK(deleted.exit == 0);
+  CHECK(deleted.milliseconds < 8000);  // kubelet's patience with all of a Pod's end is 30 s
+  CHECK(world.links().size() == 1);
+  world.kill_agent();
+  REQUIRE(world.start_agent());
+  CHECK(world.links().empty());
+  REQUIRE(world.add("b").exit == 0);
+}
+
 TEST_CASE("a spooled DEL does not touch a later life of the same attachment") {
   World world;
   CHECK(world.cni("DEL", "id-a", "").exit == 0);

@@ -85,6 +85,8 @@ std::unique_ptr<netlink::Rtnetlink> World::inside(const std::string& name) {
   return netlink::open_rtnetlink_in(pod(name)).value();
 }
 
+void World::freeze_agent() { ::kill(agent_, SIGSTOP); }
+
 bool World::start_agent(std::vector<std::string> cidrs, int kill_at, int seed) {
   kill_agent();
   int ends[2];

@@ -43,7 +43,8 @@ class World {
   // Waits until it listens; false: it died before.
   bool host_ports = false;  // the agents started from now on have them
   bool start_agent(std::vector<std::string> cidrs = {"10.1.0.0/24", "fd00:1::/64"}, int kill_at = 0, int seed = 5);
-  void kill_agent();  // SIGKILL
+  void kill_agent();    // SIGKILL
+  void freeze_agent();  // SIGSTOP
   bool agent_lives();
 
   using Environment = std::map<std::string, std::string>;
