@@ -11,6 +11,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "apps/agent_names.h"
 #include "apps/agent_pages.h"
 #include "apps/flow_ring.h"
 #include "apps/load.h"
@@ -22,7 +23,6 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "cluster/feed/snapshot_writer.h"
-#include "cluster/feed/watches.h"
 #include "fabric/compile.h"
 #include "fabric/facts.h"
 #include "fabric/sysctls.h"
@@ -118,11 +118,7 @@ class Agent {
         quick_api_(loop, http_, {.retries = 1, .timeout = kPodPatience}),
         feed_(loop, model_),
         snapshot_(options_.run + "/nodes"),
-        watches_(api_, feed_,
-                 {.node = options_.node,
-                  .services = options_.services,
-                  .proxy_name = options_.service.proxy_name,
-                  .policies = ground_.plane->policy() != nullptr}),
+        watches_(api_, feed_, watches_of(options_, ground_.plane->policy() != nullptr)),
         workers_(loop, kWorkers),
         wiring_(pod::kernel_wiring()),
         plane_(pod::plane_of(feed_)),
@@ -159,6 +155,7 @@ class Agent {
         flows_->describe(*endpoint);
       else if (ground_.plane->policy())
         endpoint->add_page("/flows", [](const observe::Endpoint::Query&) { return no_flows(); });
+      endpoint->add_page("/dns", [this] { return render(names_.get()); });
       endpoint->add(observe::Check{"node", [this] { return waiting_for_; }});
       endpoint->add(observe::Check{"cni-configuration", [this] { return announcer_.trouble(); }});
       endpoint->add(observe::Check{"node-condition", [this] { return announcer_.condition_trouble(); }});
@@ -166,6 +163,7 @@ class Agent {
   }
 
   Task<Status> run() {
+    CO_TRY(tell_names(loop_, model_, options_, feed_, names_));
     CO_TRY(listen_observers());
     if (face_) face_->start();
     if (face_ && options_.proxy_bind_hard && !face_->trouble().empty())
@@ -431,6 +429,7 @@ class Agent {
   std::unique_ptr<service::proxy::Face> face_;  // nullptr: no Services. Outlives the feed, which applies through it
   cluster::Feed feed_;
   cluster::SnapshotWriter snapshot_;
+  std::unique_ptr<dns::FeedServer> names_;  // none: no DNS process is told
   cluster::Watches watches_;
   WorkerPool workers_;
   std::unique_ptr<pod::Wiring> wiring_;

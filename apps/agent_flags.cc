@@ -52,6 +52,11 @@ CLI::App* add_agent_command(CLI::App& program, AgentOptions& options) {
   add_service_flags(*app, options);
   app->add_flag("--network-policy,!--no-network-policy", options.policy,
                 "enforce NetworkPolicies and ClusterNetworkPolicies; off where something else does (default: yes)");
+  app->add_flag("--dns,!--no-dns", options.dns,
+                "tell the names of the cluster to a `causeway dns` of this node, at dns.sock in the run folder");
+  app->add_flag(
+      "--dns-pods,!--no-dns-pods", options.dns_pods,
+      "and which Pod has which address (pods verified, endpoint_pod_names): every Pod of the cluster is watched");
   app->add_option("--uplink", options.uplink,
                   "device to the other nodes (default: the one that has the Node's address)");
   app->add_option("--vxlan-port", options.vxlan_port, "UDP port, the same on all nodes")->capture_default_str();

@@ -124,7 +124,8 @@ void Answering::begin(What what) {
 namespace {
 template <class Write>
 auto with_soa(NameView zone, const Tables& tables, const View& view, Write write) {
-  WireName primary = WireName::parse("ns.dns").value(), mailbox = WireName::parse("hostmaster").value();
+  static const WireName kPrimary = WireName::parse("ns.dns").value(), kMailbox = WireName::parse("hostmaster").value();
+  WireName primary = kPrimary, mailbox = kMailbox;
   primary.append(zone);
   mailbox.append(zone);
   return write(Writer::Soa{.primary = primary, .mailbox = mailbox, .serial = tables.serial(), .minimum = view.ttl});

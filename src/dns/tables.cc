@@ -25,21 +25,24 @@ const Tables::Node* Tables::Index::gone() {
   return &kGone;
 }
 
-void Tables::Index::place(Table& table, uint64_t hash, const Node* node) {
+bool Tables::Index::place(Table& table, uint64_t hash, const Node* node) {
   size_t at = hash & table.mask;
-  while (true) {
-    const Node* there = table.slots[at].node.load(std::memory_order_relaxed);
-    if (!there || there == gone()) break;
+  const Node* there = table.slots[at].node.load(std::memory_order_relaxed);
+  while (there && there != gone()) {
     at = (at + 1) & table.mask;
+    there = table.slots[at].node.load(std::memory_order_relaxed);
   }
   table.slots[at].hash.store(hash, std::memory_order_relaxed);
   table.slots[at].node.store(node, std::memory_order_release);
+  return !there;
 }
 
 void Tables::Index::insert(uint64_t hash, const Node* node) {
   Table* table = table_.load(std::memory_order_relaxed);
   if (4 * (used_ + 1) > 3 * (table->mask + 1)) {
-    auto* next = new Table(std::bit_ceil(std::max<size_t>(64, 2 * (size_ + 1))));
+    // Full of what is gone, it is replaced by one of its size: memory stays what it was.
+    const bool grows = 5 * (size_ + 1) > 3 * (table->mask + 1);
+    auto* next = new Table((table->mask + 1) * (grows ? 2 : 1));
     for (size_t at = 0; at <= table->mask; ++at)
       if (const Node* each = table->slots[at].node.load(std::memory_order_relaxed); each && each != gone())
         place(*next, table->slots[at].hash.load(std::memory_order_relaxed), each);
@@ -48,9 +51,8 @@ void Tables::Index::insert(uint64_t hash, const Node* node) {
     table = next;
     used_ = size_;
   }
-  place(*table, hash, node);
+  used_ += place(*table, hash, node);
   ++size_;
-  ++used_;  // a place of one that is gone counts twice until the next table: it only comes sooner
 }
 
 void Tables::Index::erase(uint64_t hash, const Node* node) {

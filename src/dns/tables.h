@@ -4,7 +4,6 @@
 #pragma once
 
 #include <atomic>
-#include <bit>
 #include <memory>
 #include <set>
 
@@ -125,7 +124,8 @@ class Tables {
 
    private:
     static const Node* gone();
-    static void place(Table& table, uint64_t hash, const Node* node);
+    // Whether it took a place that was never taken.
+    static bool place(Table& table, uint64_t hash, const Node* node);
 
     Epochs& epochs_;
     std::atomic<Table*> table_;

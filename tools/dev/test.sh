@@ -6,7 +6,8 @@
 # what is not built fails by name. A NAME that is no group picks the test of that name, else every test with NAME in its
 # name. What follows -- goes to the test programs (doctest: -tc='*pattern*').
 #
-# services --list also prints the table of Services' semantics by plane and family.
+# services --list also prints the table of Services' semantics by plane and family, dns --list the statements of cluster
+# DNS and their tests.
 #
 # One line for each test; the output of one that failed follows it, and all output is in build/test-logs/. The last
 # line says "N passed, N failed": doctest cases, and one for each test that is a script.
