@@ -136,7 +136,7 @@ auto with_soa(NameView zone, const Tables& tables, const View& view, Write write
 void Answering::negative(Rcode rcode) {
   writer_.reply(query_, rcode, true);
   writer_.section(Section::Authority);
-  with_soa(zone(), tables_, view_, [&](const Writer::Soa& soa) { return writer_.soa(zone(), view_.ttl, soa); });
+  writer_.soa_of_question(kHeaderSize + labels_[count_], view_.ttl, tables_.serial());
   out_.rcode = rcode;
 }
 

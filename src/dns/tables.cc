@@ -37,32 +37,42 @@ bool Tables::Index::place(Table& table, uint64_t hash, const Node* node) {
   return !there;
 }
 
+Tables::Index::Index(Epochs& epochs) : epochs_(epochs) {
+  constexpr size_t kRoom = 16;
+  for (Part& part : parts_) part.table.store(new Table(kRoom));
+}
+Tables::Index::~Index() {
+  for (Part& part : parts_) delete part.table.load();
+}
+
 void Tables::Index::insert(uint64_t hash, const Node* node) {
-  Table* table = table_.load(std::memory_order_relaxed);
-  if (4 * (used_ + 1) > 3 * (table->mask + 1)) {
+  Part& part = parts_[hash >> (64 - kPartBits)];
+  Table* table = part.table.load(std::memory_order_relaxed);
+  if (4 * (part.used + 1) > 3 * (table->mask + 1)) {
     // Full of what is gone, it is replaced by one of its size: memory stays what it was.
-    const bool grows = 5 * (size_ + 1) > 3 * (table->mask + 1);
+    const bool grows = 16 * (part.size + 1) > 11 * (table->mask + 1);
     auto* next = new Table((table->mask + 1) * (grows ? 2 : 1));
     for (size_t at = 0; at <= table->mask; ++at)
       if (const Node* each = table->slots[at].node.load(std::memory_order_relaxed); each && each != gone())
         place(*next, table->slots[at].hash.load(std::memory_order_relaxed), each);
-    table_.store(next, std::memory_order_release);
+    part.table.store(next, std::memory_order_release);
     epochs_.retire(table, [](void* old) { delete static_cast<Table*>(old); });
     table = next;
-    used_ = size_;
+    part.used = part.size;
   }
-  used_ += place(*table, hash, node);
-  ++size_;
+  part.used += place(*table, hash, node);
+  ++part.size;
 }
 
 void Tables::Index::erase(uint64_t hash, const Node* node) {
-  Table& table = *table_.load(std::memory_order_relaxed);
+  Part& part = parts_[hash >> (64 - kPartBits)];
+  Table& table = *part.table.load(std::memory_order_relaxed);
   for (size_t at = hash & table.mask;; at = (at + 1) & table.mask) {
     const Node* there = table.slots[at].node.load(std::memory_order_relaxed);
     if (!there) return;
     if (there != node || table.slots[at].hash.load(std::memory_order_relaxed) != hash) continue;
     table.slots[at].node.store(gone(), std::memory_order_release);
-    --size_;
+    --part.size;
     return;
   }
 }

@@ -86,8 +86,8 @@ class Tables {
     std::atomic<uint8_t> hidden;
   };
 
-  // Open addressing: pointers by hash, several of one hash allowed. Entries never move in a table; a table that is full
-  // is replaced by another one.
+  // Open addressing: pointers by hash, several of one hash allowed. Entries never move in a table; one that is full is
+  // replaced by another. In parts, so that it is a small one that is there twice for a moment.
   class Index {
     struct Slot {
       std::atomic<uint64_t> hash{0};
@@ -98,14 +98,19 @@ class Tables {
       size_t mask;
       std::unique_ptr<Slot[]> slots;
     };
+    struct Part {
+      std::atomic<Table*> table;
+      size_t size = 0, used = 0;  // used: with those that are gone
+    };
+    static constexpr int kPartBits = 4;
 
    public:
-    explicit Index(Epochs& epochs) : epochs_(epochs), table_(new Table(64)) {}
-    ~Index() { delete table_.load(); }
+    explicit Index(Epochs& epochs);
+    ~Index();
     // `look(node)` returns false to end it.
     template <class Look>
     void each(uint64_t hash, Look look) const {
-      const Table& table = *table_.load(std::memory_order_acquire);
+      const Table& table = *parts_[hash >> (64 - kPartBits)].table.load(std::memory_order_acquire);
       for (size_t at = hash & table.mask;; at = (at + 1) & table.mask) {
         const Node* node = table.slots[at].node.load(std::memory_order_acquire);
         if (!node) return;
@@ -114,13 +119,20 @@ class Tables {
     }
     template <class Look>
     void all(Look look) const {
-      const Table& table = *table_.load(std::memory_order_acquire);
-      for (size_t at = 0; at <= table.mask; ++at)
-        if (const Node* node = table.slots[at].node.load(std::memory_order_acquire); node && node != gone()) look(node);
+      for (const Part& part : parts_) {
+        const Table& table = *part.table.load(std::memory_order_acquire);
+        for (size_t at = 0; at <= table.mask; ++at)
+          if (const Node* node = table.slots[at].node.load(std::memory_order_acquire); node && node != gone())
+            look(node);
+      }
     }
     void insert(uint64_t hash, const Node* node);
     void erase(uint64_t hash, const Node* node);
-    size_t size() const { return size_; }
+    size_t size() const {
+      size_t out = 0;
+      for (const Part& part : parts_) out += part.size;
+      return out;
+    }
 
    private:
     static const Node* gone();
@@ -128,8 +140,7 @@ class Tables {
     static bool place(Table& table, uint64_t hash, const Node* node);
 
     Epochs& epochs_;
-    std::atomic<Table*> table_;
-    size_t size_ = 0, used_ = 0;  // used: with those that are gone
+    std::array<Part, 1 << kPartBits> parts_;
   };
 
   static Found look(const Node& node) {

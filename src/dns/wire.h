@@ -176,6 +176,9 @@ class Writer {
     uint32_t serial = 0, refresh = 7200, retry = 1800, expire = 86400, minimum = 5;
   };
   bool soa(NameView owner, uint32_t ttl, const Soa& soa);
+  // The same for what every miss is answered with, at once: of the zone at `zone_at` of the message, whose primary is
+  // ns.dns and whose mailbox is hostmaster below it.
+  bool soa_of_question(size_t zone_at, uint32_t ttl, uint32_t serial);
   // `data` as it is: it holds no name that is compressed.
   bool raw(NameView owner, Type type, uint32_t ttl, std::span<const uint8_t> data);
   // The addresses as records whose owner is the question's name: 16 or 28 octets each. `first`: which of them comes

@@ -167,6 +167,27 @@ bool Writer::soa(NameView owner, uint32_t ttl, const Soa& soa) {
   for (const uint32_t number : {soa.serial, soa.refresh, soa.retry, soa.expire, soa.minimum}) u32(number);
   return end();
 }
+bool Writer::soa_of_question(size_t zone_at, uint32_t ttl, uint32_t serial) {
+  std::array<uint8_t, 56> out{0,   0,   0,   6, 0, 1,  0,   0,   0,   0,   0,   43,  2,   'n', 's', 3,
+                              'd', 'n', 's', 0, 0, 10, 'h', 'o', 's', 't', 'm', 'a', 's', 't', 'e', 'r'};
+  const auto zone = static_cast<uint16_t>(0xC000 | zone_at);
+  const Soa soa{.serial = serial, .minimum = ttl};
+  for (const size_t at : {0, 19, 32}) write16(out, at, zone);
+  write32(out, 6, ttl);
+  size_t at = 34;
+  for (const uint32_t number : {soa.serial, soa.refresh, soa.retry, soa.expire, soa.minimum}) {
+    write32(out, at, number);
+    at += 4;
+  }
+  write16(out, 10, static_cast<uint16_t>(at - 12));
+  if (truncated_ || at > left()) {
+    truncated_ |= section_ != Section::Additional;
+    return false;
+  }
+  octets(std::span(out).first(at));
+  ++counts_[static_cast<size_t>(section_)];
+  return true;
+}
 bool Writer::raw(NameView owner, Type type, uint32_t ttl, std::span<const uint8_t> data) {
   if (!begin(owner, type, ttl)) return false;
   octets(data);
