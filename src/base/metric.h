@@ -18,6 +18,9 @@ class Histogram {
  public:
   // Upper bounds, ascending; an observation equal to a bound counts below it. One above the last is counted too.
   explicit Histogram(std::vector<double> bounds) : bounds_(std::move(bounds)), counts_(bounds_.size() + 1) {}
+  // Of what was counted elsewhere; `counts` has one more than `bounds`.
+  Histogram(std::vector<double> bounds, std::vector<uint64_t> counts, double sum)
+      : bounds_(std::move(bounds)), counts_(std::move(counts)), sum_(sum) {}
 
   void observe(double value) {
     ++counts_[static_cast<size_t>(std::ranges::lower_bound(bounds_, value) - bounds_.begin())];

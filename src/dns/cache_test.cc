@@ -114,6 +114,8 @@ TEST_CASE("an answer that is larger than a client takes is truncated for it, wha
 
 TEST_CASE("a denial is kept as long as its SOA says, and one without SOA is not") {
   World world;
+  world.directive.denial.min_ttl = Seconds(5);
+  world.cache = std::make_unique<Cache>(world.directive);
   world.put("no.org.", World::denial("no.org.", Rcode::NxDomain, 3600, 30));
   world.put("low.org.", World::denial("low.org.", Rcode::NoError, 20, 300));
   world.put("soaless.org.", World::denial("soaless.org.", Rcode::NxDomain, 0, 0, false));

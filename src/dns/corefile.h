@@ -65,6 +65,7 @@ struct ForwardDirective {
   std::set<uint8_t> failover;   // rcodes that make another upstream try; SERVFAIL and REFUSED always do
   std::string tls_certificate, tls_key, tls_ca;  // files; empty: none, the system's CAs
   std::string tls_server_name;
+  bool operator==(const ForwardDirective&) const = default;
 };
 
 struct CacheDirective {
@@ -73,6 +74,7 @@ struct CacheDirective {
     Seconds ttl{3600}, min_ttl{0};
     std::vector<ZoneText> disabled;  // zones
     bool all_disabled = false;
+    bool operator==(const Kind&) const = default;
   };
   Place place;
   std::vector<ZoneText> zones;
@@ -83,6 +85,7 @@ struct CacheDirective {
   Seconds serve_stale{3600};  // how long after its end an answer may stand in for one (RFC 8767); 0: never
   bool stale_verify = true;   // only where asking fails or takes long; else at once, and asked beside that
   Seconds servfail{5};
+  bool operator==(const CacheDirective&) const = default;
 };
 
 struct HostsDirective {

@@ -13,6 +13,7 @@ namespace causeway::dns {
 struct Place {
   std::string file;
   int line = 0;  // from 1
+  bool operator==(const Place&) const = default;
 };
 std::string to_string(const Place& place);
 

@@ -65,7 +65,9 @@ Forwarder::Forwarder(Loop& loop, ForwardDirective directive, ForwardLimits limit
   timings_.resize(upstreams_.size());
 }
 
-Forwarder::~Forwarder() {
+Forwarder::~Forwarder() { close(); }
+
+void Forwarder::close() {
   scope_.cancel();
   for (const auto& [asked, pending] : std::exchange(pending_, {}))
     for (auto& done : pending->done) done(fail(Errc::Cancelled, "the configuration has changed"));

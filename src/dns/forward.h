@@ -23,8 +23,9 @@ class Forwarder {
  public:
   // Errors: Invalid (files of TLS).
   static Result<std::unique_ptr<Forwarder>> make(Loop& loop, ForwardDirective directive, ForwardLimits limits = {});
-  // Whoever still waits is told Cancelled.
   ~Forwarder();
+  // Whoever still waits is told Cancelled; nothing is asked from now on.
+  void close();
 
   // A reply in wire form without OPT, whose question is the one that was asked, in lower case. Errors: Timeout and
   // Unavailable (SERVFAIL to the client), Exhausted (REFUSED: too many wait), Cancelled.

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/fd.h"
 #include "base/socket_address.h"
 #include "dns/message.h"
 
