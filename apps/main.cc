@@ -7,6 +7,7 @@
 #include "apps/agent.h"
 #include "apps/apiserver.h"
 #include "apps/controller.h"
+#include "apps/dns.h"
 #include "apps/environment.h"
 #include "apps/install_cni.h"
 #include "apps/lab.h"
@@ -31,6 +32,7 @@ int main(int argc, char** argv) {
   CLI::App* run_controller = apps::add_controller_command(program, controller);
   CLI::App* run_install = apps::add_install_cni_command(program, install);
   std::function<int()> run_lab;
+  apps::add_dns_command(program, run_lab);
   apps::add_lab_command(program, run_lab);
   apps::add_service_command(program, run_lab);
   apps::add_pod_command(program, run_lab);

@@ -17,13 +17,13 @@ namespace {
 
 constexpr size_t kMostBytes = 256u << 20;
 
-Result<std::string> socket_of(const AgentPlace& place) {
-  if (place.lab.empty()) return place.run + "/observe.sock";
+Result<std::string> socket_of(const AgentPlace& place, const std::string& name) {
+  if (place.lab.empty()) return place.run + "/" + name;
   const auto state = TRY(lab::observe(place.lab));
   for (const auto& node : state.nodes) {
     if (!place.node.empty() && node.name != place.node) continue;
     if (node.agent == 0) return fail(Errc::Unavailable, "the agent of {} does not run", node.name);
-    return fmt::format("/proc/{}/root{}/observe.sock", node.agent, place.run);
+    return fmt::format("/proc/{}/root{}/{}", node.agent, place.run, name);
   }
   return fail(Errc::NotFound, "lab {} has no node \"{}\"", place.lab, place.node);
 }
@@ -36,7 +36,8 @@ Result<std::string> ask(const std::string& path, const std::string& target) {
   const timeval limit{.tv_sec = 10};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return fail(Errc::Unavailable, "no agent answers at {}: {}", path, std::strerror(errno));
+    return fail(Errc::Unavailable, "no {} answers at {}: {}", path.ends_with("/observe.sock") ? "agent" : "DNS", path,
+                std::strerror(errno));
   const std::string request = fmt::format("GET {} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n", target);
   if (::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size()))
     return fail(Errc::Io, "{}: {}", path, std::strerror(errno));
@@ -66,8 +67,8 @@ Result<std::vector<AgentPlace>> places_of(const AgentPlace& asked) {
   return all;
 }
 
-Result<std::string> fetch_page(const AgentPlace& place, const std::string& target) {
-  const std::string path = TRY(socket_of(place));
+Result<std::string> fetch_page(const AgentPlace& place, const std::string& target, const std::string& socket) {
+  const std::string path = TRY(socket_of(place, socket));
   const std::string answer = TRY(ask(path, target));
   const auto body = answer.find("\r\n\r\n");
   if (body == answer.npos || !answer.starts_with("HTTP/1.1 "))

@@ -18,6 +18,8 @@ struct AgentPlace {
 Result<std::vector<AgentPlace>> places_of(const AgentPlace& place);
 // The text of a page ("/services"). Blocks for 10 s at most. Errors: Invalid and NotFound as the page says it of what
 // it was asked; Unavailable (no agent, or it cannot tell yet).
-Result<std::string> fetch_page(const AgentPlace& place, const std::string& target);
+// `socket`: of which of the node's processes, by the name of its socket in the same folder.
+Result<std::string> fetch_page(const AgentPlace& place, const std::string& target,
+                               const std::string& socket = "observe.sock");
 
 }  // namespace causeway::cli
