@@ -1,5 +1,7 @@
 #include "dns/compile.h"
 
+#include <doctest/doctest.h>
+
 #include <random>
 
 #include "cluster/model/project.h"

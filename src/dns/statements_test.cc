@@ -1,6 +1,8 @@
 // The statements of the contract (docs/dns.md), by their numbers: `./dev test dns --list` reads the names of these
 // cases, "dns N: ...", and fails where a statement has none. Those about upstreams and sockets are tested where they
 // are.
+#include <doctest/doctest.h>
+
 #include "dns/names_world.h"
 
 using namespace causeway;

@@ -201,3 +201,15 @@ TEST_CASE("no row of a Service is compiled before all is known that it is made o
   desired.update(model.take_changes(), model);
   CHECK(desired.ranges_complete());
 }
+
+TEST_CASE("a Service that its label leaves to others is not balanced, though DNS has it in the model") {
+  Chaos chaos(1);
+  cluster::Service service{.key = {"default", "s0"}};
+  service.cluster_ips.push_back(ip("10.96.0.9"));
+  service.ports.push_back({"http", cluster::Protocol::Tcp, 80});
+  chaos.model.put(service);
+  CHECK(compile(chaos.model, {}).addresses.contains(ip("10.96.0.9")));
+  service.left_to_others = true;
+  chaos.model.put(service);
+  CHECK_FALSE(compile(chaos.model, {}).addresses.contains(ip("10.96.0.9")));
+}

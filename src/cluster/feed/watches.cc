@@ -243,8 +243,7 @@ Watches::Watches(kube::Client& api, Feed& feed, WatchOptions options)
       node_(options.node),
       nodes_(api, nodes(feed)),
       pods_(api, pods(feed, node_, notes_),
-            {.field_selector =
-                 options.policies || options.all_pods ? std::string() : "spec.nodeName=" + options.node}),
+            {.field_selector = options.policies || options.all_pods ? std::string() : "spec.nodeName=" + options.node}),
       reservations_(api, reservations(feed)) {
   if (options.policies || options.names) namespaces_.emplace(api, namespaces(feed));
   if (options.policies) {

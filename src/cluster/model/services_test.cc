@@ -112,6 +112,32 @@ TEST_CASE("stored addresses of an EndpointSlice are read in all old forms; what 
         "'10.1.0.256' is not an IP address");
 }
 
+TEST_CASE("a Service and its endpoints keep what DNS calls them by") {
+  kube::Service service = web();
+  service.spec.cluster_ip = "None";
+  service.spec.cluster_ips = {"None"};
+  service.metadata.labels = {{"team", "a"}, {"service.kubernetes.io/headless", ""}};
+  const Service headless = project(service);
+  CHECK(headless.headless);
+  CHECK(headless.left_to_others);
+  CHECK(headless.cluster_ips.empty());
+  CHECK(headless.labels.size() == 2);
+  CHECK(headless.labels[1].first == "team");
+  CHECK_FALSE(project(web()).headless);
+  service.spec.type = "ExternalName";
+  service.spec.external_name = "www.example.com.";
+  CHECK(project(service).external_name == "www.example.com.");
+
+  kube::EndpointSlice api = slice("web-1", "10.1.0.5");
+  api.endpoints[0].hostname = "web-0";
+  api.endpoints[0].target_ref.emplace();
+  api.endpoints[0].target_ref->kind = "Pod";
+  api.endpoints[0].target_ref->name = "web-0-abcde";
+  CHECK(project(api).endpoints[0].hostname == "web-0");
+  CHECK(project(api).endpoints[0].pod.empty());  // only for who asks: there may be 250,000
+  CHECK(project(api, true).endpoints[0].pod == "web-0-abcde");
+}
+
 TEST_CASE("the model finds slices by Service and Services by what they claim") {
   Model model;
   model.put(project(web()));
