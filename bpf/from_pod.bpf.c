@@ -81,6 +81,8 @@ int from_pod(struct __sk_buff* ctx) {
   if (judged || policy_concerns(pod)) {
     __u32 reason = policy_check(ctx, &p, POLICY_FROM_OTHERS);
     if (reason) return drop(ctx, reason);
+  } else if (config.policy && opens_tcp(ctx, &p)) {
+    tell_opened(ctx, &p);
   }
   if (pod) return deliver_in(ctx, &p, pod);
 

@@ -18,6 +18,8 @@ int to_pod(struct __sk_buff* ctx) {
   if (policy_concerns(pod)) {
     __u32 reason = policy_check(ctx, &p, is_of_node(ctx) ? POLICY_FROM_NODE : POLICY_FROM_OTHERS);
     if (reason) return drop(ctx, reason);
+  } else if (config.policy && !is_of_node(ctx) && opens_tcp(ctx, &p)) {
+    tell_opened(ctx, &p);
   }
   // Of the node itself: its answers to this Pod as an endpoint, and what its sockets send.
   if (config.services && is_of_node(ctx)) {

@@ -69,6 +69,8 @@ int uplink_ingress(struct __sk_buff* ctx) {
     if (policy_concerns(pod)) {
       __u32 reason = policy_check(ctx, &p, POLICY_FROM_OTHERS);
       if (reason) return drop(ctx, reason);
+    } else if (config.policy && opens_tcp(ctx, &p)) {
+      tell_opened(ctx, &p);
     }
     if (!tunnelled && config.masquerade && may_open(ctx, &p) && !find_route(NET_THIS_CLUSTER, &p.src)) {
       __u32 reason = note_inbound(ctx, &p);

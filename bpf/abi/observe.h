@@ -82,7 +82,7 @@ ABI_LAYOUT(struct event_header, 16);
 
 enum event_type { EVENT_FLOW = 1 };
 
-/* What policies made of a flow: of those alone that they judge. */
+/* What policies made of a flow. Of those that none judges TCP's first packets alone are told. */
 enum flow_verdict {
   FLOW_ALLOWED = 1, /* its first packet passed, or a change admits it again */
   FLOW_DENIED,      /* a packet that opens it was dropped; the same flow is told once in EVENT_QUIET_NS */
@@ -117,7 +117,8 @@ ABI_LAYOUT(struct flow_event, 80);
 enum {
   EVENT_WINDOW_SHIFT = 27, /* 134 ms, as a power of two of nanoseconds */
   EVENTS_PER_WINDOW = 256,
-  EVENTS_RECENT = 1024, /* denied flows that are remembered, on each CPU */
+  EVENTS_UNJUDGED = 128, /* as long as no more are used: what no policy judges leaves room for what one does */
+  EVENTS_RECENT = 1024,  /* denied flows that are remembered, on each CPU */
 };
 #define EVENT_QUIET_NS 10000000000ull
 

@@ -39,19 +39,31 @@ cold int send_to_node(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
   return turn_frame(ctx) ? bpf_redirect(CTX_READ(ctx, ifindex), BPF_F_INGRESS) : drop(ctx, DROP_WRITE_FAILED);
 }
 
-/* Policies see a flow to a Service without its address: the source before, the destination after translation. 0: it
- * passes; else why not. */
-global int path_judge(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
-  struct work* w = this_work();
-  struct policy_work* judge = this_policy_work();
-  if (!p || !w || !judge) return DROP_POLICY_UNKNOWN;
-  if (w->related) return 0;
+/* Policies see a flow to a Service without its address: the source before, the destination after translation. */
+static __always_inline void path_take(struct policy_work* judge, const struct work* w) {
   policy_take(judge, &w->flow);
   if (w->row.flags & CT_F_REWRITE_DST) {
     judge->key.dst = w->row.to_dst;
     judge->key.dport = w->row.to_dport;
   }
+}
+/* 0: it passes; else why not. */
+global int path_judge(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
+  struct work* w = this_work();
+  struct policy_work* judge = this_policy_work();
+  if (!p || !w || !judge) return DROP_POLICY_UNKNOWN;
+  if (w->related) return 0;
+  path_take(judge, w);
   return policy_pass(ctx, ask & ASK_NODE ? POLICY_FROM_NODE : POLICY_FROM_OTHERS);
+}
+/* A TCP connection to a Service's endpoint that no policy judges. */
+global int path_tell(struct packet* p) {
+  struct work* w = this_work();
+  struct policy_work* judge = this_policy_work();
+  if (!p || !w || !judge) return 0;
+  path_take(judge, w);
+  tell_unjudged(judge);
+  return 0;
 }
 
 global int path_send(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
@@ -69,6 +81,9 @@ global int path_send(struct __sk_buff* ctx, struct packet* p, __u32 ask) {
   if (config.policy && (ask & ASK_POLICY || policy_concerns(pod))) {
     __u32 reason = path_judge(ctx, p, ask);
     if (reason) return drop(ctx, reason);
+  } else if (config.policy && !node && !(w->row.flags & CT_F_REPLY) && w->flow.kind == FLOW_PORTS &&
+             w->flow.key.proto == IPPROTO_TCP && is_syn(&w->flow) && (pod || find_pod(NET_THIS_CLUSTER, &p->src))) {
+    path_tell(p);
   }
   struct route_value* route = pod ? NULL : find_route(NET_THIS_CLUSTER, &to);
   if (route && route->kind == ROUTE_THIS_NODE) return send_to_node(ctx, p, ask);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Policies, packet by packet: a flow that is known passes by one look-up, the first packet of a new one is judged at
- * both ends that are Pods of this node. Packets of Pods that no policy selects (POD_F_OPEN) never come here. */
+ * both ends that are Pods of this node. Packets of Pods that no policy selects (POD_F_OPEN) never come here, but for
+ * those that open a TCP connection: they are told. */
 #ifndef CAUSEWAY_LIB_POLICY_H
 #define CAUSEWAY_LIB_POLICY_H
 
@@ -149,6 +150,17 @@ static __always_inline void policy_take(struct policy_work* w, const struct flow
   w->flow.tcp_flags = flow->tcp_flags;
   w->opens = flow->opens;
   w->syn = flow->key.proto == IPPROTO_TCP && (flow->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
+}
+
+/* A packet that opens a TCP connection between ends that no policy judges. */
+global int tell_opened(struct __sk_buff* ctx, struct packet* p) {
+  struct policy_work* w = this_policy_work();
+  if (!p || !w) return 0;
+  flow_of(ctx, p, NET_THIS_CLUSTER, &w->flow);
+  if (w->flow.kind != FLOW_PORTS) return 0;
+  policy_take(w, &w->flow);
+  tell_unjudged(w);
+  return 0;
 }
 
 /* Neighbour discovery and multicast listeners (RFC 4861, RFC 3810): of the link, not of a flow. */

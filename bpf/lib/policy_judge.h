@@ -26,6 +26,7 @@ struct policy_work {
   __u8 opens;    /* may leave a row */
   __u8 backward; /* the packet goes to who opened the flow */
   __u8 node;     /* opened by the node itself */
+  __u8 unjudged; /* by no policy */
 };
 
 /* Who opened the flow of a packet whose first packets nobody saw. */

@@ -187,6 +187,20 @@ def test_a_change_is_replayed_on_what_the_nodes_recorded():
         assert 'would cut:' not in policy('replay', '-f', path, check=0).stdout
 
 
+def test_the_first_policy_of_a_namespace_is_replayed_on_what_nobody_judged():
+    remove_all()
+    until('all is open', 20, lambda: policy('explain', 'red/b', 'blue/c:8083').returncode == 0)
+    policy('explain', 'red/b', 'blue/c:8083', '--probe', check=0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'first.yaml')
+        with open(path, 'w') as file:
+            file.write('apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: deny, namespace: blue}\n'
+                       'spec: {podSelector: {}, policyTypes: [Ingress]}\n')
+        told = until('what it would cut', 10, lambda: [
+            line for line in policy('replay', '-f', path, '--since', '10m').stdout.splitlines() if 'red/b -> blue/c:8083/tcp' in line])
+        assert told[0].startswith('would cut: ') and told[0].endswith('denied by ingress isolated by blue/deny'), told
+
+
 def test_what_observe_and_replay_cannot_answer_is_refused():
     for arguments, text in ((('--verdict', 'denied'), '--verdict: "denied" is no verdict: allowed, dropped, cut or closed'),
                             (('--since', '10'), '--since: "10" is no time such as 90s'),

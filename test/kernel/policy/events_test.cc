@@ -55,9 +55,33 @@ TEST_CASE("a flow is told once with the rule that admits it, and a denied one wi
     CHECK(told(net, net.world.a, 7002) == "dropped by ingress y/c > x/a 6 NetworkPolicy x/in \n");
     CHECK(net.ask("y/c", "x/a", family, 7003, kSctp) == "ingress");
     CHECK(told(net, net.world.a, 7003) == "dropped by ingress y/c > x/a 132 NetworkPolicy x/in \n");
-    // Where nothing is judged nothing is told.
+  }
+}
+
+TEST_CASE("a TCP connection of Pods that no policy selects is told at both nodes with its first packet, and no other") {
+  Policed net;
+  net.policy("x/in", kOnlyB);
+  for (Family family : kFamilies) {
+    CAPTURE(to_string(family));
+    told(net, net.world.a, 0);
     CHECK(net.ask("x/b", "y/c", family, 7004) == "allow");
-    CHECK(told(net, net.world.a, 7004) == "");
+    for (Node* node : {&net.world.a, &net.world.b}) CHECK(told(net, *node, 7004) == "allowed x/b > y/c 6  \n");
+    {
+      Fd listener = tcp_listener(net.pod("y/c").ns, net.pod("y/c").ip(family), 7005);
+      Fd client = tcp_connect(net.pod("x/b").ns, net.pod("y/c").ip(family), 7005);
+      Fd server(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      for (int i = 0; i < 20; ++i) {
+        char byte = 'x';
+        REQUIRE(::send(i % 2 ? client.get() : server.get(), &byte, 1, 0) == 1);
+        REQUIRE(::recv(i % 2 ? server.get() : client.get(), &byte, 1, 0) == 1);
+      }
+    }
+    CHECK(told(net, net.world.a, 7005) == "allowed x/b > y/c 6  \n");
+    // What begins by other protocols cannot be told from what goes on; nor does a node's probe say anything.
+    CHECK(net.ask("x/b", "y/c", family, 7006, kUdp) == "allow");
+    CHECK(told(net, net.world.a, 7006) == "");
+    CHECK(net.ask(net.world.a.ns, net.pod("x/b").ns, net.pod("x/b").ip(family), 7007) == "allow");
+    CHECK(told(net, net.world.a, 7007) == "");
   }
 }
 

@@ -1,7 +1,9 @@
 // Policies and Services: judged is the endpoint, with the client's own address and never the Service's.
+#include <arpa/inet.h>
 #include <doctest/doctest.h>
 
 #include "balancer.h"
+#include "datapath/rows.h"
 #include "policed.h"
 
 namespace causeway::test {
@@ -29,8 +31,16 @@ TEST_CASE("through a ClusterIP the client's egress and the endpoint's ingress se
       const auto talk = [&](std::string_view from, std::string_view to, int number) {
         return talk_tcp(net.pod(from).ns, net.pod(to).ns, cluster_ip(family, number), 8080, 1, 0, 80).error;
       };
+      REQUIRE(net.world.a.plane->read_events([](const abi::flow_event&) {}));
       CHECK(talk("x/a", "y/c", 10) == "");
       CHECK(talk("x/a", "x/b", 11) == "");
+      // No policy judges these; they are told with their endpoints.
+      std::string told;
+      REQUIRE(net.world.a.plane->read_events([&](const abi::flow_event& event) {
+        if (event.verdict == abi::FLOW_ALLOWED)
+          told += fmt::format("{}:{}\n", datapath::from_abi(event.dst), ntohs(event.dport));
+      }));
+      CHECK(told == fmt::format("{}:80\n{}:80\n", net.pod("y/c").ip(family), net.pod("x/b").ip(family)));
       net.policy("x/out", kToC);
       net.policy("y/in", R"({"podSelector":{},"ingress":[{"from":[{"ipBlock":{"cidr":"10.244.1.0/24"}},
           {"ipBlock":{"cidr":"fd00:10:1::/64"}}],"ports":[{"port":80}]}]})");
