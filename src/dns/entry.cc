@@ -22,6 +22,10 @@ std::string to_string(const Key& key) {
 
 namespace {
 
+bool is_protocol(cluster::Protocol protocol) {
+  return protocol == cluster::Protocol::Tcp || protocol == cluster::Protocol::Udp ||
+         protocol == cluster::Protocol::Sctp;
+}
 bool is_label(std::string_view text) { return !text.empty() && text.size() <= kMostLabel; }
 
 std::string lowered(std::string_view text) {
@@ -253,7 +257,7 @@ bool Entry::sound(size_t room) const {
   for (size_t i = 0; i < head.end_pod.size / 4; ++i)
     if (end_pod(i).size() > kMostLabel) return false;
   for (size_t i = 0; i < head.ports.size / sizeof(StoredPort); ++i)
-    if (port(i).name.size() > kMostLabel) return false;
+    if (const Port port = this->port(i); port.name.size() > kMostLabel || !is_protocol(port.protocol)) return false;
   if (head.external.size) {
     const auto name = NameView::parse(part(offsetof(Head, external)));
     if (!name || name->size() != head.external.size) return false;
