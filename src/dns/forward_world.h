@@ -157,7 +157,7 @@ class Stub {
       if (polled[0].revents != 0) {
         Bytes packet(65535);
         SocketAddress from;
-        const ssize_t size = ::recvfrom(udp_.get(), packet.data(), packet.size(), 0, from.get(), &from.size);
+        const ssize_t size = ::recvfrom(udp_.get(), packet.data(), packet.size(), MSG_DONTWAIT, from.get(), &from.size);
         if (size > 0) {
           packet.resize(static_cast<size_t>(size));
           for (const Bytes& reply : ask(std::move(packet), false, from.endpoint().port))
