@@ -102,6 +102,8 @@ void Forwarder::start(std::shared_ptr<Pending> pending) {
 }
 
 Task<void> Forwarder::run(std::shared_ptr<Pending> pending) {
+  // An upstream of this very machine may answer before ask() has returned, and is told of later all the same.
+  if (!co_await loop_.sleep(0s)) co_return;
   auto reply = co_await resolve(pending->asked);
   if (!reply && reply.error().code() == Errc::Cancelled) co_return;  // the destructor tells
   if (reply)
