@@ -18,7 +18,8 @@ namespace {
 constexpr const char* kVersions[] = {"0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"};
 constexpr long kReconnect = 1800;     // ms without an agent until ADD gives up
 constexpr int kAddPatience = 60'000;  // ms for the agent's answer: it gives up itself long before
-constexpr int kDelPatience = 2'000;   // ms; an agent that hangs finds the DEL in its socket and in its spool
+constexpr int kDelPatience =
+    3'000;  // ms; the agent gives its own appliers one second (src/pod/plane.cc). Then it is spooled
 constexpr int kStatusPatience = 1'000;
 
 enum Code { kInvalidEnvironment = 4, kIoFailure = 5, kInvalidConfig = 7, kTryAgainLater = 11, kNotAvailable = 50 };

@@ -79,12 +79,14 @@ def slow(samples):
 class Pace:
     """Tells the rounds that ran at full speed from the others, where two of different moments are compared: none of a pair's halves may
     have had half the processor."""
-    NEAR, TRIES = 1.25, 8  # times the fastest; times as many rounds as are wanted
+    NEAR, TRIES, LOOK = 1.25, 8, 10  # times the fastest; times as many rounds as are wanted; seconds
 
     def __init__(self):
         self.fastest = None
-        for _ in range(100):
+        until = time.monotonic() + self.LOOK
+        while time.monotonic() < until:  # long enough to see a moment of full speed
             self.full()
+            time.sleep(0.02)
 
     def full(self):
         """Now, on every processor: the same work in CPU time."""

@@ -61,6 +61,23 @@ Result<Number> number_of(std::string_view text, int base) {
   return number;
 }
 
+// A container's process is born in its cgroup as the node's root, and is the container's from its execve() on: what it
+// is before must not be taken for the container. Waits for that; a program that only forks afterwards has it behind it.
+void wait_until_it_runs(pid_t pid) {
+  constexpr unsigned long kForkedNoExec = 0x40;  // PF_FORKNOEXEC
+  for (int tries = 0; tries < 200; ++tries) {
+    const auto text = read_file(fmt::format("/proc/{}/stat", pid));
+    const size_t name_ends = text ? text->rfind(')') : std::string::npos;
+    if (name_ends == std::string::npos) return;  // gone: the next look says so
+    std::istringstream fields(text->substr(name_ends + 1));
+    std::string skipped;
+    unsigned long flags = 0;
+    for (int i = 0; i < 6; ++i) fields >> skipped;  // state, ppid, pgrp, session, tty, tpgid
+    if (!(fields >> flags) || (flags & kForkedNoExec) == 0) return;
+    ::usleep(5'000);
+  }
+}
+
 // Who the container's own process is, by the kernel: what its securityContext and its image came to.
 Result<lab::Identity> identity_of(pid_t pid) {
   const std::string path = fmt::format("/proc/{}/status", pid);
@@ -108,6 +125,7 @@ int lab_exec(const ExecOptions& options) {
   if (!place) return complain(place.error());
   auto command = options.command;
   if (command.empty()) command = {"/bin/sh"};
+  if (!place->network_only) wait_until_it_runs(place->pid);
   auto environment = environment_of(place->pid);
   // A place without a root of its own has our programs where we have them, not where nodes have them.
   if (place->network_only)

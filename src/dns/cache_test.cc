@@ -69,6 +69,24 @@ struct World {
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
+TEST_CASE("a reply that fills a message leaves an OPT its place in the answer, and is cut for it") {
+  const Question_ plain("a.example."), extended("a.example.", Type::A, 65535);
+  Bytes response(kMostMessage);
+  Writer writer(response, response.size());
+  writer.reply(plain.query, Rcode::NoError, false);
+  while (writer.address(plain.query.question.name, 60, Ip::v4(0x0a000001))) continue;
+  response.resize(writer.finish().size());
+  REQUIRE(response.size() > kMostMessage - 11);
+  for (const Question_* question : {&plain, &extended}) {
+    Bytes room(kMostMessage);
+    const size_t size = answer_with(response, question->query, 0, 60, room, room.size());
+    REQUIRE(size <= room.size());
+    const auto parsed = parse_response(std::span(room).first(size));
+    REQUIRE(parsed);
+    CHECK(parsed->edns.has_value() == (question == &extended));
+  }
+}
+
 TEST_CASE("an answer is kept as long as its TTL says, and its TTL shrinks") {
   World world;
   world.put("a.org.", World::addresses("a.org.", 60));

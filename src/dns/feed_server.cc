@@ -73,6 +73,7 @@ Task<Status> FeedServer::accept_readers() {
       CO_TRY(co_await watch_->readable());
       continue;
     }
+    forget_gone();
     if (readers_.size() >= kMostReaders) {
       log::warning("dns: {}: {} readers are connected already, no further one is served", options_.path, kMostReaders);
       continue;  // closes it
@@ -81,6 +82,17 @@ Task<Status> FeedServer::accept_readers() {
     readers_.push_back(reader);
     scope_.spawn("names for a reader", tell(std::move(reader)));
   }
+}
+
+// Nobody is told that a reader went before there is something to tell it.
+void FeedServer::forget_gone() {
+  std::erase_if(readers_, [](const std::shared_ptr<Reader>& reader) {
+    char octet;
+    const ssize_t size = ::recv(reader->socket.get(), &octet, 1, MSG_PEEK | MSG_DONTWAIT);
+    reader->gone = size == 0 || (size < 0 && errno != EAGAIN);  // ECONNRESET: it left something unread
+    if (reader->gone) reader->woken.push(true);
+    return reader->gone;
+  });
 }
 
 Task<Status> FeedServer::send(Reader& reader, std::string octets) {
@@ -118,7 +130,7 @@ Task<Status> FeedServer::tell_all(Reader& reader) {
 Task<Status> FeedServer::tell(std::shared_ptr<Reader> reader) {
   const auto run = [](FeedServer& server, Reader& reader) -> Task<Status> {
     CO_TRY(co_await server.send(reader, std::string(kFrames)));
-    while (true) {
+    while (!reader.gone) {
       if (!reader.listed && complete(server.model_, server.options_.pods)) {
         reader.due.clear();
         reader.listed = true;
@@ -132,6 +144,7 @@ Task<Status> FeedServer::tell(std::shared_ptr<Reader> reader) {
       }
       CO_TRY(co_await reader.woken.next());
     }
+    co_return ok();
   };
   const Status ended = co_await run(*this, *reader);
   std::erase(readers_, reader);

@@ -44,10 +44,12 @@ class FeedServer final : public cluster::Consumer {
     Channel<bool> woken;
     std::set<Key> due;  // to be told
     bool listed = false;
+    bool gone = false;  // it closed its end
   };
 
   FeedServer(Loop& loop, const cluster::Model& model, FeedServerOptions options);
   Task<Status> accept_readers();
+  void forget_gone();
   Task<Status> tell(std::shared_ptr<Reader> reader);
   Task<Status> tell_all(Reader& reader);
   Task<Status> send(Reader& reader, std::string octets);

@@ -1,4 +1,6 @@
 #include <doctest/doctest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <thread>
@@ -115,6 +117,27 @@ TEST_CASE("what changes while a reader is not told yet is told once, as it is th
   }
   node.until([&] { return node.data("a") == "10.96.3.231"; });
   CHECK(node.server->sent() - before < 1000);
+}
+
+TEST_CASE("readers that went leave their places, also when there was nothing to tell them") {
+  Node node;
+  sync(node.model);
+  node.serve();
+  node.tell();
+  node.until([&] { return node.client.listed(); });
+  const auto connected = [&] {
+    Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+    (node.folder.path + "/dns.sock").copy(address.sun_path, sizeof address.sun_path - 1);
+    REQUIRE(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    return fd;
+  };
+  std::vector<Fd> others;
+  for (int i = 0; i < 7; ++i) others.push_back(connected());  // with the client as many as are served
+  node.until([&] { return node.server->readers() == 8; });
+  others.clear();
+  const Fd last = connected();
+  node.until([&] { return node.server->readers() == 2; });
 }
 
 TEST_CASE("a stream is read in pieces of any size; what is malformed in it is refused") {

@@ -124,13 +124,15 @@ size_t answer_with(std::span<const uint8_t> response, const Query& query, uint32
     write32(room, record.ttl_at, std::min(left, most_ttl));
   }
   if (query.edns) {
-    auto opt = room.subspan(size, 11);
+    constexpr size_t kOpt = 11;
+    if (size + kOpt > room.size()) size = cut(room.first(size), room.size() - kOpt);
+    auto opt = room.subspan(size, kOpt);
     opt[0] = 0;
     write16(opt, 1, static_cast<uint16_t>(Type::OPT));
     write16(opt, 3, kUdpMost);
     write32(opt, 5, query.edns->dnssec_ok ? 0x8000 : 0);
     write16(opt, 9, 0);
-    size += 11;
+    size += kOpt;
     write16(room, 10, static_cast<uint16_t>(read16(room, 10) + 1));
   }
   return size <= limit ? size : cut(room.first(size), limit);

@@ -36,7 +36,7 @@ size_t encode(const Message& message, const Query& query, std::span<uint8_t> roo
 
 // The answer to `query` out of a response in wire form without OPT: id, flags, the question's letters and an OPT are
 // the client's, the TTLs are `age` seconds lower, at most `most_ttl`. Returns what it takes of `room`, which has 11
-// octets more than `response`; above `limit` it is cut (TC).
+// octets more than `response` or the whole is cut to leave an OPT its place; above `limit` it is cut (TC).
 size_t answer_with(std::span<const uint8_t> response, const Query& query, uint32_t age, uint32_t most_ttl,
                    std::span<uint8_t> room, size_t limit);
 // The reply without a record. `authoritative`: AA.

@@ -46,7 +46,9 @@ void rotate_addresses(std::span<uint8_t> message, uint32_t by) {
 }
 
 size_t Server::meter_slots(const ServerOptions& options) {
-  return (options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency())) + 1;
+  constexpr size_t kMost = 128;  // Epochs has room for 256 readers
+  const size_t workers = options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
+  return std::min(workers, kMost) + 1;
 }
 
 Server::Server(Loop& loop, ServerOptions options, const Tables& tables)

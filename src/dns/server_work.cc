@@ -18,7 +18,8 @@ struct Own {
   Query query;
   Own(const Query& like, NameView name, Type type, Class cls) : packet(kHeaderSize + name.size() + 4 + 11) {
     Writer writer(packet, packet.size());
-    writer.ask(like.id, name, type, like.edns ? like.edns->payload : 0, like.flags.has(Flags::kCheckingDisabled));
+    writer.ask(like.id, name, type, like.edns ? std::max<uint16_t>(like.edns->payload, kUdpPlain) : 0,
+               like.flags.has(Flags::kCheckingDisabled));
     packet.resize(writer.finish().size());
     write16(packet, 2, like.flags.bits);
     write16(packet, kHeaderSize + name.size() + 2, static_cast<uint16_t>(cls));
@@ -28,6 +29,13 @@ struct Own {
   Own(const Own&) = delete;
 };
 
+// Room for one message, of this thread, until the next wait: a question that waits holds no more than what it has.
+Bytes& scratch() {
+  thread_local Bytes room(kMostMessage);
+  return room;
+}
+Bytes first(const Bytes& room, size_t size) { return {room.begin(), room.begin() + static_cast<long>(size)}; }
+
 Bytes failure(const Query& query, Rcode rcode) {
   Bytes room(kUdpPlain);
   room.resize(empty_reply(query, rcode, room));
@@ -35,9 +43,8 @@ Bytes failure(const Query& query, Rcode rcode) {
 }
 
 Bytes encoded(const Message& message, const Query& query) {
-  Bytes room(kMostMessage);
-  room.resize(encode(message, query, room, room.size()));
-  return room;
+  Bytes& room = scratch();
+  return first(room, encode(message, query, room, room.size()));
 }
 
 }  // namespace
@@ -66,16 +73,14 @@ Task<Bytes> Server::work(Job& job) {
 
 Task<Bytes> Server::resolve(std::shared_ptr<const Plan> plan, const Site* site, Query query, uint16_t port,
                             Stage& stage, int depth) {
-  Bytes room(kMostMessage);
+  Bytes& room = scratch();
   const Step step = site->step(tables_, query, loop_.now(), 0, room, room.size());
   stage = step.stage;
   switch (step.next) {
     case Step::Next::Nobody: co_return failure(query, Rcode::Refused);
-    case Step::Next::Reply: room.resize(step.size); co_return room;
+    case Step::Next::Reply: co_return first(room, step.size);
     case Step::Next::Forward: co_return co_await forward(plan, site, query, step.forwarder, stage);
-    case Step::Next::Follow:
-      room.resize(step.size);
-      co_return co_await follow(plan, query, std::move(room), step.target, port, depth);
+    case Step::Next::Follow: co_return co_await follow(plan, query, first(room, step.size), step.target, port, depth);
   }
   co_return failure(query, Rcode::ServFail);
 }
@@ -90,10 +95,10 @@ void Server::background(std::shared_ptr<const Plan> plan, Forwarder* forwarder, 
 Task<Bytes> Server::forward(std::shared_ptr<const Plan> plan, const Site* site, Query query, Forwarder* forwarder,
                             Stage& stage) {
   const Asked asked = Asked::of(query);
-  Bytes stale(kMostMessage);
+  Bytes& room = scratch();
   const auto kept =
-      site->cache ? site->cache->find(asked, query, loop_.now(), true, stale, stale.size()) : Cache::Found();
-  stale.resize(kept.size);
+      site->cache ? site->cache->find(asked, query, loop_.now(), true, room, room.size()) : Cache::Found();
+  Bytes stale = first(room, kept.size);
   if (kept.state == Cache::State::Fresh) co_return stale;  // it came while this question waited
   const bool has_stale = kept.state == Cache::State::Stale;
   if (has_stale && (!site->cache->options().stale_verify || !forwarder->trouble().empty())) {
@@ -123,9 +128,9 @@ Task<Bytes> Server::forward(std::shared_ptr<const Plan> plan, const Site* site, 
     co_return failure(query, error.code() == Errc::Exhausted ? Rcode::Refused : Rcode::ServFail);
   }
   const Bytes& reply = ****outcome;
-  Bytes room(reply.size() + 11);
-  room.resize(answer_with(reply, query, 0, UINT32_MAX, room, room.size()));
-  co_return room;
+  Bytes out(reply.size() + 11);
+  out.resize(answer_with(reply, query, 0, UINT32_MAX, out, out.size()));
+  co_return out;
 }
 
 // An alias and what its target has (statement 8): the target goes through all stages, as if a client had asked for it.

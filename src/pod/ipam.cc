@@ -117,7 +117,9 @@ Status Ipam::take_by_name(const Ip& ip, const cluster::PodKey& pod) {
   for (const auto& block : blocks_)
     if (const auto use = cluster::kept_from_pods(block.cidr(), ip); !use.empty())
       return fail(Errc::Denied, "{} is the {} of {}", ip, use, block.cidr());
-  if (const std::string why = options_.why_not ? options_.why_not(ip) : ""; !why.empty())
+  // What the node's own ranges give out anyway a Pod may have again by name, whatever became of the cluster since.
+  const bool ours = std::ranges::any_of(blocks_, [&](const auto& block) { return block.cidr().contains(ip); });
+  if (const std::string why = options_.why_not && !ours ? options_.why_not(ip) : ""; !why.empty())
     return fail(Errc::Denied, "address {} cannot be a Pod's: {}", ip, why);
   if (const auto* other = holder(ip)) {
     if (other->pod == pod && !pod.name.empty())

@@ -40,8 +40,8 @@ struct IpamOptions {
   std::string boot_id;      // /proc/sys/kernel/random/boot_id
   Duration cooldown = 30s;  // an address rests this long after its release
   uint64_t seed = 0;        // where the search for a fresh address begins
-  // Why an address is the cluster's own, and hence no Pod's by name, whoever promised it; "": it is not. Absent: all
-  // are free.
+  // Why an address outside of the blocks is the cluster's own, and hence no Pod's by name, whoever promised it; "": it
+  // is not. Absent: all are free.
   std::function<std::string(const Ip&)> why_not;
 };
 

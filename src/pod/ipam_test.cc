@@ -344,7 +344,9 @@ TEST_CASE("the cluster's own addresses are no Pod's by name, whoever promised th
   CHECK(ask("10.1.0.1") == "denied: 10.1.0.1 is the node's own address of 10.1.0.0/24");
   CHECK(ask("10.1.0.255") == "denied: 10.1.0.255 is the broadcast address of 10.1.0.0/24");
   CHECK(ipam->records().empty());
+  own[ip("10.1.0.7")] = "it is an address of Node n2";  // given out by the range, asked for or not
   CHECK(ask("10.9.0.9") == "given");
+  CHECK(ipam->reserve(wish("b"), at(0), {ip("10.1.0.7")}).has_value());
 }
 
 TEST_CASE("an address by name is its Pod's again after a restart, before anything is given out") {

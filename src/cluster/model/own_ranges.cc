@@ -10,11 +10,13 @@ bool has_own(const NodeFacts& facts, const Ip& ip) {
          std::ranges::find(facts.uplink.addresses, ip, &LinkAddress::ip) != facts.uplink.addresses.end();
 }
 
-// Addresses that no host has for itself: RFC 1122 section 3.2.1.3, RFC 1112 section 4.
+// Addresses that no host has for itself: RFC 1122 section 3.2.1.3, RFC 1112 section 4. Of 240.0.0.0/4 Linux refuses
+// only the last, and some clusters' Pods live there.
 bool is_special(const Ip& ip) {
-  static const Cidr kThis(Ip::v4(0), 8), kLater(Ip::v4(0xf0000000), 4);
+  static const Cidr kThis(Ip::v4(0), 8);
+  static const Ip kBroadcast = Ip::v4(0xffffffff);
   return ip.is_unspecified() || ip.is_loopback() || ip.is_link_local() || ip.is_multicast() || kThis.contains(ip) ||
-         kLater.contains(ip);
+         ip == kBroadcast;
 }
 
 const EndpointSlice* find_api_server(const Model& model) { return model.slice(api_server_slice()); }
@@ -70,7 +72,7 @@ std::string why_no_pods_address(const Ip& ip, const Model& model, const FixedRan
 std::string service_address(const Ip& ip, const Model& model) {
   const auto has = [&](const auto& list) { return std::ranges::find(list, ip) != list.end(); };
   for (const auto& [key, service] : model.services())
-    if (has(service->cluster_ips) || has(service->external_ips) || has(service->load_balancer_ips))
+    if (has(service->cluster_ips) || has(service->load_balancer_ips))
       return fmt::format("it is an address of Service {}", key);
   return "";
 }

@@ -27,8 +27,8 @@ std::string why_no_pods_address(const Ip& ip, const Model& model, const FixedRan
 // The EndpointSlice in which kube-apiserver says where it is itself.
 const SliceKey& api_server_slice();
 
-// Which Service has it (of its cluster, external and load balancer addresses): "it is an address of Service shop/web".
-// "": none. Looks at all of them: for what is asked rarely.
+// Which Service has it (of its cluster and load balancer addresses; its externalIPs are whatever a tenant writes): "it
+// is an address of Service shop/web". "": none. Looks at all of them: for what is asked rarely.
 std::string service_address(const Ip& ip, const Model& model);
 
 // What of the cluster's own a route or a subnet of a further network overlaps: "10.244.1.0/24, the Pods of Node

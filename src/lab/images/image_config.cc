@@ -68,12 +68,14 @@ Result<ImageConfig> parse_image_config(std::string_view text) {
 
 Status check_platform(const ImageConfig& image, std::string_view machine) {
   static constexpr std::pair<std::string_view, std::string_view> kNames[] = {
-      {"x86_64", "amd64"}, {"aarch64", "arm64"}, {"i686", "386"}, {"armv7l", "arm"}};
+      {"x86_64", "amd64"}, {"aarch64", "arm64"}, {"i686", "386"},           {"armv7l", "arm"},
+      {"armv6l", "arm"},   {"armv8l", "arm"},    {"loongarch64", "loong64"}};
   std::string_view ours = machine;
   for (const auto& [kernel, go] : kNames)
     if (kernel == machine) ours = go;
-  const bool runs =
-      image.architecture.empty() || image.architecture == ours || (ours == "amd64" && image.architecture == "386");
+  const bool narrower =
+      (ours == "amd64" && image.architecture == "386") || (ours == "arm64" && image.architecture == "arm");
+  const bool runs = image.architecture.empty() || image.architecture == ours || narrower;
   if (runs && (image.os.empty() || image.os == "linux")) return ok();
   return fail(Errc::Unsupported, "the image is for {}/{}, and this machine is linux/{}: build or save it for that",
               image.os.empty() ? "linux" : image.os, image.architecture, ours);
