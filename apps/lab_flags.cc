@@ -36,6 +36,8 @@ void add_spec(CLI::App* app, lab::Spec& spec) {
   app->add_option("--service-cidr", spec.service_cidrs,
                   "addresses of Services, one range for each family (default: 10.96.0.0/16, fd10:96::/112)")
       ->delimiter(',');
+  app->add_flag("--dns,!--no-dns", spec.dns, "cluster DNS: `causeway dns` on every node, in every Pod's resolv.conf")
+      ->default_str("on");
   app->add_option("--node-cidr-mask-size-ipv4", spec.node_mask_v4, "prefix length of a node's IPv4 Pod range")
       ->capture_default_str();
   app->add_option("--node-cidr-mask-size-ipv6", spec.node_mask_v6, "prefix length of a node's IPv6 Pod range")
@@ -79,6 +81,7 @@ void add_hidden(CLI::App* lab, Chosen& chosen) {
         app->add_option("--attach", options.attach);
         app->add_option("--cluster-cidr", options.cluster_cidr);
         app->add_option("--agent-flag", options.agent_flags);
+        app->add_option("--cluster-dns", options.cluster_dns);
       },
       [](const lab::NodeletOptions& options) { return lab::run_nodelet(options); })
       ->group("");

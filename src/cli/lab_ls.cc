@@ -61,7 +61,7 @@ int lab_status(const std::string& name) {
   auto api = connect_api(name);
   if (!api) return complain(api.error());
   auto objects = run_until_done(*api->loop, fetch(*api->client));
-  std::vector<std::vector<std::string>> rows{{"NODE", "READY", "ADDRESSES", "POD RANGES", "PODS", "AGENT"}};
+  std::vector<std::vector<std::string>> rows{{"NODE", "READY", "ADDRESSES", "POD RANGES", "PODS", "AGENT", "DNS"}};
   for (const auto& node : state->nodes) {
     std::string ready = "?", addresses, ranges, pods = "?";
     if (objects) {
@@ -82,7 +82,7 @@ int lab_status(const std::string& name) {
       pods = fmt::format("{}/{}", good, all);
     }
     rows.push_back({node.name, node.nodelet == 0 ? "no: its machine does not run" : ready, addresses, ranges, pods,
-                    running(node.agent)});
+                    running(node.agent), state->spec.dns ? running(node.dns) : "off"});
   }
   fmt::print("{}", table(rows));
   if (!objects) return complain(objects.error());

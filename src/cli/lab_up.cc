@@ -27,6 +27,13 @@ Task<Result<std::vector<std::string>>> find_unregistered(kube::Client& api, lab:
   co_return out;
 }
 
+Task<Status> wait_for_lab(kube::Client& api, lab::Spec spec, Steps& steps) {
+  CO_TRY(co_await wait_for_nodes(api, spec.nodes, 60s));
+  if (!spec.dns) co_return ok();
+  steps.begin("cluster DNS");
+  co_return co_await wait_for_dns(api, spec.nodes, 60s);
+}
+
 // What those nodes said last that did not even register: why, more often than not.
 std::string last_words(const std::vector<std::string>& nodes, const lab::Paths& paths) {
   std::string out;
@@ -57,7 +64,7 @@ Status bring_up(const lab::Spec& spec, Steps& steps) {
     interrupted = true;
     api.loop->stop();
   });
-  auto ready = run_until_done(*api.loop, wait_for_nodes(*api.client, spec.nodes, 60s));
+  auto ready = run_until_done(*api.loop, wait_for_lab(*api.client, spec, steps));
   if (interrupted && brought == lab::Brought::Made) {
     TRY(lab::down(spec.name), "interrupted");
     return fail(Errc::Cancelled, "interrupted");

@@ -1,5 +1,7 @@
 #include "cli/wait.h"
 
+#include <set>
+
 #include "kube/client/cache.h"
 #include "lab/nodelet/node_object.h"
 
@@ -69,6 +71,26 @@ Task<Status> wait_for_nodes(kube::Client& api, int count, Duration limit) {
     return out;
   };
   co_return co_await wait_until<kube::Node>(api, {}, limit, done, missing, hopeless);
+}
+
+Task<Status> wait_for_dns(kube::Client& api, int nodes, Duration limit) {
+  auto ready_nodes = [](const kube::Cache<kube::EndpointSlice>& slices) {
+    std::set<std::string> out;
+    slices.for_each([&](const kube::EndpointSlice& slice) {
+      for (const auto& endpoint : slice.endpoints)
+        if (endpoint.node_name && endpoint.conditions.ready.value_or(true)) out.insert(*endpoint.node_name);
+    });
+    return out;
+  };
+  auto done = [=](const kube::Cache<kube::EndpointSlice>& slices) {
+    return ready_nodes(slices).size() >= static_cast<size_t>(nodes);
+  };
+  auto missing = [=](const kube::Cache<kube::EndpointSlice>& slices) {
+    return fmt::format("the DNS of {} of {} nodes is ready ({}); `causeway lab logs node-1` tells more",
+                       ready_nodes(slices).size(), nodes, fmt::join(ready_nodes(slices), ", "));
+  };
+  co_return co_await wait_until<kube::EndpointSlice>(
+      api, {.ns = "kube-system", .label_selector = "kubernetes.io/service-name=kube-dns"}, limit, done, missing);
 }
 
 Task<Status> wait_for_pods(kube::Client& api, std::string ns, size_t at_least, Duration limit,

@@ -12,7 +12,7 @@ namespace causeway::dns {
 
 namespace {
 
-constexpr Duration kSoon = 100ms, kLate = 1s;
+constexpr Duration kSoon = 20ms, kLate = 200ms;  // of a socket of this machine, so a try costs nothing
 constexpr size_t kPiece = 64u << 10;
 
 Result<Fd> open_stream(const std::string& path) {

@@ -21,6 +21,7 @@
 #include "kernel/netns/netns.h"
 #include "lab/cgroup.h"
 #include "lab/children.h"
+#include "lab/dns_files.h"
 #include "lab/programs.h"
 #include "lab/root.h"
 #include "lab/state.h"
@@ -98,6 +99,7 @@ class Keeper {
     TRY(make_folders());
     step("network: router, two subnets, outside host");
     TRY(make_spaces());
+    if (plan_.spec.dns) TRY(start_outside_dns());
     step("API server");
     TRY(start_apiserver());
     scope_.spawn("lab", bring_up());
@@ -136,13 +138,22 @@ class Keeper {
     };
   }
 
+  // Who changed a file of ours keeps the change when the lab is repaired.
+  static Status write_unless_there(const std::string& path, const std::string& text) {
+    std::error_code error;
+    if (fs::exists(path, error)) return ok();
+    return replace_file(path, text);
+  }
+
   Status make_folders() {
     std::error_code error;
     for (const auto& path : {paths_.cluster(), paths_.api_data(), paths_.state + "/log", paths_.state + "/stage"}) {
       fs::create_directories(path, error);
       if (error) return fail_errno(error.value(), "make " + path);
     }
-    return ok();
+    if (!plan_.spec.dns) return ok();
+    TRY(write_unless_there(paths_.corefile(), node_corefile()));
+    return write_unless_there(paths_.outside_corefile(), outside_corefile(plan_.outside_addresses));
   }
 
   // A network namespace is kept alive by a process in it, so that it outlives us and can be found again; and by our
@@ -191,18 +202,31 @@ class Keeper {
     return wire_space(router_.get(), netns, wire, plan_);
   }
 
-  Status start_apiserver() {
-    const std::string who = "apiserver";
-    auto supervisor =
-        std::make_unique<Supervisor>(loop_, children_, "API server", [this] { return spawn_apiserver(); });
-    expect_to_last(*supervisor, "the API server", paths_.log(who));
-    if (const pid_t alive = process_in(paths_.process(who)); alive != 0) {
-      TRY(supervisor->adopt(alive));
-    } else {
-      TRY(supervisor->start());
-    }
+  // A process of ours, or the one that an earlier keeper left; `log` is where it says why it ends.
+  Status keep_running(const std::string& who, const std::string& name, const std::string& log,
+                      std::move_only_function<Result<Child>()> start) {
+    auto supervisor = std::make_unique<Supervisor>(loop_, children_, name, std::move(start));
+    expect_to_last(*supervisor, "the " + name, paths_.log(log));
+    const pid_t alive = process_in(paths_.process(who));
+    TRY(alive != 0 ? supervisor->adopt(alive) : supervisor->start());
     supervisors_.push_back(std::move(supervisor));
     return ok();
+  }
+
+  Status start_apiserver() {
+    return keep_running("apiserver", "API server", "apiserver", [this] { return spawn_apiserver(); });
+  }
+
+  Status start_outside_dns() {
+    return keep_running("outside-dns", "DNS of the outside host", "outside", [this]() -> Result<Child> {
+      auto cgroup = TRY(open_cgroup(paths_.process("outside-dns")));
+      auto log = TRY(append_to(paths_.log("outside")));
+      return spawn({.argv = outside_dns_argv(programs_, paths_, plan_),
+                    .env = clean_environment(),
+                    .cgroup_fd = cgroup.get(),
+                    .join = {outside_.get()},
+                    .descriptors = {{log.get(), 1}, {log.get(), 2}}});
+    });
   }
 
   // The sockets are ours: while the API server starts again, who connects waits instead of being refused.
@@ -263,15 +287,16 @@ class Keeper {
     fs::create_directories(paths_.stage(node.name), error);
     const bool store = fs::create_directories(kImageStore, error) || fs::is_directory(kImageStore, error);
     auto log = TRY(append_to(paths_.log(node.name)));
-    RootOptions root{.lower = "/",
-                     .stage = paths_.stage(node.name),
-                     .programs = programs_,
-                     .submounts = submounts_of(TRY(read_file("/proc/self/mountinfo"))),
-                     .files = {{"/etc/hostname", node.name + "\n"},
-                               {"/etc/hosts", hosts_file()},
-                               {"/etc/resolv.conf", "# the lab serves no DNS\n"}},
-                     .node = true,
-                     .images = store ? kImageStore : ""};
+    RootOptions root{
+        .lower = "/",
+        .stage = paths_.stage(node.name),
+        .programs = programs_,
+        .submounts = submounts_of(TRY(read_file("/proc/self/mountinfo"))),
+        .files = {{"/etc/hostname", node.name + "\n"},
+                  {"/etc/hosts", hosts_file()},
+                  {"/etc/resolv.conf", node_resolv_conf(plan_.spec.dns ? plan_.outside_addresses : std::vector<Ip>())}},
+        .node = true,
+        .images = store ? kImageStore : ""};
     std::vector<Step> steps{{.kind = Step::Kind::Hostname, .a = node.name}, {.kind = Step::Kind::LoopbackUp}};
     const auto root_part = root_steps(root);
     // The cluster's credentials are the node's /etc/causeway, where the production agent looks for them.
@@ -304,6 +329,7 @@ class Keeper {
       argv.push_back(to_string(ip));
     }
     for (const std::string& flag : plan_.spec.agent_flags) argv.push_back("--agent-flag=" + flag);
+    for (const Ip& ip : plan_.dns_addresses) argv.push_back("--cluster-dns=" + to_string(ip));
     return spawn({.argv = argv,
                   .env = clean_environment(),
                   .clone_flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC,
@@ -339,11 +365,7 @@ class Keeper {
     // The CA and the token are the API server's to make.
     CO_TRY(co_await wait_for_files(loop_, {paths_.cluster_kubeconfig(), paths_.kubeconfig()}));
     step("controller");
-    auto controller =
-        std::make_unique<Supervisor>(loop_, children_, "controller", [this] { return spawn_controller(); });
-    const pid_t alive = process_in(paths_.process("controller"));
-    CO_TRY(alive != 0 ? controller->adopt(alive) : controller->start());
-    supervisors_.push_back(std::move(controller));
+    CO_TRY(keep_running("controller", "controller", "controller", [this] { return spawn_controller(); }));
     co_return ok();
   }
 

@@ -231,8 +231,9 @@ Status down(const std::string& lab) {
 }
 
 bool LabState::whole() const {
-  return keeper && apiserver != 0 && controller != 0 &&
-         std::ranges::all_of(nodes, [](const NodeState& node) { return node.nodelet != 0 && node.agent != 0; });
+  return keeper && apiserver != 0 && controller != 0 && std::ranges::all_of(nodes, [&](const NodeState& node) {
+           return node.nodelet != 0 && node.agent != 0 && (node.dns != 0 || !spec.dns);
+         });
 }
 
 Result<LabState> observe(const std::string& lab) {
@@ -245,7 +246,8 @@ Result<LabState> observe(const std::string& lab) {
   state.apiserver = process_in(paths.process("apiserver"));
   state.controller = process_in(paths.process("controller"));
   for (const auto& node : TRY(plan(state.spec)).nodes)
-    state.nodes.push_back({node.name, process_in(paths.nodelet(node.name)), process_in(paths.agent(node.name))});
+    state.nodes.push_back({node.name, process_in(paths.nodelet(node.name)), process_in(paths.agent(node.name)),
+                           process_in(paths.dns(node.name))});
   return state;
 }
 

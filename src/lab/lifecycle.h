@@ -37,6 +37,7 @@ struct NodeState {
   std::string name;
   pid_t nodelet = 0;  // 0: not running
   pid_t agent = 0;
+  pid_t dns = 0;
 };
 struct LabState {
   Spec spec;

@@ -92,9 +92,17 @@ Status check_usable(std::string_view option, const Cidr& range) {
   return ok();
 }
 
+// As everywhere in Kubernetes (kubeadm, kubelet's clusterDNS).
+constexpr uint64_t kDnsHost = 10;
+
 // What the API server asks for: some for the reserved part of the range, and some to give.
-Status check_service_range(const Cidr& range) {
+Status check_service_range(const Cidr& range, bool dns) {
   if (range.size() < 8) return fail(Errc::Invalid, "--service-cidr {} is too small: at least 8 addresses", range);
+  if (dns && range.size() <= kDnsHost + 1)
+    return fail(
+        Errc::Invalid,
+        "--service-cidr {} has no tenth address, which is cluster DNS's: give 16 addresses or more, or --no-dns",
+        range);
   return ok();
 }
 
@@ -163,7 +171,7 @@ Result<Plan> plan(const Spec& spec) {
     for (const Family family : families(spec))
       named.emplace_back("the lab's own network", cidr(family == Family::V4 ? subnet.v4 : subnet.v6));
   for (const auto& [option, range] : named) TRY(check_usable(option, range));
-  for (const auto& range : out.service_cidrs) TRY(check_service_range(range));
+  for (const auto& range : out.service_cidrs) TRY(check_service_range(range, spec.dns));
   TRY(check_overlaps(named));
   TRY(check_capacity(spec, out.pod_cidrs));
 
@@ -175,6 +183,8 @@ Result<Plan> plan(const Spec& spec) {
   out.outside = wire(spec, kOutside, 2, "outside", "outside", "");
   for (const auto& [address, prefix] : out.control.addresses) out.control_addresses.push_back(address);
   for (const auto& [address, prefix] : out.outside.addresses) out.outside_addresses.push_back(address);
+  if (spec.dns)
+    for (const auto& range : out.service_cidrs) out.dns_addresses.push_back(range.address().plus(kDnsHost));
   for (int i = 1; i <= spec.nodes; ++i) {
     NodePlan node{.name = fmt::format("node-{}", i)};
     const bool on_b = i % 3 == 0;
@@ -208,6 +218,7 @@ std::string render(const Plan& plan) {
   for (const auto& node : plan.nodes) out += line(node.wire);
   for (const auto& range : plan.pod_cidrs) out += fmt::format("pods: {}\n", range);
   for (const auto& range : plan.service_cidrs) out += fmt::format("services: {}\n", range);
+  for (const Ip& ip : plan.dns_addresses) out += fmt::format("dns: {}\n", ip);
   return out;
 }
 
@@ -218,6 +229,7 @@ std::string encode(const Spec& spec) {
   for (const auto& range : spec.pod_cidrs) out += fmt::format("pod-cidr={}\n", range);
   for (const auto& range : spec.service_cidrs) out += fmt::format("service-cidr={}\n", range);
   for (const auto& flag : spec.agent_flags) out += fmt::format("agent-flag={}\n", flag);
+  if (!spec.dns) out += "dns=no\n";
   return out;
 }
 
@@ -254,6 +266,8 @@ Result<Spec> decode_spec(std::string_view text) {
       out.service_cidrs.push_back(value);
     else if (key == "agent-flag")
       out.agent_flags.push_back(value);
+    else if (key == "dns")
+      out.dns = value != "no";
   }
   return out;
 }

@@ -27,6 +27,7 @@ struct Spec {
   std::vector<std::string> pod_cidrs;      // one for each family; empty: 10.244.0.0/16 and fd10:244::/56
   std::vector<std::string> service_cidrs;  // empty: 10.96.0.0/16 and fd10:96::/112
   std::vector<std::string> agent_flags;    // further flags of every node's agent ("--proxy-mode=iptables")
+  bool dns = true;                         // every node runs `causeway dns`, and Pods are told of it
   int node_mask_v4 = 24;
   int node_mask_v6 = 64;
   bool operator==(const Spec&) const = default;
@@ -63,7 +64,8 @@ struct Plan {
   std::vector<NodePlan> nodes;
   std::vector<Ip> control_addresses;  // the API server's, for nodes
   std::vector<Ip> outside_addresses;
-  uint16_t api_port = 6443;  // on control_addresses
+  std::vector<Ip> dns_addresses;  // of the Service kube-system/kube-dns, one for each family; empty: no cluster DNS
+  uint16_t api_port = 6443;       // on control_addresses
 };
 
 // Errors: Invalid, one sentence that names the option and what it should be; Exhausted when the Pod range has fewer

@@ -23,7 +23,8 @@ TEST_CASE("three nodes stand on two subnets") {
         "node-2: eth0 172.30.1.12/24 by subnet-a default via 172.30.1.1\n"
         "node-3: eth0 172.30.2.13/24 by subnet-b default via 172.30.2.1\n"
         "pods: 10.244.0.0/16\n"
-        "services: 10.96.0.0/16\n");
+        "services: 10.96.0.0/16\n"
+        "dns: 10.96.0.10\n");
 }
 
 TEST_CASE("dual stack has both families everywhere, IPv4 first") {
@@ -39,7 +40,9 @@ TEST_CASE("dual stack has both families everywhere, IPv4 first") {
       "pods: 10.244.0.0/16\n"
       "pods: fd10:244::/56\n"
       "services: 10.96.0.0/16\n"
-      "services: fd10:96::/112\n");
+      "services: fd10:96::/112\n"
+      "dns: 10.96.0.10\n"
+      "dns: fd10:96::a\n");
 }
 
 TEST_CASE("what cannot be is refused in a sentence that names the option") {
@@ -70,7 +73,11 @@ TEST_CASE("ranges that no Pod or Service can have are refused with what they are
 
 TEST_CASE("ranges that are too small are refused before anything starts") {
   CHECK(why({.service_cidrs = {"10.96.0.0/32"}}) == "--service-cidr 10.96.0.0/32 is too small: at least 8 addresses");
-  CHECK(why({.service_cidrs = {"10.96.0.0/29"}}) == "");
+  CHECK(why({.service_cidrs = {"10.96.0.0/29"}}) ==
+        "--service-cidr 10.96.0.0/29 has no tenth address, which is cluster DNS's: give 16 addresses or more, or "
+        "--no-dns");
+  CHECK(why({.service_cidrs = {"10.96.0.0/29"}, .dns = false}) == "");
+  CHECK(why({.service_cidrs = {"10.96.0.0/28"}}) == "");
   CHECK(why({.nodes = 1, .pod_cidrs = {"10.77.0.0/31"}, .node_mask_v4 = 32}) ==
         "--pod-cidr 10.77.0.0/31 is too small to give nodes blocks of it: give a /30 or larger");
   CHECK(why({.nodes = 2, .pod_cidrs = {"10.77.0.0/24"}}) ==

@@ -5,11 +5,17 @@
 namespace causeway::lab {
 
 namespace {
-std::string joined(const std::vector<Cidr>& ranges) {
+template <class T>
+std::string joined(const std::vector<T>& values) {
   std::string out;
-  for (const Cidr& range : ranges) out += (out.empty() ? "" : ",") + to_string(range);
+  for (const T& value : values) out += (out.empty() ? "" : ",") + to_string(value);
   return out;
 }
+
+// NodeLocal DNSCache's, which nodes' own programs may be told of.
+const Ip kNodeLocal = *Ip::parse("169.254.20.10");
+// More threads of many nodes would only stand in each other's way on one machine.
+constexpr const char* kDnsWorkers = "2";
 }  // namespace
 
 std::vector<std::string> apiserver_argv(const std::string& programs, const Paths& paths, const Plan& plan,
@@ -58,8 +64,41 @@ std::vector<std::string> agent_argv(const AgentArguments& arguments) {
                                 arguments.cluster_cidr,
                                 "--cgroup",
                                 "/sys/fs/cgroup"};  // the node's part: each node serves its own processes' sockets
+  if (arguments.dns) argv.insert(argv.end(), {"--dns", "--dns-pods"});
   argv.insert(argv.end(), arguments.flags.begin(), arguments.flags.end());
   return argv;
+}
+
+std::vector<std::string> dns_argv(const std::vector<Ip>& node_addresses, const std::vector<Ip>& service_addresses) {
+  std::vector<Ip> listen = node_addresses;
+  listen.insert(listen.end(), service_addresses.begin(), service_addresses.end());
+  listen.push_back(kNodeLocal);
+  listen.push_back(*Ip::parse("127.0.0.1"));
+  return {std::string(kProgramFolder) + "/causeway",
+          "dns",
+          "--corefile",
+          "/etc/causeway/Corefile",
+          "--listen",
+          joined(listen),
+          "--workers",
+          kDnsWorkers};
+}
+
+std::vector<std::string> outside_dns_argv(const std::string& programs, const Paths& paths, const Plan& plan) {
+  return {programs + "/causeway",
+          "dns",
+          "--corefile",
+          paths.outside_corefile(),
+          "--listen",
+          joined(plan.outside_addresses),
+          "--workers",
+          "1",
+          "--feed",
+          "",
+          "--snapshot",
+          "",
+          "--observe",
+          ""};
 }
 
 std::vector<std::string> clean_environment() {

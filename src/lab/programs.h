@@ -19,8 +19,14 @@ std::vector<std::string> controller_argv(const std::string& programs, const Path
 // What differs from agent to agent, in the words of its flags.
 struct AgentArguments {
   std::string node, plane, fabric, attach, cluster_cidr;
+  bool dns = false;                // it tells names to the node's DNS
   std::vector<std::string> flags;  // the user's
 };
+// `causeway dns` of a node, which answers at its own addresses, at the Service's, and at the one that node-local DNS
+// has everywhere, as soon as the node has them.
+std::vector<std::string> dns_argv(const std::vector<Ip>& node_addresses, const std::vector<Ip>& service_addresses);
+// Of the outside host: the world's names.
+std::vector<std::string> outside_dns_argv(const std::string& programs, const Paths& paths, const Plan& plan);
 // Paths as a node sees them.
 std::vector<std::string> agent_argv(const AgentArguments& arguments);
 std::string cluster_cidr(const Plan& plan);  // comma-separated

@@ -24,17 +24,21 @@ struct Paths {
   std::string kubeconfig() const { return state + "/kubeconfig"; }  // for people: the host's loopback
   std::string cluster() const { return state + "/cluster"; }        // seen by nodes as /etc/causeway
   std::string cluster_kubeconfig() const { return cluster() + "/kubeconfig"; }
+  std::string corefile() const { return cluster() + "/Corefile"; }  // of every node's DNS
+  std::string outside_corefile() const { return state + "/outside.Corefile"; }
   std::string image_index() const { return cluster() + "/images.json"; }  // of the images that were loaded
   std::string api_data() const { return state + "/apiserver"; }
   std::string api_port() const { return state + "/api-port"; }
   std::string log(const std::string& who) const { return state + "/log/" + who + ".log"; }
   std::string stage(const std::string& node) const { return state + "/stage/" + node; }
 
-  std::string process(const std::string& who) const { return cgroup + "/" + who; }      // keeper, apiserver, controller
+  // keeper, apiserver, controller, outside-dns
+  std::string process(const std::string& who) const { return cgroup + "/" + who; }
   std::string space(const std::string& name) const { return cgroup + "/net/" + name; }  // router, control, outside
   std::string node(const std::string& name) const { return cgroup + "/nodes/" + name; }
   std::string nodelet(const std::string& name) const { return node(name) + "/nodelet"; }
   std::string agent(const std::string& name) const { return node(name) + "/agent"; }
+  std::string dns(const std::string& name) const { return node(name) + "/dns"; }
   // A Pod's container, or its pause process as ".sandbox".
   std::string container(const std::string& node_name, const std::string& pod_uid, const std::string& name) const {
     return node(node_name) + "/kubepods/pod" + pod_uid + "/" + name;

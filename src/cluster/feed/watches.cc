@@ -89,12 +89,12 @@ kube::Follower<kube::Pod>::Handlers pods(Feed& feed, const std::string& node, st
               }};
 }
 
-kube::Follower<kube::Service>::Handlers services(Feed& feed) {
+kube::Follower<kube::Service>::Handlers services(Feed& feed, bool names) {
   return {.on_put =
-              [&feed](const kube::Service& now) {
+              [&feed, names](const kube::Service& now) {
                 Service service = project(now);
-                // Headless Services and ExternalNames are for DNS alone: of them it is known that they exist.
-                if (service.cluster_ips.empty() && service.problem.empty())
+                // Headless Services and ExternalNames are for DNS alone: without it, it is known that they exist.
+                if (!names && service.cluster_ips.empty() && service.problem.empty())
                   service = {.key = service.key, .type = service.type};
                 feed.model().put(std::move(service));
                 feed.touch();
@@ -253,7 +253,7 @@ Watches::Watches(kube::Client& api, Feed& feed, WatchOptions options)
   if (!options.services) return;
   const std::string of_services = options.names ? "" : select_services(options.proxy_name);
   const std::string of_slices = options.names ? "" : "!service.kubernetes.io/headless";
-  services_.emplace(api, services(feed), kube::CacheOptions{.label_selector = of_services});
+  services_.emplace(api, services(feed, options.names), kube::CacheOptions{.label_selector = of_services});
   slices_.emplace(api, slices(feed, options.pod_names), kube::CacheOptions{.label_selector = of_slices});
   service_cidrs_.emplace(api, service_cidrs(feed));
 }

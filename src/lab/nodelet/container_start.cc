@@ -8,6 +8,7 @@
 #include "lab/nodelet/files.h"
 #include "lab/nodelet/identity.h"
 #include "lab/nodelet/not_done.h"
+#include "lab/nodelet/resolver.h"
 #include "lab/root.h"
 
 namespace causeway::lab {
@@ -83,24 +84,24 @@ Task<Result<PreparedContainer>> prepare_container(NodeContext& context, const ku
   std::string directory = container.working_dir;
   if (directory.empty() && config) directory = config->working_dir;
   const auto& security = container.security_context;
-  co_return PreparedContainer{
-      .start = {.pod = pod,
-                .container = container,
-                .process = std::move(process),
-                .identity = person.identity,
-                .directory = directory.empty() ? "/" : directory,
-                .root = root,
-                .image = image.has_value(),
-                .read_only = security && security->read_only_root_filesystem.value_or(false),
-                .mounts = std::move(mounts),
-                .sandbox = sandbox,
-                .restart = restart,
-                .files = pod_files(pod, pod_ips, context.node, context.node_hosts, context.node_resolv_conf),
-                .submounts = image ? std::vector<std::string>() : context.submounts},
-      .image_id = image ? image->digest : "causeway-lab://machine-root",
-      .pulled = what_runs(container, image ? &*image : nullptr, workload, person),
-      .message_file = std::move(message_file),
-      .stop_signal = stop_signal_of(container, config)};
+  const std::string resolv_conf = compile_resolver(pod, text_of("/etc/resolv.conf"), context.cluster_dns).file();
+  co_return PreparedContainer{.start = {.pod = pod,
+                                        .container = container,
+                                        .process = std::move(process),
+                                        .identity = person.identity,
+                                        .directory = directory.empty() ? "/" : directory,
+                                        .root = root,
+                                        .image = image.has_value(),
+                                        .read_only = security && security->read_only_root_filesystem.value_or(false),
+                                        .mounts = std::move(mounts),
+                                        .sandbox = sandbox,
+                                        .restart = restart,
+                                        .files = pod_files(pod, pod_ips, context.node, context.node_hosts, resolv_conf),
+                                        .submounts = image ? std::vector<std::string>() : context.submounts},
+                              .image_id = image ? image->digest : "causeway-lab://machine-root",
+                              .pulled = what_runs(container, image ? &*image : nullptr, workload, person),
+                              .message_file = std::move(message_file),
+                              .stop_signal = stop_signal_of(container, config)};
 }
 
 }  // namespace causeway::lab

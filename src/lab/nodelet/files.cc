@@ -38,30 +38,12 @@ std::string hosts_file(const kube::Pod& pod, const std::string& node_hosts, cons
   return out;
 }
 
-std::string resolv_conf(const kube::Pod& pod, const std::string& node_file) {
-  std::string out = pod.spec.dns_policy == "None" ? "" : node_file;
-  if (!pod.spec.dns_config) return out;
-  for (const auto& server : pod.spec.dns_config->nameservers) out += "nameserver " + server + "\n";
-  if (!pod.spec.dns_config->searches.empty()) {
-    out += "search";
-    for (const auto& domain : pod.spec.dns_config->searches) out += " " + domain;
-    out += "\n";
-  }
-  if (!pod.spec.dns_config->options.empty()) {
-    out += "options";
-    for (const auto& option : pod.spec.dns_config->options)
-      out += " " + option.name + (option.value ? ":" + *option.value : "");
-    out += "\n";
-  }
-  return out;
-}
-
 std::vector<std::pair<std::string, std::string>> pod_files(const kube::Pod& pod, const std::vector<Ip>& pod_ips,
                                                            const std::string& node, const std::string& node_hosts,
-                                                           const std::string& node_resolv_conf) {
+                                                           const std::string& resolv_conf) {
   return {{"/etc/hostname", hostname_of(pod, node) + "\n"},
           {"/etc/hosts", hosts_file(pod, node_hosts, pod_ips, node)},
-          {"/etc/resolv.conf", resolv_conf(pod, node_resolv_conf)}};
+          {"/etc/resolv.conf", resolv_conf}};
 }
 
 }  // namespace causeway::lab

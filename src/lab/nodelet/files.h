@@ -14,11 +14,8 @@ namespace causeway::lab {
 std::string hostname_of(const kube::Pod& pod, const std::string& node);
 std::string hosts_file(const kube::Pod& pod, const std::string& node_hosts, const std::vector<Ip>& pod_ips,
                        const std::string& node);
-// The node's own file, changed by dnsPolicy None and dnsConfig: the lab serves no cluster DNS.
-std::string resolv_conf(const kube::Pod& pod, const std::string& node_file);
-
 std::vector<std::pair<std::string, std::string>> pod_files(const kube::Pod& pod, const std::vector<Ip>& pod_ips,
                                                            const std::string& node, const std::string& node_hosts,
-                                                           const std::string& node_resolv_conf);
+                                                           const std::string& resolv_conf);
 
 }  // namespace causeway::lab

@@ -21,8 +21,8 @@ struct NodeContext {
   CniRuntime& cni;
   std::string node;
   std::vector<Ip> host_ips;
-  std::string node_hosts;  // the node's /etc/hosts
-  std::string node_resolv_conf;
+  std::string node_hosts;       // the node's /etc/hosts
+  std::vector<Ip> cluster_dns;  // as kubelet's clusterDNS: the primary family's (kubeadm); empty: there is none
   std::vector<std::string> submounts;
   // Why this node cannot take the Pod beside those that it has; "": it can.
   std::function<std::string(const kube::Pod&)> port_conflict;

@@ -16,6 +16,7 @@
 #include "kube/client/config.h"
 #include "lab/cgroup.h"
 #include "lab/nodelet/admission.h"
+#include "lab/nodelet/cluster_dns.h"
 #include "lab/nodelet/log_server.h"
 #include "lab/nodelet/node_object.h"
 #include "lab/nodelet/pod_runner.h"
@@ -61,7 +62,7 @@ class FolderWatch {
 
 class Nodelet {
  public:
-  Nodelet(Loop& loop, NodeletOptions options, std::vector<Ip> addresses)
+  Nodelet(Loop& loop, NodeletOptions options, std::vector<Ip> addresses, std::vector<Ip> cluster_dns)
       : loop_(loop),
         options_(std::move(options)),
         identity_(observe_identity(options_.node, addresses)),
@@ -70,6 +71,7 @@ class Nodelet {
         cni_(loop, children_),
         logs_(loop, [this](const auto& ns, const auto& pod, const auto& container,
                            bool previous) { return find_log(ns, pod, container, previous); }),
+        cluster_dns_(std::move(cluster_dns)),
         scope_(loop) {}
 
   Status start() {
@@ -92,6 +94,7 @@ class Nodelet {
                                       .fabric = options_.fabric,
                                       .attach = options_.attach,
                                       .cluster_cidr = options_.cluster_cidr,
+                                      .dns = !cluster_dns_.empty(),
                                       .flags = options_.agent_flags}),
                   .env = clean_environment(),
                   .cgroup_fd = cgroup.get(),
@@ -109,12 +112,15 @@ class Nodelet {
     std::error_code error;
     while (!fs::exists(kKubeconfig, error)) CO_TRY(co_await folders.changed());
     CO_TRY(agent_.start());
+    if (!cluster_dns_.empty()) {
+      dns_ = std::make_unique<ClusterDns>(loop_, children_, options_.node, identity_.addresses, cluster_dns_);
+      CO_TRY(dns_->start());
+    }
     auto config = CO_TRY(kube::load_kubeconfig(kKubeconfig));
     transport_ = std::make_unique<http::Client>(loop_, kube::client_options(config, loop_));
     api_ = std::make_unique<kube::Client>(loop_, *transport_);
     events_ = std::make_unique<kube::EventRecorder>(*api_, "causeway-lab", options_.node);
     auto hosts = read_file("/etc/hosts");
-    auto resolv = read_file("/etc/resolv.conf");
     auto mounts = read_file("/proc/self/mountinfo");
     context_.emplace(NodeContext{.loop = loop_,
                                  .children = children_,
@@ -124,7 +130,7 @@ class Nodelet {
                                  .node = options_.node,
                                  .host_ips = identity_.addresses,
                                  .node_hosts = hosts ? *hosts : "",
-                                 .node_resolv_conf = resolv ? *resolv : "",
+                                 .cluster_dns = {cluster_dns_.begin(), cluster_dns_.begin() + !cluster_dns_.empty()},
                                  .submounts = mounts ? submounts() : std::vector<std::string>{},
                                  .port_conflict = [this](const kube::Pod& pod) { return port_conflict(pod); },
                                  .milli_cpu = 1000 * ::sysconf(_SC_NPROCESSORS_ONLN),
@@ -133,6 +139,7 @@ class Nodelet {
     read_network();
     scope_.spawn("node", keep_node());
     scope_.spawn("lease", keep_lease());
+    if (dns_) scope_.spawn("cluster DNS", dns_->tell(*api_));
     services_ = std::make_unique<kube::Cache<kube::Service>>(*api_);
     // Only what the variables of containers tell.
     services_->transform([](kube::Service& service) {
@@ -348,6 +355,8 @@ class Nodelet {
   bool registered_ = false;
   Status ended_;
   std::vector<kube::Condition> conditions_;
+  const std::vector<Ip> cluster_dns_;
+  std::unique_ptr<ClusterDns> dns_;  // null: --no-dns
   Channel<bool> node_dirty_{loop_};
   std::map<std::string, std::unique_ptr<PodRunner>> runners_;  // by uid
   std::unique_ptr<kube::Cache<kube::Service>> services_;
@@ -361,16 +370,18 @@ int run_nodelet(const NodeletOptions& options) {
   log::set_name(options.node);
   ::signal(SIGPIPE, SIG_IGN);
   auto loop = make_loop();
-  std::vector<Ip> addresses;
-  for (const auto& text : options.addresses) {
-    auto ip = Ip::parse(text);
-    if (!ip) {
-      log::error("--address: {}", ip.error().message());
-      return 1;
+  std::vector<Ip> addresses, cluster_dns;
+  for (const auto& [flag, texts, into] : {std::tuple{"--address", &options.addresses, &addresses},
+                                          std::tuple{"--cluster-dns", &options.cluster_dns, &cluster_dns}})
+    for (const auto& text : *texts) {
+      auto ip = Ip::parse(text);
+      if (!ip) {
+        log::error("{}: {}", flag, ip.error().message());
+        return 1;
+      }
+      into->push_back(*ip);
     }
-    addresses.push_back(*ip);
-  }
-  Nodelet nodelet(*loop, options, std::move(addresses));
+  Nodelet nodelet(*loop, options, std::move(addresses), std::move(cluster_dns));
   if (auto started = nodelet.start(); !started) {
     log::error("{}", started.error().message());
     return 1;

@@ -15,6 +15,7 @@ struct NodeletOptions {
   std::string attach = "auto";
   std::string cluster_cidr;              // handed to the agent
   std::vector<std::string> agent_flags;  // so are these
+  std::vector<std::string> cluster_dns;  // addresses of the Service, one for each family; empty: no cluster DNS
 };
 
 // Runs for ever: the node ends with it. Returns an exit status when it cannot start.

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "lab/nodelet/admission.h"
 #include "lab/nodelet/not_done.h"
+#include "lab/nodelet/resolver.h"
 
 namespace causeway::lab {
 namespace {
@@ -174,6 +176,10 @@ Task<Status> PodRunner::wait_to_retry() {
 }
 
 Task<Status> PodRunner::say_not_done() {
+  const auto node_file = read_file("/etc/resolv.conf");
+  for (const auto& [reason, sentence] :
+       compile_resolver(pod_, node_file ? *node_file : "", context_.cluster_dns).events)
+    context_.events.record(pod_, kube::EventType::Warning, reason, sentence);
   auto text =
       co_await context_.api.request("GET", kube::object_path(kube::Pod::kKind, pod_.metadata.ns, pod_.metadata.name));
   if (!text && text.error().code() == Errc::NotFound) co_return ok();  // over already
