@@ -86,7 +86,10 @@ Task<Status> wait_ready(kube::Client& api, size_t count) {
 }
 
 Task<Result<size_t>> expected_pods(kube::Client& api) {
-  size_t count = CO_TRY(co_await api.list<kube::Pod>({.label_selector = "!pod-template-hash"})).items.size();
+  const std::string own = "!pod-template-hash,!controller-revision-hash";
+  size_t count = CO_TRY(co_await api.list<kube::Pod>({.label_selector = own})).items.size();
+  for (const auto& set : CO_TRY(co_await api.list<kube::StatefulSet>()).items)
+    count += static_cast<size_t>(set.spec.replicas.value_or(1));
   for (const auto& deployment : CO_TRY(co_await api.list<kube::Deployment>()).items)
     count += static_cast<size_t>(deployment.spec.replicas.value_or(1));
   co_return count;

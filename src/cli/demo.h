@@ -34,6 +34,9 @@ Task<Result<World>> observe_world(kube::Client& api, lab::LabState state);
 int run_checks(const World& world, const Report& report);
 // Those of Services, by cluster IP, node port and with affinity; returns how many failed.
 int run_service_checks(const World& world, const Report& report);
+// Those of names, as Pods' own resolvers have them: a Service, a Pod of a StatefulSet, a host of the world; returns how
+// many failed. None in a lab without DNS.
+int run_name_checks(const World& world, const Report& report);
 // The shop under the policies of examples/shop/policies, file by file, and open again when they are gone; packets, and
 // what `causeway policy explain` says. Returns how many failed.
 int run_policy_checks(Api& api, const World& world, const std::string& examples, const Report& report);

@@ -42,9 +42,12 @@ Task<Result<std::string>> refusal_of(kube::Client& api, kube::Ref ref) {
   co_return pod.status.message;
 }
 
-// Pods that the manifests will make: their own, and the replicas of Deployments.
+// Pods that the manifests will make: their own, and the replicas of Deployments and StatefulSets.
 Task<Result<size_t>> count_pods(kube::Client& api) {
-  size_t count = CO_TRY(co_await api.list<kube::Pod>({.label_selector = "!pod-template-hash"})).items.size();
+  const std::string own = "!pod-template-hash,!controller-revision-hash";
+  size_t count = CO_TRY(co_await api.list<kube::Pod>({.label_selector = own})).items.size();
+  for (const auto& set : CO_TRY(co_await api.list<kube::StatefulSet>()).items)
+    count += static_cast<size_t>(set.spec.replicas.value_or(1));
   for (const auto& deployment : CO_TRY(co_await api.list<kube::Deployment>()).items)
     count += static_cast<size_t>(deployment.spec.replicas.value_or(1));
   co_return count;
@@ -110,7 +113,7 @@ Result<int> demo(const DemoOptions& options, Steps& steps) {
     if (!check.problem.empty()) fmt::print("   {}\n", check.problem);
     fmt::print("{}", check.told);
   };
-  int failed = run_checks(world, report) + run_service_checks(world, report);
+  int failed = run_checks(world, report) + run_service_checks(world, report) + run_name_checks(world, report);
   failed += run_policy_checks(api, world, examples, report);
   const auto rolled = check_rolling_update(api, world);
   report(rolled);
@@ -130,6 +133,7 @@ void say_goodbye(const lab::Spec& spec) {
       "  kubectl describe pod network-optimized\n"
       "  kubectl logs deployment/web -n shop -c web\n"
       "  kubectl get services,endpointslices -n shop\n"
+      "  causeway dns lookup web.shop --lab {}\n"
       "  kubectl scale deployment/api -n shop --replicas 6\n"
       "  kubectl rollout restart deployment/web -n shop\n"
       "  causeway policy matrix --namespace default --lab {}\n"
@@ -137,7 +141,8 @@ void say_goodbye(const lab::Spec& spec) {
       "  causeway lab exec{} node-1 -- causeway workload connect POD-ADDRESS:8080\n"
       "  causeway lab status{}\n"
       "  causeway lab down{}\n",
-      unknown ? "causeway" : self.string(), state ? state->paths.kubeconfig() : "", spec.name, lab, lab, lab, lab);
+      unknown ? "causeway" : self.string(), state ? state->paths.kubeconfig() : "", spec.name, spec.name, lab, lab, lab,
+      lab);
 }
 
 }  // namespace

@@ -21,6 +21,8 @@ def test_demo_passes_every_check_and_leaves_nothing():
                  'Pod to a host outside of the cluster', 'containers of one Pod over lo',
                  'every Pod to a Service by its cluster IP:', 'every Pod to a Service by its cluster IP, by UDP',
                  'every node to a Service by its cluster IP', 'to the node port of every node',
+                 'every Pod finds a Service by name, web.shop', 'every Pod finds a Pod of a StatefulSet by name, orders-0.orders.shop',
+                 'every Pod finds a host outside of the cluster by name, www.outside.example', 'every Pod to a Service by its name',
                  'policies of the documents: frontend to backend on 80',
                  'shop under deny-all: web cannot reach api, and nobody anybody',
                  'DENIED: isolated by NetworkPolicy shop/deny-all, and no rule admits it',
