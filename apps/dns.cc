@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <tuple>
 
 #include "async/worker_pool.h"
 #include "base/log.h"
@@ -54,15 +55,18 @@ int64_t seconds_of(WallTime time) {
   return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
 }
 
-// ":9153" is every address.
+// ":9153" is every address, of both families where the machine has IPv6.
 Result<std::unique_ptr<http::Server>> listen(Loop& loop, const std::string& address, http::Handler& handler,
                                              std::string_view what) {
   const size_t colon = address.rfind(':');
   std::string host = address.substr(0, colon);
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   const auto port = static_cast<uint16_t>(std::strtoul(address.c_str() + colon + 1, nullptr, 10));
-  return TRY(http::Server::listen(loop, {.address = host.empty() ? "0.0.0.0" : host, .port = port}, handler), "{} {}",
-             what, address);
+  if (host.empty()) {
+    if (auto both = http::Server::listen(loop, {.address = "::", .port = port}, handler)) return both;
+    host = "0.0.0.0";
+  }
+  return TRY(http::Server::listen(loop, {.address = host, .port = port}, handler), "{} {}", what, address);
 }
 
 // The process, top to bottom: what is below uses what is above.
@@ -103,7 +107,8 @@ class Dns {
     lameduck_ = loop_.call_after(names_->corefile().lameduck, [this] { loop_.stop(); });
   }
   void reload() {
-    if (names_) (void)names_->reload();
+    // It tells its own errors, and keeps them for the page.
+    if (names_) std::ignore = names_->reload();
   }
 
  private:

@@ -23,14 +23,15 @@ class Plan(unittest.TestCase):
         self.assertEqual((checked(Options()).plane, checked(Options()).fabric), ('', ''))
         self.assertEqual(checked(Options(stack='cni')).plane, 'netfilter')
         noproxy = checked(Options(stack='noproxy'))
-        self.assertEqual((noproxy.plane, noproxy.fabric, noproxy.proxy), ('bpf', 'auto', False))
+        self.assertEqual((noproxy.plane, noproxy.fabric, noproxy.proxy, noproxy.own_dns), ('bpf', 'auto', False, False))
+        alone = checked(Options(stack='causeway'))
+        self.assertEqual((alone.plane, alone.fabric, alone.proxy, alone.own_dns), ('bpf', 'auto', False, True))
 
     def test_what_contradicts_itself_is_refused_by_name(self):
         for options, part in (({'name': 'A b'}, '--name "A b"'), ({'nodes': 0}, '--nodes 0: from 1 to'), ({'nodes': 21}, '--nodes 21'),
                               ({'ip_family': 'ipv5'}, 'one of ipv4, ipv6, dual'), ({'stack': 'x'}, 'one of stock, cni'),
                               ({'kubernetes': '1.30'}, 'one of 1.34'), ({'plane': 'bpf'}, 'means nothing to --stack stock'),
-                              ({'stack': 'cni', 'plane': 'bpf'}, '--plane netfilter'), ({'stack': 'noproxy', 'fabric': 'x'}, 'one of vxlan'),
-                              ({'stack': 'causeway'}, 'Services and cluster DNS')):
+                              ({'stack': 'cni', 'plane': 'bpf'}, '--plane netfilter'), ({'stack': 'noproxy', 'fabric': 'x'}, 'one of vxlan')):
             with self.subTest(options):
                 self.assertIn(part, refusal(**options))
                 self.assertNotIn('\n', refusal(**options))
@@ -70,10 +71,15 @@ class Files(unittest.TestCase):
         before = '# head\nkind: Namespace\n---\nkind: ConfigMap\nmetadata:\n  name: causeway\ndata:\n  CAUSEWAY_FABRIC: auto\n---\nkind: DaemonSet\n'
         after = stacks.with_values(before, checked(Options(stack='noproxy', fabric='vxlan')), Addresses(('ipv4',)))
         self.assertEqual(after, before.replace('  CAUSEWAY_FABRIC: auto\n', ''.join(f'  {line}\n' for line in (
-            'KUBERNETES_SERVICE_HOST: "172.30.0.2"', 'KUBERNETES_SERVICE_PORT: "6443"', 'CAUSEWAY_SERVICES: "true"', 'CAUSEWAY_PLANE: "bpf"', 'CAUSEWAY_FABRIC: "vxlan"',
+            'KUBERNETES_SERVICE_HOST: "172.30.0.2"', 'KUBERNETES_SERVICE_PORT: "6443"', 'CAUSEWAY_SERVICES: "true"', 'CAUSEWAY_DNS: "false"', 'CAUSEWAY_PLANE: "bpf"', 'CAUSEWAY_FABRIC: "vxlan"',
             'CAUSEWAY_CLUSTER_CIDR: "10.244.0.0/16"'))))
         with self.assertRaisesRegex(Refused, 'has 0 ConfigMaps'):
             stacks.with_values('kind: Namespace\n', checked(Options(stack='noproxy')), Addresses(('ipv4',)))
+
+    def test_cluster_dns_gets_the_address_that_kubelet_tells_pods(self):
+        text = stacks.with_values(stacks.OURS.read_text(), checked(Options(stack='causeway', ip_family='ipv6')), Addresses(('ipv6',)))
+        self.assertEqual((text.count('fd00:10:96::a'), text.count('10.96.0.10'), text.count('rcode NXDOMAIN')), (2, 0, 1))
+        self.assertIn('CAUSEWAY_DNS: "true"', text)
 
     def test_every_variable_of_the_coredns_manifest_is_filled_in(self):
         known = set(re.findall(r'@([A-Z_]+)@', (stacks.MANIFESTS / 'coredns.yaml').read_text()))

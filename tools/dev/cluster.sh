@@ -6,7 +6,7 @@
 #        stock      reference plugins (bridge, host routes), kube-proxy (nftables), CoreDNS
 #        cni        Causeway as the Pod network on its netfilter plane, beside kube-proxy and CoreDNS
 #        noproxy    Causeway without kube-proxy (plane bpf, or netfilter), CoreDNS beside it
-#        causeway   Causeway alone: not yet, it says what is missing
+#        causeway   Causeway alone: Pods, Services and DNS by deploy/causeway.yaml and nothing else
 #   down [--name N | --all]          leaves nothing
 #   ls                               clusters, machines, what runs in them
 #   kubectl [--name N] ARGUMENT…     as administrator

@@ -1,6 +1,6 @@
 """Faults on a real cluster with Causeway as its network: `./dev test faults`.
 
-faults_test.py [--name N] [--stack noproxy|cni] [--plane P] [--fabric F] [--ip-family I] [--keep] [CASE…]: brings up a cluster of two
+faults_test.py [--name N] [--stack noproxy|cni|causeway] [--plane P] [--fabric F] [--ip-family I] [--keep] [CASE…]: brings up a cluster of two
 nodes, breaks it case by case, and takes it down. A CASE is a part of a name. --keep leaves the cluster (./dev cluster ls). Needs ./dev peers cluster and ./dev image.
 """
 import argparse
@@ -13,6 +13,7 @@ import traceback
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 import agent_cases  # noqa: E402
+import dns_cases  # noqa: E402
 import file_cases  # noqa: E402
 import node_cases  # noqa: E402
 from harness import cluster as clusters  # noqa: E402
@@ -20,8 +21,8 @@ from harness.plan import Options, Refused  # noqa: E402
 from world import Failed, World  # noqa: E402
 
 
-def cases():
-    return [(name[5:].replace('_', ' '), function) for module in (agent_cases, file_cases, node_cases)
+def cases(stack):
+    return [(name[5:].replace('_', ' '), function) for module in (agent_cases, file_cases, node_cases, *((dns_cases,) if stack == 'causeway' else ()))
             for name, function in vars(module).items() if name.startswith('case_')]
 
 
@@ -35,7 +36,7 @@ def main():
     parser.add_argument('--ip-family', default='ipv4')
     parser.add_argument('--keep', action='store_true')
     options = parser.parse_args()
-    chosen = [(name, function) for name, function in cases() if not options.case or any(c.replace('_', ' ') in name for c in options.case)]
+    chosen = [(name, function) for name, function in cases(options.stack) if not options.case or any(c.replace('_', ' ') in name for c in options.case)]
     if os.geteuid() != 0 or not chosen:
         sys.exit('faults: needs root' if os.geteuid() else f'faults: no case is called {options.case}')
     passed = failed = 0

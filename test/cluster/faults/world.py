@@ -97,13 +97,16 @@ class World:
     # ---- agents
 
     def agent(self, node):
-        """The pid of the node's agent, as the real machine numbers it."""
+        return self.process(node, 'agent')
+
+    def process(self, node, command):
+        """The pid of the node's `causeway COMMAND`, as the real machine numbers it."""
         for pid in cgroups.pids(self.cluster.name, node):
             try:
                 words = open(f'/proc/{pid}/cmdline').read().split('\0')
             except OSError:
                 continue
-            if os.path.basename(words[0]) == 'causeway' and words[1:2] == ['agent'] and cgroups.alive(pid):
+            if os.path.basename(words[0]) == 'causeway' and words[1:2] == [command] and cgroups.alive(pid):
                 return pid
         return None
 

@@ -110,7 +110,8 @@ class Cluster:
         if self.options.stack != 'stock':
             stacks.install_causeway(self.control, self.options, self.addresses, any(stacks.OUR_IMAGE in new for new in imported))
         self.connect()
-        stacks.install_coredns(self.control, self.options, self.addresses)
+        if not self.options.own_dns:
+            stacks.install_coredns(self.control, self.options, self.addresses)
         self.wait_ready()
         self.say(f'up in {time.monotonic() - start:.0f} s')
 

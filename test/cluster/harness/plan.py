@@ -26,8 +26,8 @@ class Options:
     nodes: int = 2
     ip_family: str = 'ipv4'
     stack: str = 'stock'
-    plane: str = ''   # of stacks cni and noproxy
-    fabric: str = ''  # of stacks cni and noproxy
+    plane: str = ''   # of the stacks with Causeway
+    fabric: str = ''  # the same
     kubernetes: str = '1.36'
 
     @property
@@ -38,6 +38,11 @@ class Options:
     def proxy(self):
         """Whether kube-proxy runs."""
         return self.stack in ('stock', 'cni')
+
+    @property
+    def own_dns(self):
+        """Whether cluster DNS is Causeway's; else CoreDNS runs."""
+        return self.stack == 'causeway'
 
 
 def checked(options):
@@ -50,13 +55,10 @@ def checked(options):
                                ('--kubernetes', options.kubernetes, LINES)):
         if value not in known:
             raise Refused(f'{flag} "{value}": one of {", ".join(known)}')
-    if options.stack == 'causeway':
-        raise Refused('--stack causeway is Causeway alone, and two of its parts do not exist yet: Services and cluster DNS; '
-                      'noproxy runs it without kube-proxy and with CoreDNS')
     if options.stack == 'stock':
         for flag, value in (('--plane', options.plane), ('--fabric', options.fabric)):
             if value:
-                raise Refused(f'{flag} {value} means nothing to --stack stock, which runs the reference plugins; choose cni or noproxy')
+                raise Refused(f'{flag} {value} means nothing to --stack stock, which runs the reference plugins; choose cni, noproxy or causeway')
         return options
     plane = options.plane or ('netfilter' if options.stack == 'cni' else 'bpf')
     fabric = options.fabric or 'auto'

@@ -53,25 +53,39 @@ def stock_node(node, cidrs, all_pods):
 
 # ---- Causeway
 
+# In a server block of its own: a template is asked before the names of the cluster.
+NO_WORLD = """    .:53 {
+        template ANY ANY {
+            rcode NXDOMAIN
+        }
+    }
+    cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {
+"""
+
+
 def with_values(manifest, options, addresses):
     """The manifest, its ConfigMap `causeway` with this cluster's values. Pure."""
     values = {'KUBERNETES_SERVICE_HOST': str(addresses.control[0]), 'KUBERNETES_SERVICE_PORT': '6443',
-              'CAUSEWAY_SERVICES': str(not options.proxy).lower(), 'CAUSEWAY_PLANE': options.plane, 'CAUSEWAY_FABRIC': options.fabric, 'CAUSEWAY_CLUSTER_CIDR': comma(addresses.pods)}
+              'CAUSEWAY_SERVICES': str(not options.proxy).lower(), 'CAUSEWAY_DNS': str(options.own_dns).lower(), 'CAUSEWAY_PLANE': options.plane, 'CAUSEWAY_FABRIC': options.fabric, 'CAUSEWAY_CLUSTER_CIDR': comma(addresses.pods)}
     documents = re.split(r'(?m)^---[ \t]*\n', manifest)
     found = [i for i, d in enumerate(documents) if re.search(r'(?m)^kind: ConfigMap$', d) and re.search(r'(?m)^  name: causeway$', d)]
     if len(found) != 1:
         raise Refused(f'{OURS.name} has {len(found)} ConfigMaps named causeway, expected one')
     head = re.split(r'(?m)^data:', documents[found[0]])[0]
     documents[found[0]] = head + 'data:\n' + ''.join(f'  {key}: "{value}"\n' for key, value in values.items())
-    return '---\n'.join(documents)
+    # As kubelet has it; and there is no world to ask, so every name outside of the cluster gets a fast NXDOMAIN.
+    return '---\n'.join(documents).replace('10.96.0.10', str(addresses.dns[0])).replace('    .:53 {\n', NO_WORLD)
 
 
 def install_causeway(control, options, addresses, new_image):
-    """kubectl apply of the manifest, and nothing else. Agents of an image that was built anew under the same name start again."""
-    there = control.kubectl('get', 'daemonset', '-n', 'causeway', '--ignore-not-found', '-o', 'name')
-    control.kubectl('apply', '-f', '-', text=with_values(OURS.read_text(), options, addresses))
-    if there and new_image:
-        control.kubectl('rollout', 'restart', '-n', 'causeway', *there.split())
+    """kubectl apply of the manifest, and nothing else. What runs of an image that was built anew under the same name starts again."""
+    places = ('causeway', 'kube-system')
+    there = {ns: control.kubectl('get', 'daemonset', '-n', ns, '-l', 'app.kubernetes.io/name=causeway', '--ignore-not-found', '-o', 'name') for ns in places}
+    part = () if options.own_dns else ('-l', 'app.kubernetes.io/component!=dns')
+    control.kubectl('apply', '-f', '-', *part, text=with_values(OURS.read_text(), options, addresses))
+    for ns in places:
+        if there[ns] and new_image:
+            control.kubectl('rollout', 'restart', '-n', ns, *there[ns].split())
 
 
 # ---- CoreDNS
