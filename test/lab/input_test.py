@@ -49,6 +49,7 @@ def test_ranges():
     assert 'overlaps' in refused_up('--pod-cidr', '10.96.0.0/16')
     assert 'which is for loopback' in refused_up('--pod-cidr', '127.0.0.0/16')
     assert 'too small: at least 8 addresses' in refused_up('--service-cidr', '10.96.0.0/32')
+    assert "no tenth address, which is cluster DNS's: give 16 addresses or more, or --no-dns" in refused_up('--service-cidr', '10.96.0.0/29')
     assert "the lab's own network" in refused_up('--pod-cidr', '172.16.0.0/12')
     assert 'has 2 blocks of /24, and 3 nodes need one each' in refused_up('--pod-cidr', '10.1.0.0/23')
     assert '10.1.0.0/16' in refused_up('--pod-cidr', '10.1.0.1/16')
