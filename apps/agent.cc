@@ -13,6 +13,7 @@
 
 #include "apps/agent_names.h"
 #include "apps/agent_pages.h"
+#include "apps/cluster_dns.h"
 #include "apps/flow_ring.h"
 #include "apps/load.h"
 #include "apps/plane.h"
@@ -97,6 +98,7 @@ struct Ground {
     ground.links = TRY(netlink::open_watch(loop, {netlink::Watched::Links, netlink::Watched::Addresses},
                                            {netlink::kPodGroup, pod::kReapGroup}));
     ground.plane = TRY(open_plane({loop, options, *ground.net}), "plane {}", options.plane);
+    if (options.cluster_dns.empty()) TRY(dns::remove_local_addresses(*ground.net), "addresses of cluster DNS");
     ground.journal = TRY(pod::open_file_storage(options.run + "/ipam/journal"), "address journal");
     ground.cni = {.ipam = TRY(pod::this_boot()),
                   .spool = options.run + "/spool",
@@ -141,6 +143,8 @@ class Agent {
     if (policy::Applier* policies = ground_.plane->policy())
       policy_reporter_.emplace(api_, events_, model_, policies->desired());
     feed_.add(snapshot_);
+    if (dns::LocalDoor* door = ground_.plane->dns())
+      dns_.emplace(loop_, model_, *ground_.net, *door, dns_addresses(options_));
     const AgentParts parts{model_, feed_, watches_, ground_.plane->fabric(), options_.plane, cni_};
     for (observe::Endpoint* endpoint : {&public_, &private_}) {
       describe(*endpoint, parts);
@@ -149,13 +153,14 @@ class Agent {
         endpoint->add_page("/proxy", [this] { return face_->render(); });
         endpoint->add(observe::Check{"proxy-servers", [this] { return face_->trouble(); }});
       }
-      if (services) describe_services(*endpoint, *services, model_, options_.plane);
+      if (services) describe_services(*endpoint, *services, model_, options_.plane, dns_ ? &*dns_ : nullptr);
       if (policy::Applier* policies = ground_.plane->policy()) describe_policies(*endpoint, *policies, model_);
       if (flows_)
         flows_->describe(*endpoint);
       else if (ground_.plane->policy())
         endpoint->add_page("/flows", [](const observe::Endpoint::Query&) { return no_flows(); });
-      endpoint->add_page("/dns", [this] { return render(names_.get()); });
+      endpoint->add_page("/dns", [this] { return render(names_.get()) + (dns_ ? dns_->render() : ""); });
+      if (dns_) endpoint->add(observe::Check{"cluster-dns", [this] { return dns_->trouble(); }});
       endpoint->add(observe::Check{"node", [this] { return waiting_for_; }});
       endpoint->add(observe::Check{"cni-configuration", [this] { return announcer_.trouble(); }});
       endpoint->add(observe::Check{"node-condition", [this] { return announcer_.condition_trouble(); }});
@@ -163,7 +168,9 @@ class Agent {
   }
 
   Task<Status> run() {
-    CO_TRY(tell_names(loop_, model_, options_, feed_, names_));
+    CO_TRY(tell_names(loop_, model_, options_, feed_, names_, [this] {
+      if (dns_) dns_->heard();
+    }));
     CO_TRY(listen_observers());
     if (face_) face_->start();
     if (face_ && options_.proxy_bind_hard && !face_->trouble().empty())
@@ -190,6 +197,7 @@ class Agent {
     if (policy_reporter_) scope_.spawn("report policies", policy_reporter_->run());
     ground_.plane->start(scope_, feed_);
     if (flows_) scope_.spawn("flow log", flows_->run());
+    if (dns_) scope_.spawn("cluster DNS", dns_->run(*names_));
     if (const service::Applier* services = ground_.plane->service()) {
       load_.emplace(loop_, load_doors(api_, options_.node, *services));
       scope_.spawn("load", load_->run());
@@ -429,6 +437,7 @@ class Agent {
   std::unique_ptr<service::proxy::Face> face_;  // nullptr: no Services. Outlives the feed, which applies through it
   cluster::Feed feed_;
   cluster::SnapshotWriter snapshot_;
+  std::optional<ClusterDns> dns_;           // none: no --cluster-dns
   std::unique_ptr<dns::FeedServer> names_;  // none: no DNS process is told
   cluster::Watches watches_;
   WorkerPool workers_;
@@ -459,6 +468,8 @@ Result<AgentOptions> complete(AgentOptions options) {
   if (options.plane == fabric::Plane::Bpf && options.proxy_mode != "nftables")
     return fail(Errc::Invalid, "--proxy-mode {} is a way of plane netfilter: leave it out, or choose --plane netfilter",
                 options.proxy_mode);
+  if (!options.cluster_dns.empty() && !options.dns)
+    return fail(Errc::Invalid, "--cluster-dns: nothing answers there without --dns");
   if (options.plugin.empty()) options.plugin = TRY(beside_this_program(pod::kPluginName));
   return options;
 }

@@ -29,10 +29,11 @@ struct AgentOptions {
   std::vector<Cidr> non_masquerade_cidrs;
   bool masquerade = true;
   datapath::PortRange node_ports{30000, 32767};
-  bool services = true;   // Services are balanced by this agent: off beside kube-proxy
-  bool policy = true;     // NetworkPolicies are enforced by this agent
-  bool dns = false;       // a `causeway dns` of this node is told the names of the cluster, at RUN/dns.sock
-  bool dns_pods = false;  // and who has which address: every Pod is watched, and what endpoints' Pods are called
+  bool services = true;         // Services are balanced by this agent: off beside kube-proxy
+  bool policy = true;           // NetworkPolicies are enforced by this agent
+  bool dns = false;             // a `causeway dns` of this node is told the names of the cluster, at RUN/dns.sock
+  std::vector<Ip> cluster_dns;  // addresses of the DNS Service: answered by that process while it can; none: off
+  bool dns_pods = false;        // and who has which address: every Pod is watched, and what endpoints' Pods are called
   service::Options service;
   std::string proxy_mode = "nftables";  // of plane netfilter: nftables, iptables or ipvs
   std::string ipvs_scheduler = "rr";

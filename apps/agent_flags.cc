@@ -3,6 +3,7 @@
 #include "apps/agent.h"
 #include "apps/environment.h"
 #include "apps/flags.h"
+#include "dns/local.h"
 #include "observe/flow.h"
 
 namespace causeway::apps {
@@ -14,6 +15,17 @@ Result<std::vector<Cidr>> parse_cluster_cidrs(std::string_view text) {
   if (cidrs.size() > 2 || (cidrs.size() == 2 && cidrs[0].family() == cidrs[1].family()))
     return fail(Errc::Invalid, "\"{}\": at most one CIDR for each family", text);
   return cidrs;
+}
+
+Result<std::vector<Ip>> parse_cluster_dns(std::string_view text) {
+  std::vector<Ip> out;
+  while (!text.empty()) {
+    const std::string_view one = text.substr(0, text.find(','));
+    out.push_back(TRY(Ip::parse(one)));
+    text.remove_prefix(std::min(text.size(), one.size() + 1));
+  }
+  TRY(dns::cluster_dns_addresses(out));
+  return out;
 }
 
 Result<datapath::PortRange> parse_ports(std::string_view text) {
@@ -57,6 +69,9 @@ CLI::App* add_agent_command(CLI::App& program, AgentOptions& options) {
   app->add_flag(
       "--dns-pods,!--no-dns-pods", options.dns_pods,
       "and which Pod has which address (pods verified, endpoint_pod_names): every Pod of the cluster is watched");
+  parsed(app, "--cluster-dns", options.cluster_dns, parse_cluster_dns,
+         "addresses of the DNS Service, one for each family: answered by the `causeway dns` of this node while it can "
+         "(needs --dns)");
   app->add_option("--uplink", options.uplink,
                   "device to the other nodes (default: the one that has the Node's address)");
   app->add_option("--vxlan-port", options.vxlan_port, "UDP port, the same on all nodes")->capture_default_str();

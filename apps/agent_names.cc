@@ -13,9 +13,10 @@ cluster::WatchOptions watches_of(const AgentOptions& options, bool policies) {
 }
 
 Status tell_names(Loop& loop, const cluster::Model& model, const AgentOptions& options, cluster::Feed& feed,
-                  std::unique_ptr<dns::FeedServer>& names) {
+                  std::unique_ptr<dns::FeedServer>& names, std::function<void()> heard) {
   if (!options.dns) return ok();
-  names = TRY(dns::FeedServer::listen(loop, model, {options.run + "/dns.sock", options.dns_pods}));
+  names = TRY(dns::FeedServer::listen(
+      loop, model, {.path = options.run + "/dns.sock", .pods = options.dns_pods, .heard = std::move(heard)}));
   feed.add(*names);
   return ok();
 }

@@ -13,8 +13,9 @@ namespace causeway::apps {
 cluster::WatchOptions watches_of(const AgentOptions& options, bool policies);
 
 // Listens at dns.sock in the run folder, as a consumer of the feed; nothing without --dns. Before the feed starts.
+// `heard`: a reader said where it answers.
 Status tell_names(Loop& loop, const cluster::Model& model, const AgentOptions& options, cluster::Feed& feed,
-                  std::unique_ptr<dns::FeedServer>& names);
+                  std::unique_ptr<dns::FeedServer>& names, std::function<void()> heard);
 // Page /dns: who reads, and how much was told.
 std::string render(const dns::FeedServer* names);
 

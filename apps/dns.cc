@@ -9,6 +9,7 @@
 #include "async/worker_pool.h"
 #include "base/log.h"
 #include "dns/feed_client.h"
+#include "dns/feed_server.h"
 #include "dns/snapshot.h"
 #include "http/server.h"
 #include "observe/endpoint.h"
@@ -80,7 +81,11 @@ class Dns {
         health_("/health", [this] { return lame_ ? std::string("going away") : std::string(); }),
         ready_("/ready", [this] { return names_->not_ready(); }),
         pool_(loop, 1),
-        feed_(loop, options_.feed, tables_, [this] { changed_ = true; }),
+        feed_(loop, options_.feed, tables_,
+              [this] {
+                changed_ = true;
+                tell_answers();
+              }),
         scope_(loop) {}
 
   Task<Status> run() {
@@ -95,6 +100,7 @@ class Dns {
     log::info("answering at {}{}", fmt::join(options_.listen, ", "),
               options_.corefile.empty() ? " by the built-in Corefile" : " by " + options_.corefile);
     if (!options_.feed.empty()) scope_.spawn("names from the agent", feed_.run());
+    scope_.spawn("where it answers", keep_telling());
     if (!options_.snapshot.empty()) scope_.spawn("the snapshot of names", save());
     CO_TRY(co_await OneShot<bool>(loop_).get());
     co_return ok();
@@ -102,8 +108,9 @@ class Dns {
 
   // A signal: who asks for our health sends no more clients; those who are late are still answered (lameduck).
   void end() {
-    if (!names_ || lame_ || names_->corefile().lameduck.count() == 0) return loop_.stop();
-    lame_ = true;
+    const bool again = std::exchange(lame_, true);
+    tell_answers();
+    if (!names_ || again || names_->corefile().lameduck.count() == 0) return loop_.stop();
     lameduck_ = loop_.call_after(names_->corefile().lameduck, [this] { loop_.stop(); });
   }
   void reload() {
@@ -135,6 +142,19 @@ class Dns {
       servers_.push_back(std::move(*server));
     }
     return ok();
+  }
+
+  // The agent lets the node's DNS addresses lead here only while they are answered here.
+  void tell_answers() {
+    if (!names_) return;
+    const bool ready = !lame_ && names_->not_ready().empty();
+    feed_.tell(ready ? names_->server().listening() : std::vector<Endpoint>());
+  }
+  Task<Status> keep_telling() {
+    for (;; CO_TRY(co_await loop_.sleep(dns::kBeat))) {
+      tell_answers();
+      feed_.beat();
+    }
   }
 
   // What was answered last, until the agent tells more.

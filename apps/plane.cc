@@ -2,6 +2,11 @@
 
 namespace causeway::apps {
 
+std::vector<Ip> dns_addresses(const AgentOptions& options) {
+  if (options.cluster_dns.empty()) return {};
+  return dns::cluster_dns_addresses(options.cluster_dns).value_or(std::vector<Ip>());
+}
+
 cluster::FixedRanges fixed_ranges(const AgentOptions& options) {
   return {.services = options.service.service_cidrs, .api_servers = options.api_servers};
 }
@@ -25,6 +30,9 @@ service::Options service_options(const AgentOptions& options) {
   out.host_ports = bpf;
   out.balancing = bpf;
   out.schedulers = !bpf && options.proxy_mode == "ipvs";
+  for (const Ip& ip : options.cluster_dns) out.own_first.push_back({ip, dns::kDnsPort});
+  for (const Ip& ip : options.cluster_dns)
+    if (ip.is_v4()) out.aliases.push_back({dns::link_local_address(), ip, dns::kDnsPort});
   return out;
 }
 

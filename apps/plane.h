@@ -6,6 +6,7 @@
 #include "apps/plane_change.h"
 #include "async/scope.h"
 #include "cluster/feed/feed.h"
+#include "dns/apply_local.h"
 #include "fabric/apply.h"
 #include "kernel/netlink/rtnetlink.h"
 #include "observe/endpoint.h"
@@ -26,6 +27,8 @@ class NodePlane {
   virtual policy::Applier* policy() { return nullptr; }
   // What the kernel tells of flows that policies judge; nullptr: nothing.
   virtual policy::FlowSource* flows() { return nullptr; }
+  // How this plane leads to the node's own DNS; nullptr: options name no address of it.
+  virtual dns::LocalDoor* dns() = 0;
   // Everything that is fed from the model; the fabric first.
   virtual std::vector<cluster::Consumer*> consumers() = 0;
   // Why Pods cannot have ports of this node (hostPort); "" when they can.
@@ -53,6 +56,8 @@ Result<std::unique_ptr<NodePlane>> open_plane(PlaneSetup setup);  // by options.
 Result<std::unique_ptr<NodePlane>> open_bpf_plane(const PlaneSetup& setup);
 Result<std::unique_ptr<NodePlane>> open_netfilter_plane(const PlaneSetup& setup);
 
+// All addresses of cluster DNS; none where it is off.
+std::vector<Ip> dns_addresses(const AgentOptions& options);
 cluster::FixedRanges fixed_ranges(const AgentOptions& options);
 fabric::Options fabric_options(const AgentOptions& options);
 // With what follows from the plane.

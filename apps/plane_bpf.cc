@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "datapath/datapath.h"
 #include "datapath/rows.h"
+#include "dns/apply_local_bpf.h"
 #include "fabric/apply_bpf.h"
 #include "fabric/sysctls.h"
 #include "kernel/bpf/pins.h"
@@ -26,7 +27,8 @@ Result<datapath::Features> features_of(const AgentOptions& options) {
                               .masquerade = options.masquerade,
                               .services = options.services,
                               .policy = options.policy,
-                              .socket_hooks = options.services && options.socket_hooks};
+                              .socket_hooks = options.services && options.socket_hooks,
+                              .dns = dns_addresses(options)};
   if (!options.cluster_cidrs.empty()) {
     const auto families = fabric::families_of(options.cluster_cidrs);
     features.ipv4 = families.v4;
@@ -78,6 +80,7 @@ class BpfPlane final : public NodePlane {
       policy_.emplace(setup.options.node, policy_doors());
       flows_.emplace(loop_, *datapath_, *policy_);
     }
+    if (!setup.options.cluster_dns.empty()) dns_.emplace(datapath_->dns_here(), dns_addresses(setup.options));
     if (change_.pending) fabric_.hold();
   }
 
@@ -85,6 +88,7 @@ class BpfPlane final : public NodePlane {
   service::Applier* service() override { return service_ ? &*service_ : nullptr; }
   policy::Applier* policy() override { return policy_ ? &*policy_ : nullptr; }
   policy::FlowSource* flows() override { return flows_ ? &*flows_ : nullptr; }
+  dns::LocalDoor* dns() override { return dns_ ? &*dns_ : nullptr; }
   std::vector<cluster::Consumer*> consumers() override {
     std::vector<cluster::Consumer*> all{&fabric_};
     if (policy_) all.push_back(&*policy_);
@@ -256,6 +260,7 @@ class BpfPlane final : public NodePlane {
   std::optional<policy::BpfApplier> policy_;    // none: --no-network-policy
   std::optional<BpfFlows> flows_;               // likewise
   std::optional<service::BpfApplier> service_;  // none: --no-services
+  std::optional<dns::BpfLocal> dns_;            // none: no --cluster-dns
   WorkerPool sweeper_{loop_, 1};                // a large conntrack takes longer than an ADD may wait
 };
 

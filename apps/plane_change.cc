@@ -65,7 +65,7 @@ Status remove_netfilter(netlink::Rtnetlink& net) {
   // The guard of 127.0.0.0/8 goes with the host ports, so nothing may lead there any more; a kube-proxy brings its own.
   if (const auto runs = service::kube_proxy_runs(); runs && !*runs)
     TRY(netns::write_sysctl("ipv4/conf/all/route_localnet", "0"));
-  for (const char* section : {"fabric", "policy", "hostport"}) {
+  for (const char* section : {"fabric", "policy", "hostport", "dns"}) {
     const auto removal = nftables::removal(TRY((*nft)->observe(section)));
     if (!removal.empty()) TRY((*nft)->apply(removal), "table inet causeway");
   }

@@ -5,6 +5,7 @@
 #include "apps/plane.h"
 #include "apps/plane_hand_back.h"
 #include "base/log.h"
+#include "dns/apply_local_nft.h"
 #include "fabric/apply_nft.h"
 #include "kernel/conntrack/conntrack.h"
 #include "kernel/netns/netns.h"
@@ -45,6 +46,7 @@ class NetfilterPlane final : public NodePlane {
         host_ports_(*nft_, *conntrack_),
         services_(std::move(services)),
         freeze_(std::move(freeze)) {
+    if (!setup.options.cluster_dns.empty()) dns_.emplace(*nft_, dns_addresses(setup.options));
     if (!setup.options.policy) return;
     policy_.emplace(policy::NftOptions{.node = setup.options.node, .ipvs = services_ && mode_ == "ipvs"},
                     policy::NftDoors{*nft_, *conntrack_});
@@ -55,6 +57,7 @@ class NetfilterPlane final : public NodePlane {
   service::Applier* service() override { return services_ ? &services_->applier() : nullptr; }
   policy::Applier* policy() override { return policy_ ? &*policy_ : nullptr; }
   policy::FlowSource* flows() override { return flows_ ? &*flows_ : nullptr; }
+  dns::LocalDoor* dns() override { return dns_ ? &*dns_ : nullptr; }
   // The guard of 127.0.0.0/8 comes with the host ports, before Services switch its routing on.
   std::vector<cluster::Consumer*> consumers() override {
     std::vector<cluster::Consumer*> all{&fabric_};
@@ -183,6 +186,7 @@ class NetfilterPlane final : public NodePlane {
   std::unique_ptr<NetfilterServices> services_;
   std::optional<policy::NftApplier> policy_;
   std::optional<policy::NftFlows> flows_;
+  std::optional<dns::NftLocal> dns_;
   std::optional<Freeze> freeze_;  // while the plane changes
 };
 
@@ -195,6 +199,12 @@ Result<std::unique_ptr<NodePlane>> open_netfilter_plane(const PlaneSetup& setup)
   // Else what an agent that enforced policies left would drop every new Pod's packets.
   if (!setup.options.policy)
     TRY(nft->apply(nftables::removal(TRY(nft->observe(policy::nft::kSection)))), "remove the rules of policies");
+  if (setup.options.cluster_dns.empty())
+    TRY(nft->apply(nftables::removal(TRY(nft->observe(dns::nft::kSection)))), "remove the rules of cluster DNS");
+  else if (setup.options.services && setup.options.proxy_mode == "ipvs")
+    return fail(Errc::Unsupported,
+                "--cluster-dns: with --proxy-mode ipvs the virtual server of IPVS takes what is sent to these "
+                "addresses; use nftables or iptables, or leave --cluster-dns out");
   auto watch = TRY(nftables::open_watch(setup.loop, nft->port()), "watch nf_tables");
   auto conntrack = TRY(conntrack::open_conntrack(), "plane netfilter needs nf_conntrack");
   std::optional<Freeze> freeze;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Host side of a Pod's veth, ingress: everything the Pod sends. Is it really the Pod's, and where does it go?
+#include "lib/dns.h"
 #include "lib/forward.h"
 #include "lib/guard.h"
 #include "lib/path_run.h"
@@ -69,6 +70,10 @@ int from_pod(struct __sk_buff* ctx) {
 
   struct pod_value* pod = find_pod(NET_THIS_CLUSTER, &p.dst);
   struct route_value* route = pod ? NULL : find_route(NET_THIS_CLUSTER, &p.dst);
+  if (config.dns_count && !pod && is_dns_address(&p.dst)) {
+    int verdict = dns_step(ctx, &p, judged);
+    if (verdict != STEP_NONE) return verdict;
+  }
   if (config.services) {
     __u32 marks = marks_of(ifindex), ask = marks & SERVICE_MARK_BACKEND ? ASK_FLOW : 0;
     if (!pod && may_be_service(route)) ask |= marks & SERVICE_MARK_CLIENT ? ASK_SERVICE | ASK_FLOW : ASK_SERVICE;

@@ -6,6 +6,7 @@
 // What is not decided here goes on to the per-packet path: refusals of UDP (an ICMP error, as for any address), what
 // shall be dropped, Services and Pods that are to be balanced per packet.
 #include "abi/ct.h"
+#include "lib/dns_maps.h"
 #include "lib/service.h"
 
 /* As CTX_READ and CTX_WRITE of lib/prelude.h. */
@@ -65,6 +66,11 @@ cold enum decision decide(struct bpf_sock_addr* ctx, struct service_key* asked, 
     if (!node) return LEAVE;
     set_known_loopback(&asked->addr);
   }
+  // A Pod's DNS is decided packet by packet: its socket outlives the process that answers. The node's own reaches that
+  // by the kernel's routes.
+  if (config.dns_count && asked->port == bpf_htons(DNS_PORT) && is_dns_address(&asked->addr) &&
+      (!node || dns_is_here(&asked->addr)))
+    return LEAVE;
   for (int attempt = 0; attempt < 2; attempt++) {
     struct service_value* row = service_find(asked);
     if (!row && (asked->proto != IPPROTO_TCP || !service_has_address(asked->net, &asked->addr))) return LEAVE;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // A device that leads out of the node, ingress: what other nodes and the outside send. Ours is VXLAN of known nodes,
 // what is for a Pod of this node, and replies to what left with the node's address; the rest is the stack's.
+#include "lib/dns.h"
 #include "lib/path_run.h"
 
 // To a Pod of this node, from the wire or out of the tunnel.
@@ -46,8 +47,14 @@ global int note_inbound(struct __sk_buff* ctx, struct packet* p) {
   return 0;
 }
 
+// The kernel answers for every address that it has a local route to, on every device.
+global int arp_of_others(struct __sk_buff* ctx) {
+  return dns_is_asked_for(ctx) ? drop(ctx, DROP_SERVICE_OUTSIDE) : NEXT;
+}
+
 SEC("tc")
 int uplink_ingress(struct __sk_buff* ctx) {
+  if (config.dns_count && CTX_READ(ctx, protocol) == bpf_htons(ETH_P_ARP)) return arp_of_others(ctx);
   struct packet p;
   if (parse(ctx, &p) != PARSE_OK) return NEXT;
   bool tunnelled = false;
@@ -78,7 +85,7 @@ int uplink_ingress(struct __sk_buff* ctx) {
     }
     return to_pod(ctx, &p, pod);
   }
-  if (!tunnelled) return NEXT;
+  if (!tunnelled) return config.dns_count && dns_is_target(&p) ? drop(ctx, DROP_SERVICE_OUTSIDE) : NEXT;
   // Out of the tunnel: a Pod of this node or the node itself. Nothing is carried on from here.
   if (route && route->kind == ROUTE_THIS_NODE) return to_stack(ctx);
   return answer(ctx, &p, NO_HOST, CTX_READ(ctx, ifindex), AT_INGRESS);

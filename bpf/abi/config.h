@@ -4,7 +4,7 @@
 #ifndef CAUSEWAY_ABI_CONFIG_H
 #define CAUSEWAY_ABI_CONFIG_H
 
-#include "abi/types.h"
+#include "abi/dns.h"
 
 ABI_BEGIN
 
@@ -27,9 +27,10 @@ struct datapath_config {
   __u32 services;   /* switch: Services, per packet */
   __u64 node_netns; /* netns cookie of the node itself; the socket hooks tell its sockets by it */
   __u32 policy;     /* switch: policies are enforced */
-  __u32 reserved;
+  __u32 dns_count;  /* of `dns`; 0: no DNS of the node */
+  struct ip_addr dns[DNS_ADDRESSES];
 };
-ABI_LAYOUT(struct datapath_config, 64);
+ABI_LAYOUT(struct datapath_config, 128);
 
 ABI_END
 #endif

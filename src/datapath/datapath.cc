@@ -51,6 +51,9 @@ Status check(const Features& features) {
   if (features.nat_ports.size() > abi::NAT_RANGES_MAX)
     return fail(Errc::Invalid, "datapath features: {} ranges of nat_ports, at most {}", features.nat_ports.size(),
                 static_cast<int>(abi::NAT_RANGES_MAX));
+  if (features.dns.size() > abi::DNS_ADDRESSES)
+    return fail(Errc::Invalid, "datapath features: {} addresses of cluster DNS, at most {}", features.dns.size(),
+                static_cast<int>(abi::DNS_ADDRESSES));
   if (features.masquerade && features.nat_ports.empty())
     return fail(Errc::Invalid, "datapath features: masquerade without nat_ports");
   return ok();
@@ -322,6 +325,7 @@ ServiceRanges& Datapath::service_ranges() { return impl_->services->service_rang
 SourceRanges& Datapath::source_ranges() { return impl_->services->source_ranges; }
 Clients& Datapath::clients() { return impl_->services->clients; }
 ServiceMarks& Datapath::service_marks() { return impl_->services->marks; }
+DnsHere& Datapath::dns_here() { return impl_->services->dns_here; }
 
 PolicyTables Datapath::policy() {
   PolicyMaps& maps = *impl_->policy;

@@ -47,6 +47,7 @@ using ServiceRanges = bpf::Table<abi::range_key, uint32_t>;
 using SourceRanges = bpf::Table<abi::source_key, uint32_t>;
 using Clients = bpf::Table<uint64_t, abi::client_value>;  // by netns cookie
 using ServiceMarks = bpf::Table<uint32_t, uint32_t>;      // by ifindex modulo SERVICE_MARKS
+using DnsHere = bpf::Table<uint32_t, uint32_t>;           // by the place in Features::dns: 1 or none
 using PolicyAddresses = bpf::Table<abi::policy_address_key, uint32_t>;
 using PolicyBlocks = bpf::Table<abi::policy_block_key, uint32_t>;
 using PolicyPorts = bpf::Table<abi::policy_port_key, uint32_t>;
@@ -176,6 +177,7 @@ class Datapath {
   SourceRanges& source_ranges();
   Clients& clients();
   ServiceMarks& service_marks();
+  DnsHere& dns_here();
   PolicyTables policy();
   PolicyFlows& policy_flows();
   // All reasons, summed over CPUs; those never counted are 0.

@@ -1,6 +1,7 @@
 #include "datapath/features.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -27,9 +28,10 @@ std::string to_string(const Features& features) {
     ports += fmt::format("{}{}-{}", ports.empty() ? "" : ",", range.first, range.last);
   return fmt::format(
       "attach={} ipv4={} ipv6={} overlay={} vxlan_port={} vni={} masquerade={} nat_ports={} track_node_flows={} "
-      "services={} policy={} socket_hooks={}",
+      "services={} policy={} socket_hooks={} dns={}",
       to_string(features.attach), features.ipv4, features.ipv6, features.overlay, features.vxlan_port, features.vni,
-      features.masquerade, ports, features.track_node_flows, features.services, features.policy, features.socket_hooks);
+      features.masquerade, ports, features.track_node_flows, features.services, features.policy, features.socket_hooks,
+      fmt::join(features.dns, ","));
 }
 
 namespace {

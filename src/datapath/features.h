@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/ip.h"
 #include "base/result.h"
 
 namespace causeway::datapath {
@@ -43,6 +44,9 @@ struct Features {
   bool services = false;      // the per-packet path of Services
   bool policy = false;        // policies are enforced: a Pod without a subject is cut off
   bool socket_hooks = false;  // Services at connect() and sendmsg(), for the processes below Options::cgroup
+  // Addresses of cluster DNS, at most DNS_ADDRESSES: while Datapath::dns_here() says so their port 53 is the node's
+  // own.
+  std::vector<Ip> dns = {};
 
   auto operator<=>(const Features&) const = default;
 };

@@ -10,8 +10,11 @@
 #include <cstdio>
 #include <memory>
 
+#include "datapath/rows.h"
+
 namespace causeway::datapath::skeleton {
 using abi::datapath_config;  // the skeletons name the types of their data sections
+using abi::ip_addr;
 using abi::nat_range;
 #include "from_pod.skel.h"
 #include "socket.skel.h"
@@ -62,6 +65,8 @@ abi::datapath_config config_of(const Features& features) {
     config.nat_ports[i] = {.first = 1, .last = 0};
     if (i < features.nat_ports.size()) config.nat_ports[i] = {features.nat_ports[i].first, features.nat_ports[i].last};
   }
+  config.dns_count = static_cast<uint32_t>(features.dns.size());
+  for (size_t i = 0; i < features.dns.size(); ++i) config.dns[i] = to_abi(features.dns[i]);
   return config;
 }
 

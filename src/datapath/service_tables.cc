@@ -17,6 +17,7 @@ Result<ServiceTables> ServiceTables::open(const std::string& folder) {
       .source_ranges = TRY((open_map<abi::source_key, uint32_t>(folder, "source_ranges"))),
       .clients = TRY((open_map<uint64_t, abi::client_value>(folder, "clients"))),
       .marks = ArrayTable(TRY((open_map<uint32_t, uint32_t>(folder, "service_marks")))),
+      .dns_here = ArrayTable(TRY((open_map<uint32_t, uint32_t>(folder, "dns_here")))),
   };
 }
 

@@ -20,6 +20,7 @@ struct ServiceTables {
   bpf::Map<abi::source_key, uint32_t> source_ranges;
   bpf::Map<uint64_t, abi::client_value> clients;
   ArrayTable<uint32_t> marks;
+  ArrayTable<uint32_t> dns_here;
 
   static Result<ServiceTables> open(const std::string& map_folder);
 };

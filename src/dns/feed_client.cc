@@ -36,8 +36,13 @@ Task<Status> FeedClient::read_once() {
   const auto watch = loop_.watch(socket.get());
   FrameReader reader(tables_);
   std::string room(kPiece, '\0');
+  struct Connected {
+    int& socket;
+    ~Connected() { socket = -1; }
+  } connected{socket_ = socket.get()};
   connected_ = true;
   trouble_.clear();
+  send_answers();
   while (true) {
     const ssize_t got = ::recv(socket.get(), room.data(), room.size(), 0);
     if (got < 0 && errno == EAGAIN) {
@@ -57,6 +62,21 @@ Task<Status> FeedClient::read_once() {
     // What is urgent, questions among it, has its turn between two pieces of a long list.
     CO_TRY(co_await loop_.sleep(Duration(0)));
   }
+}
+
+// A line always fits into the socket, unless the agent has not read for long: then both begin anew.
+void FeedClient::send_answers() {
+  if (socket_ < 0 || answers_.empty()) return;
+  if (::send(socket_, answers_.data(), answers_.size(), MSG_NOSIGNAL | MSG_DONTWAIT) !=
+      static_cast<ssize_t>(answers_.size()))
+    ::shutdown(socket_, SHUT_RDWR);
+}
+
+void FeedClient::tell(const std::vector<Endpoint>& answers) {
+  std::string line = answers_line(answers);
+  if (line == answers_) return;
+  answers_ = std::move(line);
+  send_answers();
 }
 
 Task<Status> FeedClient::run() {

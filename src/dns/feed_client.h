@@ -6,6 +6,7 @@
 
 #include "async/loop.h"
 #include "dns/frames.h"
+#include "dns/local.h"
 
 namespace causeway::dns {
 
@@ -21,6 +22,11 @@ class FeedClient {
   // Endless: connects, reads, and connects again, after 100 ms to 1 s.
   Task<Status> run();
 
+  // What the agent is told of where this process answers (local.h), now and with each connection.
+  void tell(const std::vector<Endpoint>& answers);
+  // Tells it once more, as a sign of life.
+  void beat() { send_answers(); }
+
   bool connected() const { return connected_; }
   // Whether the agent has told everything it knows since this process began.
   bool listed() const { return listed_; }
@@ -30,11 +36,14 @@ class FeedClient {
 
  private:
   Task<Status> read_once();
+  void send_answers();
 
   Loop& loop_;
   std::string path_;
   Tables& tables_;
   Changed changed_;
+  std::string answers_;
+  int socket_ = -1;  // while it is connected
   bool connected_ = false, listed_ = false, served_ = false;
   std::string trouble_ = "not connected yet";
   uint64_t received_ = 0;

@@ -44,6 +44,7 @@ Result<std::unique_ptr<FeedServer>> FeedServer::listen(Loop& loop, const cluster
   out->listener_ = TRY(open_listener(out->options_.path), "names for cluster DNS");
   out->watch_ = loop.watch(out->listener_.get());
   out->scope_.spawn("names for cluster DNS", out->accept_readers());
+  out->scope_.spawn("who is silent", out->notice_silence());
   return out;
 }
 
@@ -80,19 +81,81 @@ Task<Status> FeedServer::accept_readers() {
     }
     auto reader = std::make_shared<Reader>(loop_, std::move(socket));
     readers_.push_back(reader);
+    scope_.spawn("where a reader answers", hear(reader));
     scope_.spawn("names for a reader", tell(std::move(reader)));
   }
 }
 
-// Nobody is told that a reader went before there is something to tell it.
+std::vector<Endpoint> FeedServer::answers() const {
+  std::set<Endpoint> all;
+  for (const auto& reader : readers_) all.insert(reader->answers.begin(), reader->answers.end());
+  return {all.begin(), all.end()};
+}
+
+void FeedServer::lose(const std::shared_ptr<Reader>& reader) {
+  reader->gone = true;
+  reader->woken.push(true);
+  const bool answered = !std::exchange(reader->answers, {}).empty();
+  std::erase(readers_, reader);
+  if (answered && options_.heard) options_.heard();
+}
+
+// One that comes may be the next life of one that went, of which nothing was heard yet.
 void FeedServer::forget_gone() {
-  std::erase_if(readers_, [](const std::shared_ptr<Reader>& reader) {
+  const auto all = readers_;
+  for (const auto& reader : all) {
     char octet;
     const ssize_t size = ::recv(reader->socket.get(), &octet, 1, MSG_PEEK | MSG_DONTWAIT);
-    reader->gone = size == 0 || (size < 0 && errno != EAGAIN);  // ECONNRESET: it left something unread
-    if (reader->gone) reader->woken.push(true);
-    return reader->gone;
-  });
+    if (size == 0 || (size < 0 && errno != EAGAIN)) lose(reader);  // ECONNRESET: it left something unread
+  }
+}
+
+Task<Status> FeedServer::notice_silence() {
+  for (;; CO_TRY(co_await loop_.sleep(kBeat))) {
+    bool changed = false;
+    for (const auto& reader : readers_) {
+      if (reader->answers.empty() || loop_.now() - reader->heard < kSilence) continue;
+      // Said, but not read yet: it was this process that slept.
+      char octet;
+      if (::recv(reader->socket.get(), &octet, 1, MSG_PEEK | MSG_DONTWAIT) > 0) continue;
+      log::warning("dns: {}: a DNS process has said nothing for {} s, so it is not asked", options_.path,
+                   std::chrono::duration_cast<std::chrono::seconds>(kSilence).count());
+      reader->answers.clear();
+      changed = true;
+    }
+    if (changed && options_.heard) options_.heard();
+  }
+}
+
+Task<Status> FeedServer::hear(std::shared_ptr<Reader> reader) {
+  const auto run = [](FeedServer& server, Reader& reader) -> Task<Status> {
+    std::string text;
+    char piece[512];
+    while (true) {
+      const ssize_t got = ::recv(reader.socket.get(), piece, sizeof piece, MSG_DONTWAIT);
+      if (got < 0 && errno == EAGAIN) {
+        CO_TRY(co_await reader.watch->readable());
+        continue;
+      }
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) co_return ok();
+      text.append(piece, static_cast<size_t>(got));
+      for (size_t end = text.find('\n'); end != text.npos; end = text.find('\n')) {
+        auto answers = CO_TRY(parse_answers(std::string_view(text).substr(0, end)));
+        text.erase(0, end + 1);
+        reader.heard = server.loop_.now();
+        if (answers == reader.answers) continue;
+        reader.answers = std::move(answers);
+        if (server.options_.heard) server.options_.heard();
+      }
+      if (text.size() > kLongestLine) co_return fail(Errc::Invalid, "a line of more than {} octets", kLongestLine);
+    }
+  };
+  const Status ended = co_await run(*this, *reader);
+  if (!ended && ended.error().code() == Errc::Cancelled) co_return ended;
+  if (!ended) log::warning("dns: {}: a reader: {}", options_.path, ended.error().message());
+  lose(reader);
+  co_return ok();
 }
 
 Task<Status> FeedServer::send(Reader& reader, std::string octets) {
@@ -147,9 +210,11 @@ Task<Status> FeedServer::tell(std::shared_ptr<Reader> reader) {
     co_return ok();
   };
   const Status ended = co_await run(*this, *reader);
-  std::erase(readers_, reader);
   if (!ended && ended.error().code() == Errc::Cancelled) co_return ended;
-  co_return ok();  // it went; it comes again
+  // It went; it comes again. hear() ends too, as nothing more comes from there.
+  ::shutdown(reader->socket.get(), SHUT_RDWR);
+  lose(reader);
+  co_return ok();
 }
 
 }  // namespace causeway::dns

@@ -274,3 +274,57 @@ TEST_CASE("threads read while one writes: an address is one that the Service has
   CHECK(right > 0);
   CHECK(tables.epochs().retired() == 0);
 }
+
+TEST_CASE("the agent knows where a DNS process answers: at once, while it says so, and not when it is gone") {
+  Node node;
+  int heard = 0;
+  sync(node.model);
+  node.client.tell({{Ip(), 53}});
+  node.server =
+      FeedServer::listen(*node.loop, node.model, {.path = node.folder.path + "/dns.sock", .heard = [&] { ++heard; }})
+          .value();
+  node.until([&] { return node.server->answers() == std::vector<Endpoint>{{Ip(), 53}}; });
+  CHECK(heard == 1);
+  node.client.tell({{Ip(), 53}});  // says nothing new
+  node.client.tell({{Ip::v4(0x0a60000a), 53}});
+  node.until([&] { return node.server->answers() == std::vector<Endpoint>{{Ip::v4(0x0a60000a), 53}}; });
+  CHECK(heard == 2);
+  node.client.tell({});
+  node.until([&] { return node.server->answers().empty(); });
+  node.client.tell({{Ip(), 53}});
+  node.until([&] { return !node.server->answers().empty(); });
+  node.scope.cancel();  // as its process ends
+  node.until([&] { return node.server->answers().empty(); });
+  CHECK(heard == 5);
+  CHECK(node.server->readers() == 0);
+}
+
+TEST_CASE("a DNS process that is silent for four seconds is not asked, until it says something") {
+  Node node;
+  sync(node.model);
+  node.client.tell({{Ip(), 53}});
+  node.serve();
+  node.tell();
+  node.until([&] { return node.server->answers().size() == 1; });
+  node.until([&] { return node.server->answers().empty(); });
+  CHECK(node.server->readers() == 1);
+  node.client.beat();
+  node.until([&] { return node.server->answers().size() == 1; });
+}
+
+TEST_CASE("a reader that says what is no line of a DNS process is sent away, others stay") {
+  Node node;
+  sync(node.model);
+  node.client.tell({{Ip(), 53}});
+  node.serve();
+  node.tell();
+  node.until([&] { return node.server->answers().size() == 1; });
+  const Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{.sun_family = AF_UNIX};
+  (node.folder.path + "/dns.sock").copy(address.sun_path, sizeof address.sun_path - 1);
+  REQUIRE(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  node.until([&] { return node.server->readers() == 2; });
+  REQUIRE(::send(fd.get(), "GET / HTTP/1.1\n", 15, 0) == 15);
+  node.until([&] { return node.server->readers() == 1; });
+  CHECK(node.server->answers().size() == 1);
+}

@@ -93,6 +93,12 @@ Status Server::open(const Plan& plan) {
   return ok();
 }
 
+std::vector<Endpoint> Server::listening() const {
+  std::vector<Endpoint> out;
+  for (const Socket& socket : tcp_) out.push_back(socket.at);
+  return out;
+}
+
 Status Server::use(std::shared_ptr<Plan> plan) {
   if (!options_.port && plan->ports() != plan_->ports())
     return fail(Errc::Invalid, "it names other ports than before: restart `causeway dns` to have other ports");

@@ -30,6 +30,8 @@ class Server {
   // Questions from now on are answered by this plan. Its ports must be those of the first one (Invalid).
   Status use(std::shared_ptr<Plan> plan);
   std::shared_ptr<Plan> plan() const { return plan_; }
+  // Where questions are taken, by UDP and TCP.
+  std::vector<Endpoint> listening() const;
   // The slot count that meters need.
   static size_t meter_slots(const ServerOptions& options);
   // The port of a socket that was bound to port 0 (tests).

@@ -1,5 +1,7 @@
 #include "lab/programs.h"
 
+#include <algorithm>
+
 #include "lab/root.h"
 
 namespace causeway::lab {
@@ -64,7 +66,11 @@ std::vector<std::string> agent_argv(const AgentArguments& arguments) {
                                 arguments.cluster_cidr,
                                 "--cgroup",
                                 "/sys/fs/cgroup"};  // the node's part: each node serves its own processes' sockets
-  if (arguments.dns) argv.insert(argv.end(), {"--dns", "--dns-pods"});
+  if (!arguments.cluster_dns.empty()) argv.insert(argv.end(), {"--dns", "--dns-pods"});
+  // IPVS takes what is for a Service's address: there a Pod asks the Service.
+  const bool ipvs = std::ranges::any_of(arguments.flags, [](const auto& flag) { return flag.ends_with("=ipvs"); });
+  if (!arguments.cluster_dns.empty() && !ipvs)
+    argv.insert(argv.end(), {"--cluster-dns", joined(arguments.cluster_dns)});
   argv.insert(argv.end(), arguments.flags.begin(), arguments.flags.end());
   return argv;
 }

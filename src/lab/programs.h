@@ -19,7 +19,7 @@ std::vector<std::string> controller_argv(const std::string& programs, const Path
 // What differs from agent to agent, in the words of its flags.
 struct AgentArguments {
   std::string node, plane, fabric, attach, cluster_cidr;
-  bool dns = false;                // it tells names to the node's DNS
+  std::vector<Ip> cluster_dns;     // the node's DNS is told names, and answers there; empty: there is none
   std::vector<std::string> flags;  // the user's
 };
 // `causeway dns` of a node, which answers at its own addresses, at the Service's, and at the one that node-local DNS

@@ -134,9 +134,14 @@ Endpoints endpoints_of(const cluster::Service& service, const cluster::ServicePo
   if (use.cluster) {
     const Topology topology = topology_of(candidates, model);
     const auto here = [&](const Candidate& c) { return hinted(c, topology, model); };
-    out.in_cluster_pool = choose(
-        out.backends, &Backend::cluster_pool, of, [&](const Candidate& c) { return healthy(c) && here(c); }, healthy,
-        [&](const Candidate& c) { return ready(c) && here(c); }, falls_back);
+    const auto others = [&](const Candidate& c) {
+      return use.node_last && healthy(c) && !(model.self() && cluster::has_address(*model.self(), c.at.ip));
+    };
+    out.in_cluster_pool =
+        choose(out.backends, &Backend::cluster_pool, of, others) ||
+        choose(
+            out.backends, &Backend::cluster_pool, of, [&](const Candidate& c) { return healthy(c) && here(c); },
+            healthy, [&](const Candidate& c) { return ready(c) && here(c); }, falls_back);
   }
   if (use.local) {
     const auto local = [&](auto in) { return [&model, in](const Candidate& c) { return c.local(model) && in(c); }; };

@@ -10,6 +10,7 @@ namespace causeway::service {
 struct PoolsUsed {
   bool cluster = true;
   bool local = false;
+  bool node_last = false;  // an address of this node only where there is no other endpoint (Options::own_first)
 };
 
 struct Endpoints {

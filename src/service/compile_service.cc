@@ -69,8 +69,10 @@ class Compiler {
   void compile_port(const ServicePort& port, const Ip& cluster_ip) {
     const Family family = cluster_ip.family();
     const PortId id{service_.key.ns, service_.key.name, port.name, family};
-    Endpoints endpoints = endpoints_of(service_, port, family, pools_used(service_, port),
-                                       balancing_.algorithm == Algorithm::LeastLoad, model_, refused_);
+    PoolsUsed use = pools_used(service_, port);
+    use.node_last = std::ranges::find(options_.own_first, Endpoint{cluster_ip, port.port}) != options_.own_first.end();
+    Endpoints endpoints =
+        endpoints_of(service_, port, family, use, balancing_.algorithm == Algorithm::LeastLoad, model_, refused_);
     bool served = false;
     const auto add = [&](Kind kind, const Ip& ip, uint16_t number, Side inside, Side outside,
                          std::vector<Cidr> sources = {}) {
@@ -83,6 +85,11 @@ class Compiler {
     const Side in_cluster =
         towards(service_.internal_local ? Pool::Local : Pool::Cluster, endpoints, options_.masquerade_all);
     add(Kind::ClusterIp, cluster_ip, port.port, in_cluster, {.verdict = Verdict::Drop});
+    for (const Options::Alias& alias : options_.aliases)
+      if (alias.of == cluster_ip && alias.port == port.port && wins({alias.address, 0, Protocol::Tcp})) {
+        add(Kind::ClusterIp, alias.address, port.port, in_cluster, {.verdict = Verdict::Drop});
+        out_.addresses.emplace(alias.address, service_.key);
+      }
 
     // The short circuit: from this node and its Pods, every endpoint will do even with externalTrafficPolicy Local.
     const Side inside = towards(Pool::Cluster, endpoints, options_.masquerade_all);

@@ -213,3 +213,55 @@ TEST_CASE("a Service that its label leaves to others is not balanced, though DNS
   chaos.model.put(service);
   CHECK_FALSE(compile(chaos.model, {}).addresses.contains(ip("10.96.0.9")));
 }
+
+TEST_CASE("port 53 of an alias is the ClusterIP's, to this node and its Pods alone, and its other ports are refused") {
+  Model model;
+  for (Source source : {Source::Nodes, Source::Services, Source::EndpointSlices}) model.set_synced(source);
+  cluster::Service dns{.key = {"kube-system", "kube-dns"}};
+  dns.cluster_ips = {ip("10.96.0.10"), ip("fd00:96::a")};
+  dns.ports = {{"dns", cluster::Protocol::Udp, 53}, {"metrics", cluster::Protocol::Tcp, 9153}};
+  model.put(dns);
+  const Options options{.aliases = {{ip("169.254.20.10"), ip("10.96.0.10"), 53}}};
+  const Tables tables = compile(model, options);
+  const FrontendKey alias{ip("169.254.20.10"), 53, cluster::Protocol::Udp};
+  CHECK(tables.frontends.at(alias) == tables.frontends.at({ip("10.96.0.10"), 53, cluster::Protocol::Udp}));
+  CHECK(tables.frontends.at(alias).outside.verdict == Verdict::Drop);
+  CHECK(tables.frontends.size() == 5);
+  CHECK(tables.addresses.at(ip("169.254.20.10")) == dns.key);
+}
+
+TEST_CASE("where the node answers before Services, its own address is the last of the endpoints, wherever hints lead") {
+  Model model;
+  model.set_facts({.name = "n0"});
+  model.put(cluster::Node{.name = "n0", .addresses = {ip("192.0.2.1")}});
+  for (Source source : {Source::Nodes, Source::Services, Source::EndpointSlices}) model.set_synced(source);
+  cluster::Service dns{.key = {"kube-system", "kube-dns"}};
+  dns.cluster_ips = {ip("10.96.0.10")};
+  dns.ports = {{"dns", cluster::Protocol::Udp, 53}};
+  model.put(dns);
+  const Options options{.own_first = {{ip("10.96.0.10"), 53}}};
+  const auto slice = [&](const char* name, const char* address, bool ready) {
+    cluster::EndpointSlice out{.key = {"kube-system", name}, .service = "kube-dns"};
+    out.ports = {{"dns", cluster::Protocol::Udp, 53}};
+    auto hints = std::make_shared<cluster::SliceHints>();
+    hints->nodes = {Name(name)};
+    out.endpoints = {{.ip = ip(address), .ready = ready, .serving = ready, .node = name, .hints = hints}};
+    model.put(out);
+  };
+  const auto pool = [&](const Options& by) {
+    std::string out;
+    const Tables tables = compile(model, by);
+    for (const Backend& backend : tables.ports.at({"kube-system", "kube-dns", "dns", Family::V4}).backends)
+      if (backend.cluster_pool) out += to_string(backend.at) + " ";
+    return out;
+  };
+  slice("n0", "192.0.2.1", true);
+  CHECK(pool(options) == "192.0.2.1:53 ");
+  slice("n1", "192.0.2.2", true);
+  slice("n2", "192.0.2.3", true);
+  CHECK(pool({}) == "192.0.2.1:53 ");
+  CHECK(pool(options) == "192.0.2.2:53 192.0.2.3:53 ");
+  slice("n1", "192.0.2.2", false);
+  slice("n2", "192.0.2.3", false);
+  CHECK(pool(options) == "192.0.2.1:53 ");
+}

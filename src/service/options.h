@@ -22,6 +22,15 @@ struct Options {
   bool schedulers = false;      // annotation ipvs-scheduler is obeyed (backend ipvs)
   // Only Services with this label value `service.kubernetes.io/service-proxy-name`; "": only those without the label.
   std::string proxy_name;
+  // Port `port` of `address` is served as that of the ClusterIP `of`.
+  struct Alias {
+    Ip address, of;
+    uint16_t port = 0;
+  };
+  std::vector<Alias> aliases;
+  // ClusterIPs whose port the node answers before Services while it can: who comes here found nobody at home, so the
+  // node's own address is the last that is asked, wherever hints lead.
+  std::vector<Endpoint> own_first;
   // Ranges of Service addresses beside those of ServiceCIDR objects.
   std::vector<Cidr> service_cidrs;
 };

@@ -164,6 +164,25 @@ def test_names_are_answered_while_agents_and_api_server_are_gone():
             os.kill(pid, signal.SIGCONT)
 
 
+def test_a_pod_is_answered_by_its_own_node_and_by_another_from_the_death_of_that_on():
+    def here(node):
+        return [line for line in ONE.exec(node, 'causeway', 'service', 'ls').stdout.splitlines() if 'answered by' in line]
+    until('its own address', 20, lambda: len(here('node-1')) == len(here('node-2')) == 3)
+    trace = ONE.exec('node-1', 'causeway', 'service', 'trace', 'default/asks', f'{DNS}:53/udp').stdout
+    assert 'cluster DNS, and `causeway dns` of this node answers it' in trace, trace
+    for address in (DNS, 'fd10:96::a', '169.254.20.10'):
+        for flags in ((), ('+tcp',)):
+            assert dig('web', 'A', 'asks', f'@{address}', *flags), (address, flags)
+    with open('/proc/net/nf_conntrack') if os.path.exists('/proc/net/nf_conntrack') else open(os.devnull) as tracked:
+        assert f'dst={DNS} ' not in tracked.read()
+    for _ in range(3):
+        before = ONE.kill('nodes/node-1/dns')
+        for _ in range(10):
+            assert dig('web'), 'a question was lost'
+        until('another process', 20, lambda: before not in ONE.pids('nodes/node-1/dns') and ONE.pids('nodes/node-1/dns'))
+    until('its own address', 20, lambda: len(here('node-1')) == 3)
+
+
 def test_a_killed_dns_answers_again_from_what_it_kept():
     until('a snapshot', 30, lambda: ONE.exec('node-1', 'ls', '/var/lib/causeway/dns.snapshot', check=False).returncode == 0)
     agent = ONE.pids('nodes/node-1/agent')[0]

@@ -94,7 +94,7 @@ class Nodelet {
                                       .fabric = options_.fabric,
                                       .attach = options_.attach,
                                       .cluster_cidr = options_.cluster_cidr,
-                                      .dns = !cluster_dns_.empty(),
+                                      .cluster_dns = cluster_dns_,
                                       .flags = options_.agent_flags}),
                   .env = clean_environment(),
                   .cgroup_fd = cgroup.get(),

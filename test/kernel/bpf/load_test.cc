@@ -83,6 +83,7 @@ TEST_CASE("the verifier walks few enough instructions of each program, and its s
     CHECK(stack <= cap.stack);
   };
   auto features = world.a.plane->features();
+  features.dns = {world.a.ip4, world.a.ip6, world.b.ip4, world.b.ip6};
   features.socket_hooks = true;
   std::map<std::string_view, std::string> logs;
   auto sockets =
@@ -91,8 +92,8 @@ TEST_CASE("the verifier walks few enough instructions of each program, and its s
   for (const auto& [name, fd] : *sockets) judge(name, fd.get(), logs[name], socket_cap);
   for (auto hook : datapath::kHooks) {
     std::string stats;
-    auto fd = datapath::load_program(hook, datapath::config_of(world.a.plane->features()), sizes_of(world.a),
-                                     world.a.pins + "/maps", &stats);
+    auto fd =
+        datapath::load_program(hook, datapath::config_of(features), sizes_of(world.a), world.a.pins + "/maps", &stats);
     REQUIRE(fd);
     judge(to_string(hook), fd->get(), stats, caps.at(hook));
   }

@@ -70,6 +70,7 @@ Status empty_plane(Node& node) {
 std::string plane_kind(const Setup& setup, int number) {
   std::string ports;
   for (const auto& range : setup.nat_ports) ports += fmt::format(" {}-{}", range.first, range.last);
+  for (const Ip& ip : setup.dns) ports += fmt::format(" {}", ip);
   return fmt::format("node {} {} {} {} {} {} {}{}", number, setup.masquerade, setup.services, setup.policy,
                      setup.track_node_flows, !setup.socket_cgroup.empty(), setup.conntrack_entries, ports);
 }

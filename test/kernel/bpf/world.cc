@@ -263,6 +263,7 @@ void World::open_plane(Node& node, const Setup& setup) {
   if (!setup.nat_ports.empty()) features.nat_ports = setup.nat_ports;
   features.track_node_flows = setup.track_node_flows;
   features.services = setup.services;
+  features.dns = setup.dns;
   features.policy = setup.policy;
   features.socket_hooks = !setup.socket_cgroup.empty() && &node == &a;
   node.plane = must(datapath::Datapath::open({.pins = node.pins,

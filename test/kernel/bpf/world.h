@@ -56,6 +56,7 @@ struct Setup {
   uint32_t conntrack_entries = 4096;
   int pod_mtu = 0;  // 0: what the overlay leaves (1430)
   std::vector<datapath::PortRange> nat_ports = {};
+  std::vector<Ip> dns = {};  // addresses of cluster DNS
   bool track_node_flows = false;
   bool wire = false;               // only a and b, joined by one veth: no bridge, router, outside
   bool policy = false;             // policies are enforced; nothing passes to Pods that nobody judges
