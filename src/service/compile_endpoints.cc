@@ -38,7 +38,7 @@ std::vector<Candidate> candidates_of(const cluster::Service& service, const clus
                                      const Model& model, std::vector<std::string>& refused) {
   std::vector<Candidate> out;
   const auto& unhealthy = model.unhealthy(service.key);
-  for (const EndpointSlice* slice : model.slices_of(service.key)) {
+  for (const EndpointSlice* slice : balanced_slices(service.key, model)) {
     if (slice->family != family) continue;
     for (const cluster::SlicePort& to : slice->ports) {
       if (to.name != port.name || to.protocol != port.protocol) continue;
@@ -111,6 +111,12 @@ bool choose(std::vector<Backend>& backends, bool Backend::* member, const std::v
 }
 
 }  // namespace
+
+std::vector<const EndpointSlice*> balanced_slices(const cluster::ServiceKey& key, const Model& model) {
+  auto slices = model.slices_of(key);
+  std::erase_if(slices, [](const EndpointSlice* slice) { return slice->left_to_others; });
+  return slices;
+}
 
 Endpoints endpoints_of(const cluster::Service& service, const cluster::ServicePort& port, Family family, PoolsUsed use,
                        bool load, const Model& model, std::vector<std::string>& refused) {
@@ -210,6 +216,12 @@ std::vector<LeftOut> left_out(const cluster::Service& service, const cluster::Se
       if (slice->family != family || to.name != port.name || to.protocol != port.protocol) continue;
       for (const SliceEndpoint& endpoint : slice->endpoints) {
         const Endpoint at{endpoint.ip, to.port};
+        if (slice->left_to_others) {
+          out.push_back({at, endpoint.node,
+                         fmt::format("EndpointSlice {}: its label service.kubernetes.io/headless leaves it to others",
+                                     slice->key.name)});
+          continue;
+        }
         const auto chosen = std::ranges::lower_bound(candidates, at, {}, &Candidate::at);
         if (chosen == candidates.end() || chosen->at != at)
           out.push_back({at, endpoint.node, fmt::format("{} address", unreachable(endpoint.ip))});
@@ -223,7 +235,7 @@ std::vector<LeftOut> left_out(const cluster::Service& service, const cluster::Se
 
 uint32_t local_ready(const cluster::ServiceKey& key, const Model& model) {
   std::set<Ip> v4, v6;
-  for (const EndpointSlice* slice : model.slices_of(key))
+  for (const EndpointSlice* slice : balanced_slices(key, model))
     for (const SliceEndpoint& endpoint : slice->endpoints)
       if (endpoint.ready && !endpoint.node.empty() && endpoint.node == model.facts().name)
         (slice->family == Family::V4 ? v4 : v6).insert(endpoint.ip);

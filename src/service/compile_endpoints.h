@@ -20,6 +20,9 @@ struct Endpoints {
   std::vector<Endpoint> ready;  // whose health may be looked after
 };
 
+// The Service's slices but those that a label leaves to others; DNS has the agent keep them all.
+std::vector<const cluster::EndpointSlice*> balanced_slices(const cluster::ServiceKey& key, const cluster::Model& model);
+
 // `load`: backends carry what their nodes report. What cannot be served is added to `refused`.
 Endpoints endpoints_of(const cluster::Service& service, const cluster::ServicePort& port, Family family, PoolsUsed use,
                        bool load, const cluster::Model& model, std::vector<std::string>& refused);

@@ -51,7 +51,7 @@ class Compiler {
   Tables run() {
     if (!service_.problem.empty()) refused_.push_back(service_.problem);
     if (is_ours(service_, options_)) {
-      for (const auto* slice : model_.slices_of(service_.key))
+      for (const auto* slice : balanced_slices(service_.key, model_))
         if (!slice->problem.empty())
           refused_.push_back(fmt::format("EndpointSlice {}: {}", slice->key.name, slice->problem));
       balancing_ = balancing_of(service_, options_, refused_);

@@ -214,6 +214,23 @@ TEST_CASE("a Service that its label leaves to others is not balanced, though DNS
   CHECK_FALSE(compile(chaos.model, {}).addresses.contains(ip("10.96.0.9")));
 }
 
+TEST_CASE("an EndpointSlice that its label leaves to others has no endpoint, though DNS has it in the model") {
+  Model model;
+  for (Source source : {Source::Nodes, Source::Services, Source::EndpointSlices}) model.set_synced(source);
+  cluster::Service web{.key = {"default", "web"}};
+  web.cluster_ips = {ip("10.96.0.9")};
+  web.ports = {{"http", cluster::Protocol::Tcp, 80}};
+  model.put(web);
+  cluster::EndpointSlice slice{.key = {"default", "web-1"}, .service = "web", .ports = {{"http", Protocol::Tcp, 8080}}};
+  slice.endpoints = {{.ip = ip("10.1.0.5"), .ready = true, .serving = true}};
+  model.put(slice);
+  CHECK(render(compile(model, {})).find("10.1.0.5:8080") != std::string::npos);
+  slice.left_to_others = true;
+  model.put(slice);
+  CHECK(render(compile(model, {})).find("10.1.0.5:8080") == std::string::npos);
+  CHECK(compile(model, {}).addresses.contains(ip("10.96.0.9")));
+}
+
 TEST_CASE("port 53 of an alias is the ClusterIP's, to this node and its Pods alone, and its other ports are refused") {
   Model model;
   for (Source source : {Source::Nodes, Source::Services, Source::EndpointSlices}) model.set_synced(source);

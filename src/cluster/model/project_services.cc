@@ -190,7 +190,8 @@ EndpointSlice project(const kube::EndpointSlice& slice, bool pod_names) {
   Problem problem;
   EndpointSlice out{.key = {slice.metadata.ns, slice.metadata.name},
                     .service = value_of(slice.metadata.labels, kOfService),
-                    .family = slice.address_type == "IPv6" ? Family::V6 : Family::V4};
+                    .family = slice.address_type == "IPv6" ? Family::V6 : Family::V4,
+                    .left_to_others = slice.metadata.labels.contains(std::string(kHeadless))};
   if (const std::string text = value_of(slice.metadata.annotations, kTriggered); !text.empty())
     if (auto time = kube::parse_time(text))
       out.triggered = std::chrono::duration_cast<std::chrono::nanoseconds>(time->time_since_epoch()).count();

@@ -113,6 +113,7 @@ struct EndpointSlice {
   SliceKey key;
   Name service;  // in the same namespace; "": nobody's
   Family family = Family::V4;
+  bool left_to_others = false;     // label service.kubernetes.io/headless: no packet is balanced to its endpoints
   int64_t triggered = 0;           // last-change-trigger-time, nanoseconds since 1970; 0: none
   CompactVector<SlicePort> ports;  // those with a name and a number
   CompactVector<SliceEndpoint> endpoints;
