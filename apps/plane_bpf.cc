@@ -77,7 +77,7 @@ class BpfPlane final : public NodePlane {
                                                 datapath_->uplinks(), *hooks_, setup.net}) {
     if (setup.options.services) service_.emplace(service_options(setup.options), service_doors(), &prober_);
     if (setup.options.policy) {
-      policy_.emplace(setup.options.node, policy_doors());
+      policy_.emplace(setup.options.node, policy_doors(), dns_addresses(setup.options));
       flows_.emplace(loop_, *datapath_, *policy_);
     }
     if (!setup.options.cluster_dns.empty()) dns_.emplace(datapath_->dns_here(), dns_addresses(setup.options));

@@ -48,8 +48,10 @@ class NetfilterPlane final : public NodePlane {
         freeze_(std::move(freeze)) {
     if (!setup.options.cluster_dns.empty()) dns_.emplace(*nft_, dns_addresses(setup.options));
     if (!setup.options.policy) return;
-    policy_.emplace(policy::NftOptions{.node = setup.options.node, .ipvs = services_ && mode_ == "ipvs"},
-                    policy::NftDoors{*nft_, *conntrack_});
+    policy_.emplace(
+        policy::NftOptions{
+            .node = setup.options.node, .ipvs = services_ && mode_ == "ipvs", .dns = dns_addresses(setup.options)},
+        policy::NftDoors{*nft_, *conntrack_});
     flows_.emplace(loop_, *policy_, nftables::list_elements);
   }
 

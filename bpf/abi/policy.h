@@ -21,7 +21,9 @@ enum {
   POLICY_PORTS_MAX = 1048576
 };
 
-/* Map `policy_addresses` (hash, not preallocated) -> __u32, the class of a Pod of the cluster. */
+/* Map `policy_addresses` (hash, not preallocated) -> __u32, the class of a Pod of the cluster. `net` POLICY_NET_DNS: of
+ * who answers at port 53 of the address, TCP and UDP (cluster DNS); it wins. */
+enum { POLICY_NET_DNS = 0xffffffffu };
 struct policy_address_key {
   __u32 bank;
   __u32 net;

@@ -16,23 +16,28 @@ cold bool dns_went_elsewhere(struct __sk_buff* ctx, const struct packet* p, cons
   return row && row->service && row->expires > now_seconds();
 }
 
-/* Of a packet to an address of config.dns: the verdict, or STEP_NONE. `judged`: policies have a say. */
-global int dns_step(struct __sk_buff* ctx, struct packet* p, __u32 judged) {
-  if (!p || !dns_is_here(&p->dst) || !find_transport(ctx, p)) return STEP_NONE;
-  if (p->proto != IPPROTO_UDP && p->proto != IPPROTO_TCP) return STEP_NONE;
+/* Whether the node's own process gets it. By itself, so that its frame is no part of the judgement's. */
+cold bool dns_takes(struct __sk_buff* ctx, struct packet* p) {
+  if (!dns_is_here(&p->dst) || !find_transport(ctx, p)) return false;
+  if (p->proto != IPPROTO_UDP && p->proto != IPPROTO_TCP) return false;
   struct ct_key key = {.net = NET_THIS_CLUSTER, .src = p->src, .dst = p->dst, .proto = p->proto};
   if (p->fragment == FRAGMENT_LATER) {
-    if (!frag_recall(p, NET_THIS_CLUSTER, &key.sport, &key.dport)) return STEP_NONE;
+    if (!frag_recall(p, NET_THIS_CLUSTER, &key.sport, &key.dport)) return false;
   } else {
     __be16 ports[2];
-    if (bpf_skb_load_bytes(ctx, p->transport, ports, 4)) return STEP_NONE;
+    if (bpf_skb_load_bytes(ctx, p->transport, ports, 4)) return false;
     key.sport = ports[0];
     key.dport = ports[1];
     if (p->fragment == FRAGMENT_FIRST) frag_remember(p, NET_THIS_CLUSTER, key.sport, key.dport);
   }
-  if (key.dport != bpf_htons(DNS_PORT)) return STEP_NONE;
-  if (p->proto == IPPROTO_TCP && dns_went_elsewhere(ctx, p, &key)) return STEP_NONE;
-  if (!node_socket_receives(ctx, &key)) return STEP_NONE;
+  if (key.dport != bpf_htons(DNS_PORT)) return false;
+  if (p->proto == IPPROTO_TCP && dns_went_elsewhere(ctx, p, &key)) return false;
+  return node_socket_receives(ctx, &key);
+}
+
+/* Of a packet to an address of config.dns: the verdict, or STEP_NONE. `judged`: policies have a say. */
+global int dns_step(struct __sk_buff* ctx, struct packet* p, __u32 judged) {
+  if (!p || !dns_takes(ctx, p)) return STEP_NONE;
   if (judged) {
     __u32 reason = policy_check(ctx, p, POLICY_FROM_OTHERS);
     if (reason) return drop(ctx, reason);

@@ -45,10 +45,16 @@ static __always_inline struct policy_work* this_policy_work(void) {
 }
 
 /* Pods are found by their address, everybody else by the longest prefix; a Pod's class knows its prefixes too. */
-static __always_inline __u32 policy_class(__u32 bank, const struct ip_addr* peer) {
-  struct policy_address_key pod = {.bank = bank, .net = NET_THIS_CLUSTER, .addr = *peer};
+global int policy_class(__u32 bank, const struct ip_addr* peer, __u32 dns) {
+  if (!peer) return 0;
+  struct policy_address_key pod = {.bank = bank, .net = dns ? POLICY_NET_DNS : NET_THIS_CLUSTER, .addr = *peer};
   __u32* class = bpf_map_lookup_elem(&policy_addresses, &pod);
   if (class) return *class;
+  if (dns) {
+    pod.net = NET_THIS_CLUSTER;
+    class = bpf_map_lookup_elem(&policy_addresses, &pod);
+    if (class) return *class;
+  }
   struct policy_block_key block = {
       .prefixlen = POLICY_BLOCK_BITS + 128, .bank = bank, .net = NET_THIS_CLUSTER, .addr = *peer};
   class = bpf_map_lookup_elem(&policy_blocks, &block);
@@ -65,7 +71,9 @@ cold bool policy_admits(struct policy_work* w, __u32 bank, __u32 set, const stru
   struct policy_set_key key = {.bank = bank, .set = set};
   struct policy_set_value* row = bpf_map_lookup_elem(&policy_sets, &key);
   if (!row) return false;
-  __u32 class = policy_class(bank, peer), atom = 0;
+  bool dns = config.dns_count && !w->ingress_set && port == bpf_htons(DNS_PORT) &&
+             (w->key.proto == IPPROTO_UDP || w->key.proto == IPPROTO_TCP);
+  __u32 class = policy_class(bank, peer, dns), atom = 0;
   if (row->ports && has_ports(w->key.proto)) {
     struct policy_port_key asked = {
         .prefixlen = POLICY_PORT_BITS + 16, .bank = bank, .ports = row->ports, .proto = w->key.proto, .port = port};

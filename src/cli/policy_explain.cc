@@ -31,6 +31,14 @@ std::optional<AgentPlace> place_of(const ExplainOptions& options) {
   return AgentPlace{.lab = "", .node = "", .run = options.run};
 }
 
+// The address, if the agents take it for cluster DNS (--cluster-dns).
+std::vector<Ip> dns_of(const std::optional<AgentPlace>& place, const cluster::Model& model, std::string_view target) {
+  auto dns = policy::dns_address(model, target);
+  if (dns.empty() || !place) return {};
+  const auto page = fetch_page(*place, "/dns");
+  return page && page->find(fmt::format("\n{}: ", dns.front())) != page->npos ? dns : std::vector<Ip>();
+}
+
 Status ask_probe(const ExplainOptions& options, const policy::Party& from, const policy::Party& to, Family family,
                  const policy::Port& port, bool allowed, Answer& out) {
   if (!from.pod) return fail(Errc::Invalid, "--probe: {} is no Pod: a probe is sent from one", from.name);
@@ -69,15 +77,17 @@ Result<Answer> ask(const ExplainOptions& options) {
   const auto [target, port_text] = TRY(split_target(options.to));
   const PolicyWorld world = TRY(load_policy_world(options.source));
   const policy::Party from = TRY(policy::find_party(world.model, options.from));
-  const policy::Party to = TRY(policy::find_party(world.model, target));
+  const auto place = place_of(options);
+  const std::vector<Ip> dns = dns_of(place, world.model, target);
+  const policy::Party to = TRY(policy::find_party(world.model, target, dns));
   const policy::Port port = TRY(policy::parse_port(port_text, to));
   std::set<cluster::PodKey> subjects;
   for (const policy::Party* party : {&from, &to})
     if (party->pod) subjects.insert(party->pod->key);
-  const policy::Tables tables = policy::compile(world.model, {.pods = std::move(subjects)});
+  const policy::Tables tables = policy::compile(
+      world.model, {.pods = std::move(subjects), .dns = dns, .dns_node = from.pod ? from.pod->node : ""});
   const policy::Explanation explained = TRY(policy::explain(world.model, tables, from, to, port));
   Answer out{.text = explained.text, .notes = world.notes, .allowed = explained.allowed, .disagreement = ""};
-  const auto place = place_of(options);
   if (options.probe && !options.source.manifests.empty())
     return fail(Errc::Invalid, "--probe asks a running cluster: it does not go with --manifests");
   for (Family family : policy::shared_families(from, to)) {

@@ -70,7 +70,7 @@ void BpfApplier::forget_set(const KernelSet& set, Writes& out) {
 datapath::PolicyRows BpfApplier::room() const {
   // What a change adds before it removes.
   const auto with_spare = [](size_t rows) { return static_cast<uint32_t>(rows + rows / 4 + 64); };
-  return {.addresses = with_spare(desired_.rules.addresses.rows().size()),
+  return {.addresses = with_spare(desired_.rules.addresses.rows().size() + desired_.rules.dns.rows().size()),
           .sets = with_spare(2 * sets_.size()),
           .verdicts = with_spare(2 * verdicts_)};
 }
@@ -149,6 +149,8 @@ Status BpfApplier::write_all() {
   for (const auto& [id, set] : rules.sets.rows()) put_set(id, writes);
   for (const auto& [ip, address] : rules.addresses.rows())
     writes.addresses.push_back({address_key(bank_, ip), static_cast<uint32_t>(address.peer)});
+  for (const auto& [ip, dns] : rules.dns.rows())
+    writes.addresses.push_back({dns_key(bank_, ip), static_cast<uint32_t>(dns.peer)});
   for (const auto& [prefix, peer] : rules.blocks.rows())
     writes.blocks.push_back({block_key(bank_, prefix), static_cast<uint32_t>(peer)});
   for (const auto& [ip, pod] : desired_.locals.rows())
@@ -226,6 +228,12 @@ Status BpfApplier::write() {
       writes.addresses.push_back({address_key(bank_, ip), static_cast<uint32_t>(address->peer)});
     else
       writes.no_addresses.push_back(address_key(bank_, ip));
+  }
+  for (const Ip& ip : rules.dns.dirty()) {
+    if (const DnsPeer* dns = rules.dns.find(ip))
+      writes.addresses.push_back({dns_key(bank_, ip), static_cast<uint32_t>(dns->peer)});
+    else
+      writes.no_addresses.push_back(dns_key(bank_, ip));
   }
   for (const Cidr& prefix : rules.blocks.dirty()) {
     if (const ClassId* peer = rules.blocks.find(prefix))

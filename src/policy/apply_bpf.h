@@ -24,7 +24,8 @@ struct BpfDoors {
 
 class BpfApplier final : public Applier {
  public:
-  BpfApplier(std::string node, BpfDoors doors) : desired_(std::move(node)), doors_(std::move(doors)) {}
+  BpfApplier(std::string node, BpfDoors doors, std::vector<Ip> dns = {})
+      : desired_(std::move(node), std::move(dns)), doors_(std::move(doors)) {}
 
   void changed(const cluster::ChangeSet& changes, const cluster::Model& model) override {
     desired_.update(changes, model);

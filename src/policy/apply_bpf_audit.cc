@@ -40,6 +40,7 @@ Result<std::vector<std::string>> BpfApplier::differences() {
   std::map<abi::policy_address_key, uint32_t> addresses;
   for (const auto& [ip, address] : rules.addresses.rows())
     addresses.emplace(address_key(bank_, ip), static_cast<uint32_t>(address.peer));
+  for (const auto& [ip, dns] : rules.dns.rows()) addresses.emplace(dns_key(bank_, ip), static_cast<uint32_t>(dns.peer));
   TRY(compare(
       maps.addresses, addresses, "address", [](const auto& key) { return to_string(datapath::from_abi(key.addr)); },
       same, out));
@@ -101,7 +102,9 @@ Result<std::optional<Applier::Held>> BpfApplier::held(Direction direction, const
   if (!set) return std::optional(Held{.allowed = true, .rule = RuleId::None});
   const auto row = TRY(maps.sets.get({.bank = bank, .set = set}));
   if (!row) return std::optional(Held{.allowed = false, .rule = RuleId::None});
-  auto peer = TRY(maps.addresses.get(address_key(bank, packet.peer)));
+  std::optional<uint32_t> peer;
+  if (may_be_dns(direction, packet.protocol, packet.port)) peer = TRY(maps.addresses.get(dns_key(bank, packet.peer)));
+  if (!peer) peer = TRY(maps.addresses.get(address_key(bank, packet.peer)));
   if (!peer) peer = TRY(maps.blocks.get(block_key(bank, Cidr(packet.peer, packet.peer.bits()))));
   std::optional<uint32_t> atom;
   if (row->ports && packet.protocol)

@@ -18,7 +18,7 @@ nft::Local local_of(const LocalPod& pod) { return {.subject = pod.subject, .name
 }  // namespace
 
 NftApplier::NftApplier(NftOptions options, NftDoors doors)
-    : doors_(doors), desired_(std::move(options.node)), rows_(options.ipvs) {}
+    : doors_(doors), desired_(std::move(options.node), std::move(options.dns)), rows_(options.ipvs) {}
 
 void NftApplier::changed(const cluster::ChangeSet& changes, const cluster::Model& model) {
   desired_.update(changes, model);

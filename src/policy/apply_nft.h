@@ -16,7 +16,8 @@ struct NftDoors {
 };
 struct NftOptions {
   std::string node;
-  bool ipvs = false;  // Services are balanced by IPVS
+  bool ipvs = false;    // Services are balanced by IPVS
+  std::vector<Ip> dns;  // addresses of cluster DNS
 };
 
 class NftApplier final : public Applier {

@@ -43,6 +43,10 @@ abi::policy_address_key address_key(uint32_t bank, const Ip& ip) {
   return {.bank = bank, .net = abi::NET_THIS_CLUSTER, .addr = datapath::to_abi(ip)};
 }
 
+abi::policy_address_key dns_key(uint32_t bank, const Ip& ip) {
+  return {.bank = bank, .net = abi::POLICY_NET_DNS, .addr = datapath::to_abi(ip)};
+}
+
 abi::policy_block_key block_key(uint32_t bank, const Cidr& prefix) {
   const int bits = prefix.prefix() + (prefix.family() == Family::V4 ? 96 : 0);
   return {.prefixlen = static_cast<uint32_t>(abi::POLICY_BLOCK_BITS + bits),

@@ -12,6 +12,7 @@ namespace causeway::policy {
 // A range of ports is at most 30 prefixes.
 std::vector<std::pair<abi::policy_port_key, uint32_t>> port_rows(uint32_t bank, PortsId id, const PortRanges& ranges);
 abi::policy_address_key address_key(uint32_t bank, const Ip& ip);
+abi::policy_address_key dns_key(uint32_t bank, const Ip& ip);
 abi::policy_block_key block_key(uint32_t bank, const Cidr& prefix);
 
 // A set's rows such that the first that is there decides.

@@ -47,6 +47,7 @@ void Compiler::update(const cluster::ChangeSet& changes, const cluster::Model& m
   }
 
   // What that means for the memberships of others.
+  const bool place_dns = first || work_.all || is_about_dns(changes, model);
   peer_blocks_.settle();
   mark_nodes(changes, model);
   if (!work_.all) {
@@ -75,6 +76,8 @@ void Compiler::update(const cluster::ChangeSet& changes, const cluster::Model& m
     for (const PodKey& pod : pods) place(pod);
   }
 
+  if (place_dns) this->place_dns(model);
+
   // Verdicts: of the sets that changed, and of the others the classes that are new.
   for (const auto& [id, work] : work_.sets) finish_set(id, work);
   for (ClassId peer : work_.fresh_classes) {
@@ -90,6 +93,7 @@ void Compiler::update(const cluster::ChangeSet& changes, const cluster::Model& m
 void Compiler::clean() {
   subjects.clean();
   addresses.clean();
+  dns.clean();
   blocks.clean();
   ports.clean();
   sets.clean();
@@ -101,6 +105,8 @@ void Compiler::clean() {
 Tables Compiler::tables() const {
   Tables out{.subjects = subjects.values(),
              .addresses = addresses.values(),
+             .dns = dns.values(),
+             .dns_pod = dns_pod_,
              .blocks = blocks.values(),
              .ports = ports.values(),
              .sets = sets.values(),

@@ -24,7 +24,9 @@ namespace causeway::policy {
 struct Options {
   std::optional<std::string> node;       // only its Pods are subjects
   std::optional<std::set<PodKey>> pods;  // only these; both absent: every Pod
-  size_t block_list = 64;                // a rule with more blocks has its narrow ones as one list
+  std::vector<Ip> dns;     // addresses of cluster DNS: of its Service, and whatever else is answered there
+  std::string dns_node;    // whose process answers at them
+  size_t block_list = 64;  // a rule with more blocks has its narrow ones as one list
   bool is_local(const cluster::Pod& pod) const {
     return (!node || pod.node == *node) && (!pods || pods->contains(pod.key));
   }
@@ -45,6 +47,7 @@ class Compiler {
 
   Table<PodKey, Subject> subjects;
   Table<Ip, Address> addresses;
+  Table<Ip, DnsPeer> dns;
   Table<Cidr, ClassId> blocks;
   Table<PortsId, PortRanges> ports;
   Table<SetId, Set> sets;
@@ -158,6 +161,9 @@ class Compiler {
   void place_first_prefixes();
   void place_prefix(const Cidr& prefix, Atoms blocks_around);
   void place_addresses(const PodKey& key, const cluster::Pod* before, const cluster::Model& model);
+  // cluster DNS -> classes (compile_dns.cc)
+  bool is_about_dns(const cluster::ChangeSet& changes, const cluster::Model& model) const;
+  void place_dns(const cluster::Model& model);
   void drop_claim(const Ip& ip, const PodKey& key);
   ClassId acquire_class(Atoms members);
   void release_class(ClassId id);
@@ -166,6 +172,7 @@ class Compiler {
   KnownSet& set(SetId id) { return *sets_.at(id); }
 
   Options options_;
+  cluster::Pod dns_pod_;
   bool started_ = false;
   Work work_;
 

@@ -18,7 +18,9 @@ struct LocalPod {
 
 class Desired {
  public:
-  explicit Desired(std::string node) : rules(Options{.node = std::move(node)}) {}
+  // `dns`: addresses of cluster DNS (Options::dns).
+  explicit Desired(std::string node, std::vector<Ip> dns = {})
+      : rules(Options{.node = node, .dns = std::move(dns), .dns_node = node}) {}
 
   // Nothing is compiled before the model is complete: an applier leaves the kernel as the former agent left it.
   void update(const cluster::ChangeSet& changes, const cluster::Model& model);

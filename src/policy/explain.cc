@@ -13,6 +13,12 @@ const cluster::Pod* pod_at(const cluster::Model& model, const Tables& tables, co
   return pod == model.pods().end() ? nullptr : &pod->second;
 }
 
+std::string labels_text(const cluster::Labels& labels) {
+  std::string text;
+  for (const auto& [key, value] : labels) text += fmt::format("{}{}={}", text.empty() ? "" : ",", key, value);
+  return text;
+}
+
 // The least name of those that have it; "": none.
 std::string node_at(const cluster::Model& model, const Ip& ip) {
   for (const auto& [name, node] : model.nodes())
@@ -90,7 +96,15 @@ Result<Explanation> one(const cluster::Model& model, const Tables& tables, const
       return ok();
     }
     const Ip& ip = *other.address(family);
-    const Walk by_rules = walk(model, *own.pod, direction, {ip, port.protocol, port.port}, pod_at(model, tables, ip));
+    Packet packet{ip, port.protocol, port.port};
+    const cluster::Pod* peer = pod_at(model, tables, ip);
+    if (const DnsPeer* dns = dns_peer(tables, direction, packet)) {
+      out.text += fmt::format("cluster DNS, taken for a Pod of {} labelled {} at {}: ", tables.dns_pod.key.ns,
+                              labels_text(tables.dns_pod.labels), dns->as);
+      packet.peer = dns->as;
+      peer = &tables.dns_pod;
+    }
+    const Walk by_rules = walk(model, *own.pod, direction, packet, peer);
     out.text += side(by_rules, direction) + "\n";
     if (!by_rules.allowed) out.text += near_misses(by_rules);
     const auto rule = tables.rules.find(decision->rule);

@@ -19,11 +19,19 @@ Party party_of(const cluster::Pod& pod) {
   return out;
 }
 
-Result<Party> find_party(const cluster::Model& model, std::string_view text) {
+std::vector<Ip> dns_address(const cluster::Model& model, std::string_view text) {
+  const auto ip = Ip::parse(text);
+  const cluster::Service* dns = model.service({"kube-system", "kube-dns"});
+  if (!ip || !dns || std::ranges::find(dns->cluster_ips, *ip) == dns->cluster_ips.end()) return {};
+  return {*ip};
+}
+
+Result<Party> find_party(const cluster::Model& model, std::string_view text, const std::vector<Ip>& dns) {
   if (text.empty()) return fail(Errc::Invalid, "no Pod and no address is named");
   if (auto ip = Ip::parse(text)) {
     for (const auto& [key, service] : model.services())
-      if (std::ranges::find(service->cluster_ips, *ip) != service->cluster_ips.end())
+      if (std::ranges::find(dns, *ip) == dns.end() &&
+          std::ranges::find(service->cluster_ips, *ip) != service->cluster_ips.end())
         return fail(Errc::Invalid,
                     "{} is the address of Service {}: policies judge the endpoint that a connection gets; ask for one "
                     "of its Pods",

@@ -19,8 +19,11 @@ struct Party {
 };
 Party party_of(const cluster::Pod& pod);
 // "NAMESPACE/POD", the POD of one in namespace default, or an address. Errors: Invalid; NotFound, and what is near;
-// Invalid for a Pod that has ended or has no address yet, and for the address of a Service (policies judge endpoints).
-Result<Party> find_party(const cluster::Model& model, std::string_view text);
+// Invalid for a Pod that has ended or has no address yet, and for the address of a Service (policies judge endpoints)
+// that is not among `dns`.
+Result<Party> find_party(const cluster::Model& model, std::string_view text, const std::vector<Ip>& dns = {});
+// The address of a Service that is cluster DNS by its name, kube-system/kube-dns; none: it is another's.
+std::vector<Ip> dns_address(const cluster::Model& model, std::string_view text);
 
 // A port at the destination; without protocol: what has no ports (ICMP).
 struct Port {

@@ -37,7 +37,11 @@ std::optional<bool> judge(const Observed& section, Direction direction, const Ip
   if (!asked) return std::nullopt;
   if (*asked == returns()) return true;
   if (own == packet.peer) return true;  // "a Pod reaches itself"
-  const Tuple* peer = data_of(find(section, address_map(family), Tuple().ip(packet.peer)));
+  const Tuple* peer = nullptr;
+  if (direction == Direction::Egress && packet.protocol)
+    peer = data_of(find(section, dns_map(family),
+                        Tuple().ip(packet.peer).protocol(static_cast<uint8_t>(*packet.protocol)).port(packet.port)));
+  if (!peer) peer = data_of(find(section, address_map(family), Tuple().ip(packet.peer)));
   if (!peer) peer = data_of(find_range(section, block_map(family), Tuple().ip(packet.peer)));
   const Tuple none = Tuple().number(0), self = Tuple().ip(own);
   const std::string classes = class_map(family, direction);

@@ -250,6 +250,21 @@ void NftRows::set_address(const Ip& ip, const Address* row) {
   }
 }
 
+void NftRows::set_dns(const Ip& ip, const DnsPeer* row) {
+  const auto known = dns_.find(ip);
+  if (known == dns_.end() ? !row : row && row->peer == known->second) return;
+  suspects_.peers.insert(ip);
+  // The class None is said too: none of the other maps is to be asked.
+  for (const Protocol protocol : {Protocol::Tcp, Protocol::Udp})
+    put(dns_map(ip.family()), Tuple().ip(ip).protocol(static_cast<uint8_t>(protocol)).port(53),
+        row ? std::optional(Value{.data = Tuple().number(kClassTag | static_cast<uint32_t>(row->peer))})
+            : std::nullopt);
+  if (row)
+    dns_.insert_or_assign(ip, row->peer);
+  else
+    dns_.erase(known);
+}
+
 void NftRows::put_ranges() {
   for (const Ip& first : blocks_.take_dirty()) {
     const auto range = blocks_.ranges().find(first);
@@ -279,6 +294,10 @@ void NftRows::rebuild(const Compiler& rules, const std::map<Ip, Local>& locals) 
   for (const auto& [ip, peer] : addresses_) addresses.insert(ip);
   for (const auto& [ip, row] : rules.addresses.rows()) addresses.insert(ip);
   for (const Ip& ip : addresses) set_address(ip, rules.addresses.find(ip));
+  std::set<Ip> dns;
+  for (const auto& [ip, peer] : dns_) dns.insert(ip);
+  for (const auto& [ip, row] : rules.dns.rows()) dns.insert(ip);
+  for (const Ip& ip : dns) set_dns(ip, rules.dns.find(ip));
   blocks_ = {};
   section_.elements[block_map(Family::V4)].clear();
   section_.elements[block_map(Family::V6)].clear();
@@ -302,6 +321,7 @@ Transaction NftRows::update(const Compiler& rules, const std::map<Ip, std::optio
   for (const auto& [id, which] : peers)
     if (!rules.sets.find(id)) drop_set(id);
   for (const Ip& ip : rules.addresses.dirty()) set_address(ip, rules.addresses.find(ip));
+  for (const Ip& ip : rules.dns.dirty()) set_dns(ip, rules.dns.find(ip));
   for (const Cidr& block : rules.blocks.dirty()) {
     const ClassId* peer = rules.blocks.find(block);
     blocks_.set(block, peer ? std::optional(*peer) : std::nullopt);
@@ -327,7 +347,10 @@ bool NftRows::allows(Direction direction, const Ip& own, const Ip& other, std::o
   const auto state = sets_.find(id);
   if (state == sets_.end()) return false;
   const auto address = addresses_.find(other);
-  const ClassId peer = address == addresses_.end() ? blocks_.at(other) : address->second;
+  const auto dns = may_be_dns(direction, protocol, port) ? dns_.find(other) : dns_.end();
+  const ClassId peer = dns != dns_.end()             ? dns->second
+                       : address == addresses_.end() ? blocks_.at(other)
+                                                     : address->second;
   auto number = state->second.outcomes.find(peer);
   if (number == state->second.outcomes.end()) number = state->second.outcomes.find(ClassId::None);
   if (number == state->second.outcomes.end()) return false;

@@ -82,6 +82,7 @@ class NftRows {
                      const std::string& name);
   void put_class(const Ip& ip, Direction direction, ClassId peer, std::optional<Number> outcome);
   void set_address(const Ip& ip, const Address* row);
+  void set_dns(const Ip& ip, const DnsPeer* row);
   void put_ranges();
 
   nftables::Section section_;
@@ -92,6 +93,7 @@ class NftRows {
   Number next_ = 1;
   std::map<Ip, Local> locals_;
   std::map<Ip, ClassId> addresses_;
+  std::map<Ip, ClassId> dns_;
   BlockRanges blocks_;
   Suspects suspects_;
   size_t judged_ = 0;     // directions of local addresses that have a set

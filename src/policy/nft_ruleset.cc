@@ -52,6 +52,7 @@ void declare(Section& section) {
   for (const Family family : kFamilies) {
     const Type ip = type_of(family);
     set(address_map(family), {.key = {ip}, .data = {Type::ClassId}});
+    set(dns_map(family), {.key = {ip, Type::Protocol, Type::Port}, .data = {Type::ClassId}});
     set(block_map(family), {.key = {ip}, .data = {Type::ClassId}, .interval = true});
     for (const Direction direction : kDirections) {
       set(subject_map(family, direction), {.key = {ip}, .verdicts = true});
@@ -101,7 +102,7 @@ Chain judge(Family family, Direction direction) {
   Chain chain;
   chain.rules = {
       {{set(uint32_t{0})}, {}},
-      {{set(FromMap{{other}, address_map(family)})}, {}},
+      {{match(Field::Priority, 0), set(FromMap{{other}, address_map(family)})}, {}},
       {{match(Field::Priority, 0), set(FromMap{{other}, block_map(family)})}, {}},
       {{set(outcome)}, {}},
       // This set says nothing of the class.
@@ -110,6 +111,9 @@ Chain judge(Family family, Direction direction) {
       {{VerdictMap{{Field::Priority}, kOutcomes}}, {}},
       {{go(kDrop)}, {}},
   };
+  if (egress)
+    chain.rules.insert(chain.rules.begin() + 1,
+                       {{set(FromMap{{other, Field::L4Proto, Field::ThDport}, dns_map(family)})}, {}});
   return chain;
 }
 
@@ -172,6 +176,7 @@ void follow_ipvs(Section& section) {
 }  // namespace
 
 std::string address_map(Family family) { return named("addresses", family); }
+std::string dns_map(Family family) { return named("dns", family); }
 std::string block_map(Family family) { return named("blocks", family); }
 std::string subject_map(Family family, Direction direction) { return named(text(direction), family); }
 std::string class_map(Family family, Direction direction) {

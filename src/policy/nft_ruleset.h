@@ -41,6 +41,7 @@ inline constexpr uint64_t kToldFor = 10'000;  // ms
 inline constexpr uint32_t kMaxTold = 4096;
 
 std::string address_map(Family family);                         // {ip} -> class
+std::string dns_map(Family family);                             // {ip . protocol . port} -> class: cluster DNS
 std::string block_map(Family family);                           // {range of ips} -> class
 std::string subject_map(Family family, Direction direction);    // {own ip} -> verdict
 std::string class_map(Family family, Direction direction);      // {class . own ip} -> outcome

@@ -57,6 +57,9 @@ std::string render(const Tables& tables) {
                                 set_name(tables, subject.egress)));
   for (const auto& [ip, address] : tables.addresses)
     lines.push_back(fmt::format("address {} pod {} class {}", ip, address.pod, class_name(tables, address.peer)));
+  for (const auto& [ip, dns] : tables.dns)
+    lines.push_back(fmt::format("dns {} as a Pod of {} with address {} class {}", ip, tables.dns_pod.key.ns, dns.as,
+                                class_name(tables, dns.peer)));
   for (const auto& [cidr, peer] : tables.blocks)
     lines.push_back(fmt::format("block {} class {}", cidr, class_name(tables, peer)));
   for (const auto& [key, verdict] : tables.verdicts) {

@@ -43,6 +43,12 @@ ClassId class_of(const Tables& tables, const Ip& ip) {
   return ClassId::None;
 }
 
+const DnsPeer* dns_peer(const Tables& tables, Direction direction, const Packet& packet) {
+  if (!may_be_dns(direction, packet.protocol, packet.port)) return nullptr;
+  const auto at = tables.dns.find(packet.peer);
+  return at == tables.dns.end() ? nullptr : &at->second;
+}
+
 PortAtom atom_of(const Tables& tables, SetId set, std::optional<Protocol> protocol, uint16_t port) {
   auto found = tables.sets.find(set);
   if (!protocol || found == tables.sets.end()) return 0;
@@ -67,8 +73,9 @@ Decision judge(const Tables& tables, const PodKey& pod, Direction direction, con
   if (subject == tables.subjects.end()) return {.allowed = false};
   const SetId set = direction == Direction::Ingress ? subject->second.ingress : subject->second.egress;
   if (set == SetId::Open) return {};
-  return decide(at(tables, set, class_of(tables, packet.peer), atom_of(tables, set, packet.protocol, packet.port)),
-                set);
+  const DnsPeer* dns = dns_peer(tables, direction, packet);
+  const ClassId peer = dns ? dns->peer : class_of(tables, packet.peer);
+  return decide(at(tables, set, peer, atom_of(tables, set, packet.protocol, packet.port)), set);
 }
 
 std::map<VerdictKey, Decision> flatten(const Tables& tables, SetId set) {

@@ -6,8 +6,9 @@
 //   set    = subjects[own Pod].ingress | .egress       no row: the Pod is not known yet, so the packet is dropped
 //            SetId::Open                               no policy concerns this direction: let through, nothing else is
 //            read
-//   class  = addresses[other end]                      1st class look-up (hash); a Pod's class knows its blocks too
-//            else blocks[other end], longest match     2nd class look-up (LPM); no match: ClassId::None
+//   class  = dns[other end]                            egress to port 53, TCP or UDP: cluster DNS (hash)
+//            else addresses[other end]                      1st class look-up (hash); a Pod's class knows its blocks
+//            too else blocks[other end], longest match     2nd class look-up (LPM); no match: ClassId::None
 //   atom   = ports[set.ports], protocol and port       port look-up; none there, or a protocol without ports: 0
 //   rows   = verdicts[set, class | None, atom | 0]     at most four; two where class is None or atom is 0
 //
@@ -70,6 +71,14 @@ struct Address {
   bool operator==(const Address&) const = default;
 };
 
+// An address at whose port 53 (TCP, UDP) is cluster DNS, local or another node's: to egress it is a Pod that the
+// Service's selector selects, in its namespace, with the address of the node that answers; there need be none.
+struct DnsPeer {
+  ClassId peer = ClassId::None;
+  Ip as;  // which blocks it is in
+  bool operator==(const DnsPeer&) const = default;
+};
+
 // Equal memberships of a peer, in words, sorted.
 struct PeerClass {
   std::vector<std::string> members;
@@ -130,6 +139,8 @@ struct Verdict {
 struct Tables {
   std::map<PodKey, Subject> subjects;
   std::map<Ip, Address> addresses;
+  std::map<Ip, DnsPeer> dns;
+  cluster::Pod dns_pod;            // the Pod that those are taken for; without a name: there are none
   std::map<Cidr, ClassId> blocks;  // by longest match
   std::map<PortsId, PortRanges> ports;
   std::map<SetId, Set> sets;
@@ -157,6 +168,12 @@ struct Decision {
   bool operator==(const Decision&) const = default;
 };
 ClassId class_of(const Tables& tables, const Ip& ip);
+// The row of `dns` that counts for the packet; nullptr: none.
+const DnsPeer* dns_peer(const Tables& tables, Direction direction, const Packet& packet);
+// Whether a destination may be cluster DNS at all.
+inline bool may_be_dns(Direction direction, std::optional<Protocol> protocol, uint16_t port) {
+  return direction == Direction::Egress && port == 53 && (protocol == Protocol::Tcp || protocol == Protocol::Udp);
+}
 PortAtom atom_of(const Tables& tables, SetId set, std::optional<Protocol> protocol, uint16_t port);
 // The Pod has to have a subject row; without one: not allowed.
 Decision judge(const Tables& tables, const PodKey& pod, Direction direction, const Packet& packet);

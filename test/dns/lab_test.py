@@ -183,6 +183,29 @@ def test_a_pod_is_answered_by_its_own_node_and_by_another_from_the_death_of_that
     until('its own address', 20, lambda: len(here('node-1')) == 3)
 
 
+def test_a_pod_under_a_deny_all_gets_names_by_a_rule_for_the_pods_of_cluster_dns():
+    path = '/apis/networking.k8s.io/v1/namespaces/default/networkpolicies'
+
+    def policy(name, **spec):
+        post(path, 'NetworkPolicy', name, {'podSelector': {}, 'policyTypes': ['Egress'], **spec}, version='networking.k8s.io/v1')
+
+    def explained():
+        done = lab.run('policy', 'explain', 'default/asks', f'{DNS}:53/udp', '--lab', ONE.name, check=False)
+        return done.returncode, done.stdout + done.stderr
+    policy('none')
+    until('no answer', 20, lambda: 'timed out' in ' '.join(dig('web.default.svc.cluster.local', 'A', 'asks', '+nosearch')))
+    code, text = explained()
+    assert code == 1 and 'isolated by NetworkPolicy default/none' in text and 'BUG' not in text, text
+    policy('dns', egress=[{'to': [{'namespaceSelector': {'matchLabels': {'kubernetes.io/metadata.name': 'kube-system'}},
+                                   'podSelector': {'matchLabels': {'k8s-app': 'kube-dns'}}}], 'ports': [{'protocol': 'UDP', 'port': 53}]}])
+    until('an answer', 20, lambda: dig('web'))
+    code, text = explained()
+    assert code == 0 and 'taken for a Pod of kube-system labelled k8s-app=kube-dns' in text and 'BUG' not in text, text
+    for name in ('none', 'dns'):
+        ONE.api('DELETE', f'{path}/{name}')
+    until('an answer by TCP too', 20, lambda: dig('web', 'A', 'asks', '+tcp'))
+
+
 def test_a_killed_dns_answers_again_from_what_it_kept():
     until('a snapshot', 30, lambda: ONE.exec('node-1', 'ls', '/var/lib/causeway/dns.snapshot', check=False).returncode == 0)
     agent = ONE.pids('nodes/node-1/agent')[0]

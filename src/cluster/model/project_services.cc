@@ -178,6 +178,11 @@ Service project(const kube::Service& service) {
   add_cluster_ips(out, spec, problem);
   for (const std::string& text : spec.external_ips) add_address(out.external_ips, "spec.externalIPs", text, problem);
   for (const kube::ServicePort& port : spec.ports) add_port(out, port, problem);
+  constexpr uint16_t kDnsPort = 53;
+  if (spec.selector && std::ranges::any_of(out.ports, [](const ServicePort& one) { return one.port == kDnsPort; })) {
+    for (const auto& [key, value] : *spec.selector) out.selector.emplace_back(key, value);
+    std::ranges::sort(out.selector);
+  }
   add_load_balancer(out, service, problem);
   for (const auto& [key, value] : service.metadata.annotations)
     if (key.starts_with(kServiceAnnotations)) out.annotations.emplace_back(key, value);

@@ -47,6 +47,7 @@ struct Service {
   CompactVector<ServicePort> ports;
   CompactVector<std::pair<Name, Name>> annotations;  // those for us (kServiceAnnotations), sorted
   CompactVector<std::pair<Name, Name>> labels;       // sorted
+  CompactVector<std::pair<Name, Name>> selector;     // sorted; kept of Services with a port 53: cluster DNS
   Name external_name;                                // ExternalName: as it is written
   Name problem;                                      // fields that cannot be read or served, and why; "" if all is well
   bool operator==(const Service&) const = default;

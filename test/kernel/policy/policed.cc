@@ -33,9 +33,11 @@ Setup with_policy(Setup setup) {
 
 std::unique_ptr<policy::BpfApplier> open(Loop& loop, const std::string& name, datapath::Datapath& plane) {
   return std::make_unique<policy::BpfApplier>(
-      name, policy::BpfDoors{loop, plane.policy(),
-                             [&plane](const datapath::PolicyRows& rows) { return plane.reserve_policy(rows); },
-                             [&plane] { return plane.enforce_policy(); }});
+      name,
+      policy::BpfDoors{loop, plane.policy(),
+                       [&plane](const datapath::PolicyRows& rows) { return plane.reserve_policy(rows); },
+                       [&plane] { return plane.enforce_policy(); }},
+      plane.features().dns);
 }
 
 cluster::Labels labels_of(std::string_view text) { return policy::labels(text); }
@@ -113,6 +115,11 @@ policy::BpfApplier& Policed::applier(const Node& node) { return *side(node).appl
 
 void Policed::to_all(const std::function<void(cluster::Model&)>& change) {
   for (auto& one : sides_) change(one->model);
+}
+
+void Policed::change(const std::function<void(cluster::Model&)>& change) {
+  to_all(change);
+  apply();
 }
 
 void Policed::apply() {

@@ -32,6 +32,8 @@ class Policed {
   // "x/web": a NetworkPolicy; "web": a ClusterNetworkPolicy.
   void policy(std::string_view name, std::string_view spec);
   void remove(std::string_view policy);
+  // Whatever else there is in the cluster.
+  void change(const std::function<void(cluster::Model&)>& change);
   // Where the kernels of both nodes hold something else than they should.
   std::string differences();
   policy::BpfApplier& applier(const Node& node);

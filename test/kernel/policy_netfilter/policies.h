@@ -48,9 +48,10 @@ struct PolicyWorld : ServiceWorld {
   cluster::Model model;
   std::unique_ptr<policy::NftApplier> applier;
   bool ipvs;
+  std::vector<Ip> dns;  // addresses of cluster DNS
 
   // `ipvs`: with the rules that IPVS needs; it does not run here.
-  explicit PolicyWorld(bool ipvs = false) : ipvs(ipvs) {
+  explicit PolicyWorld(bool ipvs = false, std::vector<Ip> dns = {}) : ipvs(ipvs), dns(std::move(dns)) {
     model.set_facts(a.model.facts());
     for (const auto& [name, team] : {std::pair{"shop", "near"}, {"other", "far"}})
       model.put(cluster::Namespace{.name = name, .labels = {{"team", team}}});
@@ -68,7 +69,7 @@ struct PolicyWorld : ServiceWorld {
   }
   // A new agent.
   void start() {
-    applier = std::make_unique<policy::NftApplier>(policy::NftOptions{.node = "n1", .ipvs = ipvs},
+    applier = std::make_unique<policy::NftApplier>(policy::NftOptions{.node = "n1", .ipvs = ipvs, .dns = dns},
                                                    policy::NftDoors{*service.nft, *service.conntrack});
     model.take_changes();
     applier->changed({.facts = true}, model);
