@@ -31,6 +31,8 @@ causeway_precompile(causeway_options)
 find_program(MOLD mold)
 if(MOLD)
   add_link_options(-fuse-ld=mold)
+  # Templates of different types are often the same instructions: one copy of them takes a node a megabyte less.
+  add_link_options($<$<CONFIG:Release>:-Wl,--gc-sections$<COMMA>--icf=safe>)
 endif()
 
 # The layer rule runs before anything is compiled, so a forbidden include fails the build.

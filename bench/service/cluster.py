@@ -151,6 +151,13 @@ class Cluster(lab.Lab):
             return now if come >= services and pending == 0 and family(now, 'last_timestamp_seconds') else None
         return lab.until(f'{node} has applied {services} Services', seconds, asked)
 
+    def restart(self, node, services):
+        """Its agent is killed and another one has applied all that was there; when it was done, in seconds since 1970."""
+        pid = self.pid(node)
+        os.kill(pid, 9)
+        lab.until('a new agent', 30, lambda: self.pid(node) != pid)
+        return family(self.all_applied(node, services), 'last_timestamp_seconds')
+
     def cold_start(self, node, services):
         """The node's kernel knows no Service, and a new agent starts: (seconds spent applying, seconds from its start)."""
         pid = self.pid(node)

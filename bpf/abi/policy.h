@@ -14,9 +14,9 @@ ABI_BEGIN
 
 /* Rows that the hash maps have at first; the agent grows them. Tries take no memory before they have rows. */
 enum {
-  POLICY_ADDRESSES_FIRST = 65536,
+  POLICY_ADDRESSES_FIRST = 16384,
   POLICY_SETS_FIRST = 4096,
-  POLICY_VERDICTS_FIRST = 65536,
+  POLICY_VERDICTS_FIRST = 16384,
   POLICY_BLOCKS_MAX = 4194304,
   POLICY_PORTS_MAX = 1048576
 };

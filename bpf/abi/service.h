@@ -12,10 +12,11 @@
 ABI_BEGIN
 
 /* Rows that the maps have at first; the loader sets it, the agent grows them (a new map, the rows, a swap), which loads
- * every program anew: so at first there is room for 30,000 Services of 4 endpoints, at 8 MB of empty maps. */
+ * every program anew: so at first there is room for 30,000 Services of 4 endpoints. Empty rows of a hash take 16 bytes
+ * each: slots begin with fewer, as endpoints of one Service that follow one another in `backends` need none. */
 enum {
   SERVICES_FIRST = 65536,
-  SLOTS_FIRST = 131072,
+  SLOTS_FIRST = 32768,
   BACKENDS_FIRST = 131072,
   AFFINITY_MAX = 65536,
   SERVICE_CURSORS_MAX = 16384,

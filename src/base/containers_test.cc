@@ -124,3 +124,13 @@ TEST_CASE("what is appended in its order is found, and may be mixed with what is
   CHECK(std::ranges::equal(chunks, plain));
   for (int item : plain) CHECK(chunks.contains(item));
 }
+
+TEST_CASE("what comes in order between others leaves no chunk half empty") {
+  SortedChunks<int, std::less<>> chunks;
+  for (int tens = 0; tens < 10'000'000; tens += 1'000'000) chunks.insert(tens);  // n0, n1, n2: then n10, n11, n100
+  for (int tens = 0; tens < 10'000'000; tens += 1'000'000)
+    for (int i = 1; i < 2000; ++i) chunks.insert(tens + i);
+  CHECK(chunks.size() == 20'000);
+  CHECK(chunks.chunks() <= 170);  // 157 full ones; 313 halves
+  CHECK(std::ranges::is_sorted(chunks));
+}

@@ -50,6 +50,8 @@ class SortedChunks {
 
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
+  // How many it lies in: what it costs, kMost elements each.
+  size_t chunks() const { return chunks_.size(); }
   iterator begin() const { return {chunks_, 0, 0}; }
   iterator end() const { return {chunks_, chunks_.size(), 0}; }
   void clear() {
@@ -79,18 +81,7 @@ class SortedChunks {
     if (chunks_.empty()) chunks_.emplace_back();
     size_t chunk = chunk_of(item), at = place_in(chunk, item);
     if (at < chunks_[chunk].size() && !Less{}(item, chunks_[chunk][at])) return {{chunks_, chunk, at}, false};
-    if (chunks_[chunk].size() == kMost) {
-      // What comes in order fills one chunk after the other.
-      const bool last = chunk + 1 == chunks_.size() && at == kMost;
-      const size_t keep = last ? kMost : kMost / 2;
-      const auto rest = chunks_[chunk].begin() + static_cast<std::ptrdiff_t>(keep);
-      Chunk half;
-      half.reserve(kMost);
-      half.assign(std::make_move_iterator(rest), std::make_move_iterator(chunks_[chunk].end()));
-      chunks_[chunk].erase(rest, chunks_[chunk].end());
-      chunks_.insert(chunks_.begin() + static_cast<std::ptrdiff_t>(chunk) + 1, std::move(half));
-      if (at > keep || last) ++chunk, at -= keep;
-    }
+    if (chunks_[chunk].size() == kMost) make_room(chunk, at);
     chunks_[chunk].insert(chunks_[chunk].begin() + static_cast<std::ptrdiff_t>(at), std::move(item));
     ++size_;
     return {{chunks_, chunk, at}, true};
@@ -150,6 +141,35 @@ class SortedChunks {
     const auto at =
         std::lower_bound(in.begin(), in.end(), key, [](const T& item, const Key& k) { return Less{}(item, k); });
     return static_cast<size_t>(at - in.begin());
+  }
+
+  // Of a full one, for what shall come to the place `at` in it: both may be others then.
+  void make_room(size_t& chunk, size_t& at) {
+    Chunk& full = chunks_[chunk];
+    // What comes in order between others would leave half a chunk behind at each split: it moves on to there first.
+    if (chunk && chunks_[chunk - 1].size() <= kMost - kMost / 8) {
+      Chunk& before = chunks_[chunk - 1];
+      const size_t moved = (kMost - before.size()) / 2;
+      const auto rest = full.begin() + static_cast<std::ptrdiff_t>(moved);
+      before.reserve(kMost);
+      before.insert(before.end(), std::make_move_iterator(full.begin()), std::make_move_iterator(rest));
+      full.erase(full.begin(), rest);
+      if (at > moved)
+        at -= moved;
+      else
+        at += before.size() - moved, --chunk;
+      return;
+    }
+    // What comes in order behind all fills one chunk after the other.
+    const bool last = chunk + 1 == chunks_.size() && at == kMost;
+    const size_t keep = last ? kMost : kMost / 2;
+    const auto rest = full.begin() + static_cast<std::ptrdiff_t>(keep);
+    Chunk half;
+    half.reserve(kMost);
+    half.assign(std::make_move_iterator(rest), std::make_move_iterator(full.end()));
+    full.erase(rest, full.end());
+    chunks_.insert(chunks_.begin() + static_cast<std::ptrdiff_t>(chunk) + 1, std::move(half));
+    if (at > keep || last) ++chunk, at -= keep;
   }
 
   std::vector<Chunk> chunks_;  // none is empty, but for the moment of an insert

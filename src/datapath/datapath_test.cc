@@ -129,7 +129,7 @@ TEST_CASE("a delta is applied puts first, and a table without a kernel says what
 TEST_CASE("maps of Services double until the rows fit, and never shrink") {
   const Sizes first = sizes_for(32768);
   CHECK(grown(first, ServiceRows{}) == first);
-  CHECK(grown(first, ServiceRows{.services = 65536, .slots = 131072, .backends = 65536, .source_ranges = 65536}) ==
+  CHECK(grown(first, ServiceRows{.services = 65536, .slots = 32768, .backends = 65536, .source_ranges = 65536}) ==
         first);
   auto more = grown(first, ServiceRows{.services = 65537, .slots = 300000, .backends = 131073});
   CHECK(more.services == 131072);
