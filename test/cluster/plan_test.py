@@ -71,14 +71,14 @@ class Files(unittest.TestCase):
         before = '# head\nkind: Namespace\n---\nkind: ConfigMap\nmetadata:\n  name: causeway\ndata:\n  CAUSEWAY_FABRIC: auto\n---\nkind: DaemonSet\n'
         after = stacks.with_values(before, checked(Options(stack='noproxy', fabric='vxlan')), Addresses(('ipv4',)))
         self.assertEqual(after, before.replace('  CAUSEWAY_FABRIC: auto\n', ''.join(f'  {line}\n' for line in (
-            'KUBERNETES_SERVICE_HOST: "172.30.0.2"', 'KUBERNETES_SERVICE_PORT: "6443"', 'CAUSEWAY_SERVICES: "true"', 'CAUSEWAY_DNS: "false"', 'CAUSEWAY_PLANE: "bpf"', 'CAUSEWAY_FABRIC: "vxlan"',
+            'KUBERNETES_SERVICE_HOST: "172.30.0.2"', 'KUBERNETES_SERVICE_PORT: "6443"', 'CAUSEWAY_SERVICES: "true"', 'CAUSEWAY_DNS: "false"', 'CAUSEWAY_CLUSTER_DNS: ""', 'CAUSEWAY_PLANE: "bpf"', 'CAUSEWAY_FABRIC: "vxlan"',
             'CAUSEWAY_CLUSTER_CIDR: "10.244.0.0/16"'))))
         with self.assertRaisesRegex(Refused, 'has 0 ConfigMaps'):
             stacks.with_values('kind: Namespace\n', checked(Options(stack='noproxy')), Addresses(('ipv4',)))
 
     def test_cluster_dns_gets_the_address_that_kubelet_tells_pods(self):
         text = stacks.with_values(stacks.OURS.read_text(), checked(Options(stack='causeway', ip_family='ipv6')), Addresses(('ipv6',)))
-        self.assertEqual((text.count('fd00:10:96::a'), text.count('10.96.0.10'), text.count('rcode NXDOMAIN')), (2, 0, 1))
+        self.assertEqual((text.count('fd00:10:96::a'), text.count('10.96.0.10'), text.count('rcode NXDOMAIN')), (3, 0, 1))
         self.assertIn('CAUSEWAY_DNS: "true"', text)
 
     def test_every_variable_of_the_coredns_manifest_is_filled_in(self):

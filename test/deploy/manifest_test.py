@@ -138,7 +138,8 @@ def test_cluster_dns_is_one_address_of_the_service_range():
     assert listen[:2] == ['$(HOST_IPS)', service['spec']['clusterIP']] and service['spec']['clusterIP'].endswith('.0.10')
     labels = one('DaemonSet', 'causeway-dns')['spec']['template']['metadata']['labels']
     assert service['spec']['selector'].items() <= labels.items() and service['metadata']['namespace'] == 'kube-system'
-    assert one('ConfigMap', 'causeway')['data']['CAUSEWAY_DNS'] == 'true'
+    settings = one('ConfigMap', 'causeway')['data']
+    assert settings['CAUSEWAY_DNS'] == 'true' and settings['CAUSEWAY_CLUSTER_DNS'] == service['spec']['clusterIP']
 
 
 def test_the_part_that_is_cluster_dns_can_be_left_out_by_its_label():

@@ -66,7 +66,8 @@ NO_WORLD = """    .:53 {
 def with_values(manifest, options, addresses):
     """The manifest, its ConfigMap `causeway` with this cluster's values. Pure."""
     values = {'KUBERNETES_SERVICE_HOST': str(addresses.control[0]), 'KUBERNETES_SERVICE_PORT': '6443',
-              'CAUSEWAY_SERVICES': str(not options.proxy).lower(), 'CAUSEWAY_DNS': str(options.own_dns).lower(), 'CAUSEWAY_PLANE': options.plane, 'CAUSEWAY_FABRIC': options.fabric, 'CAUSEWAY_CLUSTER_CIDR': comma(addresses.pods)}
+              'CAUSEWAY_SERVICES': str(not options.proxy).lower(), 'CAUSEWAY_DNS': str(options.own_dns).lower(),
+              'CAUSEWAY_CLUSTER_DNS': str(addresses.dns[0]) if options.own_dns else '', 'CAUSEWAY_PLANE': options.plane, 'CAUSEWAY_FABRIC': options.fabric, 'CAUSEWAY_CLUSTER_CIDR': comma(addresses.pods)}
     documents = re.split(r'(?m)^---[ \t]*\n', manifest)
     found = [i for i, d in enumerate(documents) if re.search(r'(?m)^kind: ConfigMap$', d) and re.search(r'(?m)^  name: causeway$', d)]
     if len(found) != 1:
