@@ -117,7 +117,7 @@ Resolver compile_resolver(const kube::Pod& pod, const std::string& node_file, co
     for (const std::string& server : config->nameservers) add_once(out.nameservers, server);
     for (const std::string& domain : config->searches) add_once(out.searches, domain);
     for (const auto& option : config->options)
-      set_option(out.options, option.name + (option.value ? ":" + *option.value : ""));
+      set_option(out.options, option.name + (option.value && !option.value->empty() ? ":" + *option.value : ""));
   }
   keep_to_limits(out);
   return out;

@@ -51,13 +51,13 @@ TEST_CASE("dnsConfig is added to what the policy gives, each once, and an option
   auto one = pod();
   one.spec.dns_config = kube::PodDnsConfig{.nameservers = {"1.2.3.4", "10.96.0.10"},
                                            .searches = {"db.example", "cluster.local"},
-                                           .options = {{"ndots", "2"}, {"edns0", std::nullopt}}};
+                                           .options = {{"ndots", "2"}, {"edns0", std::nullopt}, {"rotate", ""}}};
   CHECK(file(one) ==
         "search shop.svc.cluster.local svc.cluster.local cluster.local rack1.example corp.example db.example\n"
-        "nameserver 10.96.0.10\nnameserver 1.2.3.4\noptions ndots:2 edns0\n");
+        "nameserver 10.96.0.10\nnameserver 1.2.3.4\noptions ndots:2 edns0 rotate\n");
   one.spec.dns_policy = "None";
   CHECK(file(one) ==
-        "search db.example cluster.local\nnameserver 1.2.3.4\nnameserver 10.96.0.10\noptions ndots:2 edns0\n");
+        "search db.example cluster.local\nnameserver 1.2.3.4\nnameserver 10.96.0.10\noptions ndots:2 edns0 rotate\n");
 }
 
 TEST_CASE("what resolvers cannot take is left out, and an Event says what stayed") {
